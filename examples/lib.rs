@@ -1,0 +1,1 @@
+//! The worked programs; each is an example target.
