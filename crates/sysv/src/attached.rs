@@ -1,0 +1,136 @@
+//! Who is attached: the mappings that /proc shows us.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+use crate::ShmId;
+
+/// One mapping of a segment by one process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attached {
+    /// The segment.
+    pub id: ShmId,
+    /// The process.
+    pub pid: i32,
+    /// First address there.
+    pub address: usize,
+    /// Bytes mapped.
+    pub size_bytes: usize,
+    /// Offset of the first byte in the segment: not zero for a piece of an attachment that was split.
+    pub offset_bytes: u64,
+    /// Whether the process may write there now.
+    pub writable: bool,
+}
+
+/// The mappings found, and how many processes would not show theirs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attachers {
+    /// What was found, in the order of pids and addresses.
+    pub found: Vec<Attached>,
+    /// Processes whose mappings need more privilege to see.
+    pub hidden_process_count: usize,
+}
+
+/// One line of /proc/PID/maps.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MapLine<'a> {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+    pub(crate) permissions: &'a str,
+    pub(crate) offset: u64,
+    pub(crate) inode: u64,
+    pub(crate) path: &'a str,
+}
+
+impl<'a> MapLine<'a> {
+    pub(crate) fn parse(line: &'a str) -> Option<MapLine<'a>> {
+        let mut words = line.splitn(6, ' ');
+        let (start, end) = words.next()?.split_once('-')?;
+        let permissions = words.next()?;
+        let offset = u64::from_str_radix(words.next()?, 16).ok()?;
+        let _device = words.next()?;
+        let inode = words.next()?.parse().ok()?;
+        Some(MapLine {
+            start: usize::from_str_radix(start, 16).ok()?,
+            end: usize::from_str_radix(end, 16).ok()?,
+            permissions,
+            offset,
+            inode,
+            path: words.next().unwrap_or("").trim_start(),
+        })
+    }
+}
+
+/// Looks through every process of /proc. `wanted` says whose mappings count at all, `id_of` which segment a
+/// mapping is of.
+pub(crate) fn scan(wanted: impl Fn(i32) -> bool, id_of: impl Fn(&MapLine<'_>) -> Option<ShmId>) -> Attachers {
+    let mut attachers = Attachers::default();
+    let mut pids: Vec<i32> = fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect();
+    pids.sort_unstable();
+    for pid in pids {
+        let text = match fs::read(format!("/proc/{pid}/maps")) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                attachers.hidden_process_count += 1;
+                continue;
+            }
+            // It ended since.
+            Err(_) => continue,
+        };
+        let text = String::from_utf8_lossy(&text);
+        let mut found = text
+            .lines()
+            .filter_map(MapLine::parse)
+            .filter_map(|line| {
+                Some(Attached {
+                    id: id_of(&line)?,
+                    pid,
+                    address: line.start,
+                    size_bytes: line.end - line.start,
+                    offset_bytes: line.offset,
+                    writable: line.permissions.as_bytes().get(1) == Some(&b'w'),
+                })
+            })
+            .peekable();
+        if found.peek().is_some() && wanted(pid) {
+            attachers.found.extend(found);
+        }
+    }
+    attachers
+}
+
+/// Mappings of the kernel's segments: the inode of a `/SYSV…` line is the id. The same ids exist in other IPC
+/// namespaces, so only processes of ours count.
+pub(crate) fn of_kernel() -> Attachers {
+    let namespace_of = |path: String| fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()));
+    let ours = namespace_of("/proc/self/ns/ipc".to_owned());
+    scan(
+        |pid| namespace_of(format!("/proc/{pid}/ns/ipc")) == ours,
+        |line| {
+            let id = i32::try_from(line.inode).ok()?;
+            line.path.starts_with("/SYSV").then(|| ShmId::new(id))
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_maps_parse() {
+        let line = "7f43fb1c4000-7f43fb1c5000 rw-s 00001000 00:01 32768                      /SYSV0000162e (deleted)";
+        let map = MapLine::parse(line).unwrap();
+        assert_eq!((map.start, map.end), (0x7f43_fb1c_4000, 0x7f43_fb1c_5000));
+        assert_eq!((map.offset, map.inode), (0x1000, 32768));
+        assert_eq!(map.path, "/SYSV0000162e (deleted)");
+        assert_eq!(map.permissions, "rw-s");
+        let anonymous = MapLine::parse("7f43fb1c4000-7f43fb1c5000 rw-p 00000000 00:00 0 ").unwrap();
+        assert_eq!(anonymous.path, "");
+        assert!(MapLine::parse("nonsense").is_none());
+    }
+}
