@@ -1,0 +1,127 @@
+//! Kills that no trace chose: at random times, also inside system calls, and after random instructions.
+
+use std::time::{Duration, Instant};
+
+use crate::advance::{Gait, Move};
+use crate::death::{Death, Kill};
+use crate::error::{Error, Result};
+use crate::point::Modules;
+use crate::siege::Siege;
+use crate::sys::{self, Stop};
+use crate::trace::{Trace, Watched};
+use crate::trial::Random;
+
+/// The shortest delay before a kill at full speed.
+const DELAY_MIN_NS: f64 = 100.0;
+
+impl<W> Siege<'_, W> {
+    /// Makes the random kills, half by time and half by instruction.
+    pub(crate) fn kill_at_random(&mut self, trace: &Trace, random: Random) -> Result<()> {
+        let mut numbers = SplitMix(random.seed);
+        let delay_max = self.free_run()?;
+        for number in 0..random.kills {
+            if self.has_enough() {
+                return Ok(());
+            }
+            let world = self.world()?;
+            let kill = if number % 2 == 0 {
+                // Evenly on a logarithmic scale: an operation may be a thousandth of its process's life.
+                let delay = DELAY_MIN_NS * (delay_max / DELAY_MIN_NS).max(1.0).powf(numbers.unit());
+                let delay = Duration::from_secs_f64(delay / 1e9);
+                self.watched(&world, &self.trial.victim, |operation| kill_after(operation, delay))?
+            } else {
+                let instructions = numbers.below(trace.instructions + 1);
+                self.watched(&world, &self.trial.victim, |operation| {
+                    kill_after_steps(operation, instructions)
+                })?
+            };
+            match kill {
+                Kill::TooLate(_) => self.report.random_misses += 1,
+                _ => self.report.random_kills += 1,
+            }
+            self.judge(&world, &Death::of(kill));
+        }
+        Ok(())
+    }
+
+    /// Nanoseconds from the operation's begin to its process's end.
+    fn free_run(&self) -> Result<f64> {
+        let world = self.world()?;
+        self.watched(&world, &self.trial.victim, |operation| {
+            let tracee = operation.start()?;
+            let start = Instant::now();
+            tracee.finish()?;
+            Ok(start.elapsed().as_secs_f64() * 1e9)
+        })
+    }
+}
+
+fn kill_after(operation: &Watched<'_>, delay: Duration) -> Result<Kill> {
+    let mut tracee = operation.start()?;
+    tracee.run_for(delay)?;
+    let root = tracee.root;
+    let time = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX);
+    match tracee.kill(root)? {
+        Some(Stop::Killed(libc::SIGKILL)) => Ok(Kill::AfterNanoseconds(time)),
+        Some(Stop::Exited(0)) => Ok(Kill::TooLate(time)),
+        end => Err(Error::new(format!("let run for {delay:?}, it ended otherwise: {end:?}"))),
+    }
+}
+
+fn kill_after_steps(operation: &Watched<'_>, instructions: u64) -> Result<Kill> {
+    let mut tracee = operation.start()?;
+    let mut done = 0;
+    let mut task = tracee.root;
+    while done < instructions {
+        task = match tracee.advance(Gait::Instructions)? {
+            Move::Step { task } | Move::Entry { task, .. } => {
+                done += 1;
+                task
+            }
+            Move::Exit { task, .. } => task,
+            Move::End { .. } => break,
+            Move::Gone => return Err(tracee.ended("before a random instruction")),
+        };
+    }
+    let address = sys::instruction_pointer(task).map_err(Error::io("ask where the victim is"))?;
+    let process = tracee.task(task).map_or(task, |task| task.process);
+    let location = Modules::default().locate(process, address);
+    tracee.kill(task)?;
+    Ok(Kill::AfterInstructions { instructions: done, location })
+}
+
+/// Steele, Lea and Flood's SplitMix64: small, seeded, good enough to choose delays.
+struct SplitMix(u64);
+
+impl SplitMix {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// A number from 0 to just under 1.
+    fn unit(&mut self) -> f64 {
+        let bits = u32::try_from(self.next() >> 32).unwrap_or(u32::MAX);
+        f64::from(bits) / (f64::from(u32::MAX) + 1.0)
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound.max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_gives_the_published_numbers() {
+        let mut numbers = SplitMix(1_234_567);
+        assert_eq!(numbers.next(), 6_457_827_717_110_365_317);
+        assert_eq!(numbers.next(), 3_203_168_211_198_807_973);
+        assert!((0..1000).all(|_| (0.0..1.0).contains(&numbers.unit())));
+    }
+}

@@ -1,0 +1,231 @@
+//! The unkilled trace, and the way back to each of its points in a later run.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry as Slot;
+use std::io;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::advance::{Gait, Move};
+use crate::error::{Error, Result};
+use crate::point::{Modules, Path, Place, Point};
+use crate::seen::{Seen, State};
+use crate::sys::{self, Pid, Stop};
+use crate::tracee::{Children, Tracee};
+
+/// Where the observed state can change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Changes {
+    /// Only in system calls: files, locks, mappings. Observed at every entry and exit.
+    OnSyscall,
+    /// At any instruction: memory shared with others. Observed after every step.
+    Anywhere,
+}
+
+/// How one operation is run and observed.
+#[derive(Clone, Copy)]
+pub(crate) struct Watched<'a> {
+    pub(crate) command: &'a dyn Fn() -> Command,
+    pub(crate) observe: &'a dyn Fn(&mut Seen) -> io::Result<()>,
+    pub(crate) changes: Changes,
+    pub(crate) children: Children,
+    pub(crate) limit: Duration,
+}
+
+/// What the unkilled run of an operation went through.
+#[derive(Debug)]
+pub(crate) struct Trace {
+    pub(crate) points: Vec<Point>,
+    /// The state at each point.
+    states: Vec<State>,
+    /// Every system call stop, in order; the last is [`Place::End`].
+    stops: Vec<Place>,
+    pub(crate) distinct_states: usize,
+    pub(crate) instructions: u64,
+    pub(crate) syscalls: u64,
+    pub(crate) stepping: Duration,
+}
+
+/// A later run at a point of the trace, or why it is not there.
+#[derive(Debug)]
+pub(crate) enum Reached {
+    There { tracee: Tracee, task: Pid },
+    Lost(String),
+}
+
+impl Watched<'_> {
+    pub(crate) fn start(&self) -> Result<Tracee> {
+        Tracee::start((self.command)(), self.children, self.limit)
+    }
+
+    /// The state of the world, as `tracee` would leave it now; also after its death.
+    pub(crate) fn state(&self, victim: Pid) -> Result<State> {
+        let mut seen = Seen::new(victim.unsigned_abs());
+        (self.observe)(&mut seen).map_err(Error::io("observe the world"))?;
+        Ok(seen.state())
+    }
+
+    /// Runs the operation once, unkilled, instruction by instruction.
+    pub(crate) fn trace(&self) -> Result<Trace> {
+        let mut tracee = self.start()?;
+        let mut recorder = Recorder::new(self);
+        let start = Instant::now();
+        recorder.record(&tracee, tracee.root, Place::Begin)?;
+        loop {
+            match tracee.advance(Gait::Instructions)? {
+                Move::Step { task } => recorder.step(&tracee, task)?,
+                Move::Entry { task, number } => recorder.stop(&tracee, task, Place::Entry(number))?,
+                Move::Exit { task, number } => recorder.stop(&tracee, task, Place::Exit(number))?,
+                Move::End { task } => {
+                    recorder.stop(&tracee, task, Place::End)?;
+                    break;
+                }
+                Move::Gone => return Err(tracee.ended("during its operation, unkilled")),
+            }
+        }
+        recorder.trace.stepping = start.elapsed();
+        match tracee.finish()? {
+            Some(Stop::Exited(0)) => Ok(recorder.finish()),
+            end => Err(Error::new(format!("the unkilled run failed after its operation ({end:?})"))),
+        }
+    }
+
+    /// Runs the operation again, up to a point of its trace.
+    pub(crate) fn reach(&self, trace: &Trace, point: &Point) -> Result<Reached> {
+        let mut tracee = self.start()?;
+        let mut task = tracee.root;
+        for expected in trace.stops.iter().take(usize::try_from(point.path.stops).unwrap_or(usize::MAX)) {
+            let place = match tracee.advance(Gait::Syscalls)? {
+                Move::Entry { task: at, number } => (at, Place::Entry(number)),
+                Move::Exit { task: at, number } => (at, Place::Exit(number)),
+                Move::End { task: at } => (at, Place::End),
+                Move::Step { task: at } => (at, Place::Instruction),
+                Move::Gone => return Err(tracee.ended("on the way to a point")),
+            };
+            task = place.0;
+            if place.1 != *expected {
+                return Ok(Reached::Lost(format!("came to the {} instead of the {expected}", place.1)));
+            }
+        }
+        for step in 0..point.path.steps {
+            match tracee.advance(Gait::Instructions)? {
+                Move::Step { task: at } => task = at,
+                Move::Gone => return Err(tracee.ended("on the way to a point")),
+                other => {
+                    let of = point.path.steps;
+                    return Ok(Reached::Lost(format!("made step {step} of {of} a system call: {other:?}")));
+                }
+            }
+        }
+        let address = sys::instruction_pointer(task).map_err(Error::io("ask where the victim is"))?;
+        // Addresses may move by whole pages from run to run where personality(2) is not permitted.
+        if address & 0xfff != point.address & 0xfff {
+            return Ok(Reached::Lost(format!("came to {address:#x} instead of {:#x}", point.address)));
+        }
+        let expected = &trace.states[point.number];
+        let state = self.state(tracee.group)?;
+        if state.stable != expected.stable {
+            return Ok(Reached::Lost(format!("saw another state: {} differ", state.difference(expected))));
+        }
+        Ok(Reached::There { tracee, task })
+    }
+}
+
+/// Builds a [`Trace`] from moves.
+struct Recorder<'a> {
+    watched: &'a Watched<'a>,
+    trace: Trace,
+    path: Path,
+    known: HashMap<u64, usize>,
+    last_full: Option<u64>,
+    modules: Modules,
+    family: Vec<Pid>,
+}
+
+impl<'a> Recorder<'a> {
+    fn new(watched: &'a Watched<'a>) -> Self {
+        let trace = Trace {
+            points: Vec::new(),
+            states: Vec::new(),
+            stops: Vec::new(),
+            distinct_states: 0,
+            instructions: 0,
+            syscalls: 0,
+            stepping: Duration::ZERO,
+        };
+        Self {
+            watched,
+            trace,
+            path: Path::default(),
+            known: HashMap::new(),
+            last_full: None,
+            modules: Modules::default(),
+            family: Vec::new(),
+        }
+    }
+
+    fn step(&mut self, tracee: &Tracee, task: Pid) -> Result<()> {
+        self.trace.instructions += 1;
+        self.path.steps += 1;
+        match self.watched.changes {
+            Changes::OnSyscall => Ok(()),
+            Changes::Anywhere => self.record(tracee, task, Place::Instruction),
+        }
+    }
+
+    fn stop(&mut self, tracee: &Tracee, task: Pid, place: Place) -> Result<()> {
+        if let Place::Entry(_) = place {
+            self.trace.instructions += 1;
+            self.trace.syscalls += 1;
+        }
+        self.path = Path { stops: self.path.stops + 1, steps: 0 };
+        self.trace.stops.push(place);
+        self.record(tracee, task, place)
+    }
+
+    /// Makes a point of every place but an instruction that changed nothing or led back to a known state.
+    fn record(&mut self, tracee: &Tracee, task: Pid, place: Place) -> Result<()> {
+        let state = self.watched.state(tracee.group)?;
+        if place == Place::Instruction && self.last_full == Some(state.full) {
+            return Ok(());
+        }
+        self.last_full = Some(state.full);
+        let next = self.known.len();
+        let (number, is_first) = match self.known.entry(state.full) {
+            Slot::Occupied(known) => (*known.get(), false),
+            Slot::Vacant(new) => (*new.insert(next), true),
+        };
+        if place == Place::Instruction && !is_first {
+            return Ok(());
+        }
+        let address = sys::instruction_pointer(task).map_err(Error::io("ask where the victim is"))?;
+        let process = tracee.task(task).map_or(task, |task| task.process);
+        let descendant = self.descendant(task);
+        self.trace.points.push(Point {
+            number: self.trace.points.len(),
+            place,
+            instructions: self.trace.instructions,
+            state: number,
+            is_first_of_state: is_first,
+            path: self.path,
+            address,
+            location: self.modules.locate(process, address),
+            descendant,
+        });
+        self.trace.states.push(state);
+        Ok(())
+    }
+
+    fn descendant(&mut self, task: Pid) -> usize {
+        let known = self.family.iter().position(|id| *id == task);
+        known.unwrap_or_else(|| {
+            self.family.push(task);
+            self.family.len() - 1
+        })
+    }
+
+    fn finish(mut self) -> Trace {
+        self.trace.distinct_states = self.known.len();
+        self.trace
+    }
+}
