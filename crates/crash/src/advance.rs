@@ -124,7 +124,7 @@ impl Tracee {
                 task.run = Run::Reported(stop);
                 Ok(())
             }
-            _ => self.let_run(id, stop, Resume::Free),
+            _ => self.let_run(id, stop),
         }
     }
 
@@ -142,7 +142,7 @@ impl Tracee {
             Stop::Signal(signal) => self.task_mut(id).signal = self.signal_to_deliver(id, signal),
             Stop::Event(event) if is_birth(event) => {
                 let child = self.born_of(id)?;
-                self.adopt(child, self.children == Children::Follow, Resume::Free)?;
+                self.adopt(child, self.children == Children::Follow)?;
                 self.await_first_stop(child)?;
             }
             Stop::Event(libc::PTRACE_EVENT_EXEC) => self.digest_exec(id)?,
@@ -152,8 +152,8 @@ impl Tracee {
     }
 
     fn digest_syscall(&mut self, task: Pid) -> Result<Move> {
-        let here = sys::whereabouts(task).map_err(Error::io("ask where the victim is"))?;
-        match here.syscall {
+        let here = sys::syscall_at(task).map_err(Error::io("ask where the victim is"))?;
+        match here {
             Syscall::Entry { number, args } => {
                 self.task_mut(task).inside = Some(number);
                 let ends = task == self.root
@@ -161,7 +161,7 @@ impl Tracee {
                     && args[..2] == [mark::MAGIC, mark::END];
                 Ok(if ends { Move::End { task } } else { Move::Entry { task, number } })
             }
-            Syscall::Exit { .. } | Syscall::Outside => {
+            Syscall::Exit | Syscall::Outside => {
                 let number = self.task_mut(task).inside.take().unwrap_or(u64::MAX);
                 if REMAPS.contains(&number.cast_signed()) {
                     self.code.forget();

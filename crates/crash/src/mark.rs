@@ -1,8 +1,15 @@
 //! The victim's side: where the operation under test begins and ends.
 //!
-//! A mark is a `getpid` whose unused arguments carry a number only the tracer looks at. It costs a tenth of a
-//! microsecond and changes nothing when nobody traces, so it may stay in a program. A victim that does not
-//! link this crate makes the same call: `syscall(SYS_getpid, 0x636f7365672d6d6b, 1)` to begin, `2` to end.
+//! A mark is a `getpid` whose unused arguments carry a number only the tracer looks at. Before the first comes
+//! a SIGCONT to the calling thread itself, by which a tracer finds it without a stop at every system call of
+//! the set-up. Without a tracer both do nothing, unless SIGCONT has a handler; it must not be blocked. A victim
+//! that does not link this crate makes the same calls:
+//!
+//! ```c
+//! syscall(SYS_tgkill, getpid(), gettid(), SIGCONT);
+//! syscall(SYS_getpid, 0x636f7365672d6d6b, 1); /* begin */
+//! syscall(SYS_getpid, 0x636f7365672d6d6b, 2); /* end */
+//! ```
 //!
 //! ```
 //! coseg_crash::mark::begin();
@@ -20,6 +27,7 @@ pub(crate) const END: u64 = 2;
 
 /// Marks the operation's first instruction; the thread that calls it is the one traced.
 pub fn begin() {
+    sys::continue_oneself();
     sys::getpid_with(MAGIC, BEGIN);
 }
 

@@ -24,7 +24,7 @@ pub enum Place {
 pub struct Point {
     pub(crate) number: usize,
     pub(crate) place: Place,
-    pub(crate) instructions: u64,
+    pub(crate) instructions: Option<u64>,
     pub(crate) state: usize,
     pub(crate) is_first_of_state: bool,
     pub(crate) path: Path,
@@ -53,9 +53,9 @@ impl Point {
         self.place
     }
 
-    /// Instructions of the operation done before it.
+    /// Instructions of the operation done before it; `None` in a recovery that was traced by its system calls.
     #[must_use]
-    pub fn instructions(&self) -> u64 {
+    pub fn instructions(&self) -> Option<u64> {
         self.instructions
     }
 
@@ -81,7 +81,10 @@ impl Point {
 impl fmt::Display for Point {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "point {}: {}", self.number, self.place)?;
-        write!(f, ", after {} instructions, at {}", self.instructions, self.location)?;
+        if let Some(instructions) = self.instructions {
+            write!(f, ", after {instructions} instructions")?;
+        }
+        write!(f, ", at {}", self.location)?;
         if self.descendant != 0 {
             write!(f, ", in the operation's child {}", self.descendant)?;
         }

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::point::Modules;
 use crate::siege::Siege;
 use crate::sys::{self, Stop};
-use crate::trace::{Trace, Watched};
+use crate::trace::{Trace, Watched, next_stop};
 use crate::trial::Random;
 
 /// The shortest delay before a kill at full speed.
@@ -30,9 +30,9 @@ impl<W> Siege<'_, W> {
                 let delay = Duration::from_secs_f64(delay / 1e9);
                 self.watched(&world, &self.trial.victim, |operation| kill_after(operation, delay))?
             } else {
-                let instructions = numbers.below(trace.instructions + 1);
+                let instructions = numbers.below(trace.instructions.unwrap_or(0) + 1);
                 self.watched(&world, &self.trial.victim, |operation| {
-                    kill_after_steps(operation, instructions)
+                    kill_after_steps(operation, trace, instructions)
                 })?
             };
             match kill {
@@ -48,7 +48,7 @@ impl<W> Siege<'_, W> {
     fn free_run(&self) -> Result<f64> {
         let world = self.world()?;
         self.watched(&world, &self.trial.victim, |operation| {
-            let tracee = operation.start()?;
+            let tracee = operation.start_beside()?;
             let start = Instant::now();
             tracee.finish()?;
             Ok(start.elapsed().as_secs_f64() * 1e9)
@@ -57,7 +57,7 @@ impl<W> Siege<'_, W> {
 }
 
 fn kill_after(operation: &Watched<'_>, delay: Duration) -> Result<Kill> {
-    let mut tracee = operation.start()?;
+    let mut tracee = operation.start_beside()?;
     tracee.run_for(delay)?;
     let root = tracee.root;
     let time = u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX);
@@ -68,20 +68,28 @@ fn kill_after(operation: &Watched<'_>, delay: Duration) -> Result<Kill> {
     }
 }
 
-fn kill_after_steps(operation: &Watched<'_>, instructions: u64) -> Result<Kill> {
+fn kill_after_steps(operation: &Watched<'_>, trace: &Trace, instructions: u64) -> Result<Kill> {
     let mut tracee = operation.start()?;
     let mut done = 0;
     let mut task = tracee.root;
+    // At full speed past the system calls that the trace saw before that many instructions.
+    for (_, before) in trace.stops.iter().take_while(|(_, before)| *before <= Some(instructions)) {
+        match next_stop(&mut tracee)? {
+            Some((at, _)) => task = at,
+            None => return Err(tracee.ended("before a random instruction")),
+        }
+        done = before.unwrap_or(0);
+    }
     while done < instructions {
-        task = match tracee.advance(Gait::Instructions)? {
-            Move::Step { task } | Move::Entry { task, .. } => {
+        match tracee.advance(Gait::Instructions)? {
+            Move::Step { task: at } | Move::Entry { task: at, .. } => {
                 done += 1;
-                task
+                task = at;
             }
-            Move::Exit { task, .. } => task,
+            Move::Exit { task: at, .. } => task = at,
             Move::End { .. } => break,
             Move::Gone => return Err(tracee.ended("before a random instruction")),
-        };
+        }
     }
     let address = sys::instruction_pointer(task).map_err(Error::io("ask where the victim is"))?;
     let process = tracee.task(task).map_or(task, |task| task.process);

@@ -95,6 +95,8 @@ pub struct Report {
     pub random_misses: u64,
     /// Kills made while others were blocked.
     pub waiter_kills: u64,
+    /// Waiters that had not ended when those kills were made.
+    pub waiters_blocked: u64,
     /// Runs repeated because the first did not come to its point.
     pub retries: u64,
     /// Points no run came to.
@@ -144,7 +146,7 @@ impl fmt::Display for Report {
             f,
             "{}: {} instructions, {} system calls, {} points, killed in {} of {} states; {} kills, \
              {} nested kills in {} of {} states of {} recoveries, {} random kills ({} too late), \
-             {} with waiters; {} retries, {} mismatches, {} failures; {:.1?}, {:.0} steps/s",
+             {} kills with {} waiters blocked; {} retries, {} mismatches, {} failures; {:.1?}, {:.0} steps/s",
             self.name,
             self.instructions,
             self.syscalls,
@@ -159,6 +161,7 @@ impl fmt::Display for Report {
             self.random_kills,
             self.random_misses,
             self.waiter_kills,
+            self.waiters_blocked,
             self.retries,
             self.mismatches,
             self.failures.len(),

@@ -5,6 +5,7 @@ use std::io;
 use std::process::Command;
 use std::time::Instant;
 
+use crate::advance::Gait;
 use crate::death::{Death, Kill};
 use crate::error::{Error, Result};
 use crate::point::Point;
@@ -12,7 +13,7 @@ use crate::report::{Failure, Fault, Report};
 use crate::seen::{Seen, State};
 use crate::survivor::start_waiters;
 use crate::sys::Stop;
-use crate::trace::{Reached, Trace, Watched};
+use crate::trace::{Changes, Reached, Trace, Watched};
 use crate::trial::Trial;
 
 /// Runs made for one point before it is called not reproducible.
@@ -45,9 +46,10 @@ impl<'a, W> Siege<'a, W> {
     pub(crate) fn run(mut self) -> Result<Report> {
         let start = Instant::now();
         let world = self.world()?;
-        let trace = self.watched(&world, &self.trial.victim, |operation| operation.trace())?;
+        let trace =
+            self.watched(&world, &self.trial.victim, |operation| operation.trace(Gait::Instructions))?;
         self.note_stepping(&trace);
-        self.report.instructions = trace.instructions;
+        self.report.instructions = trace.instructions.unwrap_or(0);
         self.report.syscalls = trace.syscalls;
         self.report.points = count(trace.points.len());
         self.report.states = count(trace.distinct_states);
@@ -121,7 +123,12 @@ impl<'a, W> Siege<'a, W> {
         let Some((world, _)) = self.repeat(&death, |siege| siege.killed_world(trace, first))? else {
             return Ok(());
         };
-        let traced = self.watched(&world, recovery, |operation| operation.trace());
+        // Between system calls there is then nothing to see, and a step takes long.
+        let gait = match self.trial.changes {
+            Changes::OnSyscall => Gait::Syscalls,
+            Changes::Anywhere => Gait::Instructions,
+        };
+        let traced = self.watched(&world, recovery, |operation| operation.trace(gait));
         let recovery_trace = match traced {
             Ok(trace) => trace,
             Err(error) => {
@@ -176,17 +183,20 @@ impl<'a, W> Siege<'a, W> {
             let with_waiters = |siege: &Self| {
                 let world = siege.world()?;
                 let mut started = Vec::new();
+                let mut blocked = 0;
                 let outcome = siege.watched(&world, &siege.trial.victim, |operation| {
                     kill_at(operation, trace, point, || {
                         started = start_waiters(waiters.count, waiters.limit, &|| (waiters.command)(&world))?;
+                        blocked = count(started.iter().filter(|waiter| !waiter.has_ended()).count());
                         Ok(())
                     })
                 })?;
                 let ends: Vec<_> = started.into_iter().map(|waiter| waiter.join()).collect();
-                Ok(((world, ends), outcome))
+                Ok(((world, ends, blocked), outcome))
             };
-            let Some(((world, ends), _)) = self.repeat(&death, with_waiters)? else { continue };
+            let Some(((world, ends, blocked), _)) = self.repeat(&death, with_waiters)? else { continue };
             self.report.waiter_kills += 1;
+            self.report.waiters_blocked += blocked;
             for why in ends.into_iter().filter_map(std::result::Result::err) {
                 self.fail(Fault::Waiter, &death, why);
             }
@@ -240,8 +250,10 @@ impl<'a, W> Siege<'a, W> {
     }
 
     fn note_stepping(&mut self, trace: &Trace) {
-        self.report.stepped += trace.instructions;
-        self.report.stepping += trace.stepping;
+        if let Some(instructions) = trace.instructions {
+            self.report.stepped += instructions;
+            self.report.stepping += trace.stepping;
+        }
     }
 
     fn note_complete(&mut self, of: &str, killed: u64, all: u64, is_nested: bool) {
@@ -260,10 +272,11 @@ fn kill_at(
     point: &Point,
     before: impl FnOnce() -> Result<()>,
 ) -> Result<Outcome> {
-    let (tracee, task) = match operation.reach(trace, point)? {
+    let (mut tracee, task) = match operation.reach(trace, point)? {
         Reached::There { tracee, task } => (tracee, task),
         Reached::Lost(why) => return Ok(Outcome::Lost(why)),
     };
+    tracee.free_cpus();
     before()?;
     let group = tracee.group;
     match tracee.kill(task)? {

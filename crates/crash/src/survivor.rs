@@ -102,6 +102,12 @@ impl Beside {
         Err(format!("{}: {}", output.status, said.trim()))
     }
 
+    /// True once it has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.group)).unwrap_or_default();
+        !stat.contains(") ") || stat.contains(") Z")
+    }
+
     /// True when it has ended, or all its threads sleep in the kernel.
     fn is_settled(&self) -> bool {
         let Ok(tasks) = fs::read_dir(format!("/proc/{}/task", self.group)) else { return true };

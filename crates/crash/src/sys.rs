@@ -66,18 +66,11 @@ pub(crate) enum Resume {
     OneStep,
 }
 
-/// Where a task is, as PTRACE_GET_SYSCALL_INFO tells it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Whereabouts {
-    pub(crate) instruction_pointer: u64,
-    pub(crate) syscall: Syscall,
-}
-
-/// The part of [`Whereabouts`] that depends on the kind of stop.
+/// What a task stopped at, as PTRACE_GET_SYSCALL_INFO tells it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Syscall {
     Entry { number: u64, args: [u64; 6] },
-    Exit { result: i64 },
+    Exit,
     Outside,
 }
 
@@ -136,21 +129,24 @@ pub(crate) fn resume(task: Pid, how: Resume, signal: c_int) -> io::Result<()> {
     check(unsafe { libc::ptrace(request, task, NONE, libc::c_long::from(signal)) }).map(drop)
 }
 
-/// Where a stopped task is.
-pub(crate) fn whereabouts(task: Pid) -> io::Result<Whereabouts> {
-    // struct ptrace_syscall_info as words: the first byte is the kind of stop, words 1 and 2 are the
-    // instruction and stack pointers, the rest depends on the kind.
+/// What a stopped task is at.
+pub(crate) fn syscall_at(task: Pid) -> io::Result<Syscall> {
+    let [kind, _, _, number, a, b, c, d, e, f, ..] = syscall_info(task)?;
+    Ok(match kind.to_ne_bytes()[0] {
+        libc::PTRACE_SYSCALL_INFO_ENTRY => Syscall::Entry { number, args: [a, b, c, d, e, f] },
+        libc::PTRACE_SYSCALL_INFO_EXIT => Syscall::Exit,
+        _ => Syscall::Outside,
+    })
+}
+
+/// `struct ptrace_syscall_info` as words: the first byte is the kind of stop, words 1 and 2 are the instruction
+/// and stack pointers, the rest depends on the kind.
+fn syscall_info(task: Pid) -> io::Result<[u64; 12]> {
     let mut words = [0_u64; 12];
     let room = size_of_val(&words);
     // SAFETY: the kernel writes at most `room` bytes to `words`, which is that large.
     check(unsafe { libc::ptrace(libc::PTRACE_GET_SYSCALL_INFO, task, room, words.as_mut_ptr()) })?;
-    let [kind, instruction_pointer, _, first, a, b, c, d, e, f, ..] = words;
-    let syscall = match kind.to_ne_bytes()[0] {
-        libc::PTRACE_SYSCALL_INFO_ENTRY => Syscall::Entry { number: first, args: [a, b, c, d, e, f] },
-        libc::PTRACE_SYSCALL_INFO_EXIT => Syscall::Exit { result: first.cast_signed() },
-        _ => Syscall::Outside,
-    };
-    Ok(Whereabouts { instruction_pointer, syscall })
+    Ok(words)
 }
 
 /// A stopped task's instruction pointer, by the cheapest request there is: it is made at every step.
@@ -170,7 +166,7 @@ pub(crate) fn instruction_pointer(task: Pid) -> io::Result<u64> {
 /// A stopped task's instruction pointer.
 #[cfg(not(target_arch = "x86_64"))]
 pub(crate) fn instruction_pointer(task: Pid) -> io::Result<u64> {
-    whereabouts(task).map(|here| here.instruction_pointer)
+    syscall_info(task).map(|words| words[1])
 }
 
 /// The child that a clone, fork or vfork event announces.
@@ -226,26 +222,52 @@ pub(crate) fn kill(process: Pid) {
     unsafe { libc::kill(process, libc::SIGKILL) };
 }
 
-/// Binds this thread to one CPU, and returns those it could use before.
-pub(crate) fn pin_to_one_cpu() -> io::Result<libc::cpu_set_t> {
-    // SAFETY: cpu_set_t is an array of integers; zeroes are a value of it.
-    let mut before: libc::cpu_set_t = unsafe { std::mem::zeroed() };
-    let mut one = before;
-    // SAFETY: the kernel writes at most a cpu_set_t to `before`.
-    check(unsafe { libc::sched_getaffinity(0, size_of_val(&before), &raw mut before) }.into())?;
-    // SAFETY: sched_getcpu takes nothing.
-    let cpu = unsafe { libc::sched_getcpu() };
-    let cpu = usize::try_from(cpu).map_err(io::Error::other)?;
-    // SAFETY: CPU_SET bounds-checks its index against the set.
-    unsafe { libc::CPU_SET(cpu, &mut one) };
-    use_cpus(&one)?;
-    Ok(before)
+/// Binds this thread, and what it starts, to the CPU it is on, until dropped.
+///
+/// Tracer and tracee take turns and never run at once: on one CPU a turn is a context switch, on two it is a
+/// wake-up across them, which in a virtual machine costs twenty times as much.
+#[derive(Debug)]
+pub(crate) struct OneCpu {
+    before: libc::cpu_set_t,
 }
 
-/// Binds this thread to `cpus`.
-pub(crate) fn use_cpus(cpus: &libc::cpu_set_t) -> io::Result<()> {
+impl OneCpu {
+    pub(crate) fn bind() -> io::Result<Self> {
+        // SAFETY: cpu_set_t is an array of integers; zeroes are a value of it.
+        let mut before: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+        let mut one = before;
+        // SAFETY: the kernel writes at most a cpu_set_t to `before`.
+        check(unsafe { libc::sched_getaffinity(0, size_of_val(&before), &raw mut before) }.into())?;
+        // SAFETY: sched_getcpu takes nothing.
+        let cpu = unsafe { libc::sched_getcpu() };
+        let cpu = usize::try_from(cpu).map_err(io::Error::other)?;
+        // SAFETY: CPU_SET bounds-checks its index against the set.
+        unsafe { libc::CPU_SET(cpu, &mut one) };
+        use_cpus(&one)?;
+        Ok(Self { before })
+    }
+}
+
+impl Drop for OneCpu {
+    fn drop(&mut self) {
+        // The CPUs were this thread's before; if they are gone, it stays where it is.
+        let _ = use_cpus(&self.before);
+    }
+}
+
+fn use_cpus(cpus: &libc::cpu_set_t) -> io::Result<()> {
     // SAFETY: the kernel reads a cpu_set_t from `cpus`.
     check(unsafe { libc::sched_setaffinity(0, size_of_val(cpus), cpus) }.into()).map(drop)
+}
+
+/// SIGCONTs this thread, which is not stopped. No wrapper that makes further system calls afterwards.
+pub(crate) fn continue_oneself() {
+    // SAFETY: getpid takes nothing.
+    let process = unsafe { libc::syscall(libc::SYS_getpid) };
+    // SAFETY: gettid takes nothing.
+    let thread = unsafe { libc::syscall(libc::SYS_gettid) };
+    // SAFETY: tgkill takes integers only.
+    unsafe { libc::syscall(libc::SYS_tgkill, process, thread, libc::c_long::from(libc::SIGCONT)) };
 }
 
 /// A getpid whose arguments, which the kernel ignores, are the tracer's to see.

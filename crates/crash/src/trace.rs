@@ -38,10 +38,11 @@ pub(crate) struct Trace {
     pub(crate) points: Vec<Point>,
     /// The state at each point.
     states: Vec<State>,
-    /// Every system call stop, in order; the last is [`Place::End`].
-    stops: Vec<Place>,
+    /// Every system call stop, in order, and the instructions before it; the last is [`Place::End`].
+    pub(crate) stops: Vec<(Place, Option<u64>)>,
     pub(crate) distinct_states: usize,
-    pub(crate) instructions: u64,
+    /// `None` if not counted.
+    pub(crate) instructions: Option<u64>,
     pub(crate) syscalls: u64,
     pub(crate) stepping: Duration,
 }
@@ -49,13 +50,19 @@ pub(crate) struct Trace {
 /// A later run at a point of the trace, or why it is not there.
 #[derive(Debug)]
 pub(crate) enum Reached {
-    There { tracee: Tracee, task: Pid },
+    There { tracee: Box<Tracee>, task: Pid },
     Lost(String),
 }
 
 impl Watched<'_> {
+    /// Starts the operation's process on this thread's CPU, for runs in which only one of both is awake.
     pub(crate) fn start(&self) -> Result<Tracee> {
-        Tracee::start((self.command)(), self.children, self.limit)
+        Tracee::start((self.command)(), self.children, self.limit, true)
+    }
+
+    /// Starts it on any CPU.
+    pub(crate) fn start_beside(&self) -> Result<Tracee> {
+        Tracee::start((self.command)(), self.children, self.limit, false)
     }
 
     /// The state of the world, as `tracee` would leave it now; also after its death.
@@ -65,14 +72,14 @@ impl Watched<'_> {
         Ok(seen.state())
     }
 
-    /// Runs the operation once, unkilled, instruction by instruction.
-    pub(crate) fn trace(&self) -> Result<Trace> {
+    /// Runs the operation once, unkilled.
+    pub(crate) fn trace(&self, gait: Gait) -> Result<Trace> {
         let mut tracee = self.start()?;
-        let mut recorder = Recorder::new(self);
+        let mut recorder = Recorder::new(self, gait);
         let start = Instant::now();
         recorder.record(&tracee, tracee.root, Place::Begin)?;
         loop {
-            match tracee.advance(Gait::Instructions)? {
+            match tracee.advance(gait)? {
                 Move::Step { task } => recorder.step(&tracee, task)?,
                 Move::Entry { task, number } => recorder.stop(&tracee, task, Place::Entry(number))?,
                 Move::Exit { task, number } => recorder.stop(&tracee, task, Place::Exit(number))?,
@@ -94,18 +101,15 @@ impl Watched<'_> {
     pub(crate) fn reach(&self, trace: &Trace, point: &Point) -> Result<Reached> {
         let mut tracee = self.start()?;
         let mut task = tracee.root;
-        for expected in trace.stops.iter().take(usize::try_from(point.path.stops).unwrap_or(usize::MAX)) {
-            let place = match tracee.advance(Gait::Syscalls)? {
-                Move::Entry { task: at, number } => (at, Place::Entry(number)),
-                Move::Exit { task: at, number } => (at, Place::Exit(number)),
-                Move::End { task: at } => (at, Place::End),
-                Move::Step { task: at } => (at, Place::Instruction),
-                Move::Gone => return Err(tracee.ended("on the way to a point")),
+        for (expected, _) in trace.stops.iter().take(usize::try_from(point.path.stops).unwrap_or(usize::MAX))
+        {
+            let Some((at, place)) = next_stop(&mut tracee)? else {
+                return Err(tracee.ended("on the way to a point"));
             };
-            task = place.0;
-            if place.1 != *expected {
-                return Ok(Reached::Lost(format!("came to the {} instead of the {expected}", place.1)));
+            if place != *expected {
+                return Ok(Reached::Lost(format!("came to the {place} instead of the {expected}")));
             }
+            task = at;
         }
         for step in 0..point.path.steps {
             match tracee.advance(Gait::Instructions)? {
@@ -127,8 +131,18 @@ impl Watched<'_> {
         if state.stable != expected.stable {
             return Ok(Reached::Lost(format!("saw another state: {} differ", state.difference(expected))));
         }
-        Ok(Reached::There { tracee, task })
+        Ok(Reached::There { tracee: Box::new(tracee), task })
     }
+}
+
+/// Advances at full speed to the next system call stop; `None` if there is none.
+pub(crate) fn next_stop(tracee: &mut Tracee) -> Result<Option<(Pid, Place)>> {
+    Ok(match tracee.advance(Gait::Syscalls)? {
+        Move::Entry { task, number } => Some((task, Place::Entry(number))),
+        Move::Exit { task, number } => Some((task, Place::Exit(number))),
+        Move::End { task } => Some((task, Place::End)),
+        Move::Step { .. } | Move::Gone => None,
+    })
 }
 
 /// Builds a [`Trace`] from moves.
@@ -143,13 +157,13 @@ struct Recorder<'a> {
 }
 
 impl<'a> Recorder<'a> {
-    fn new(watched: &'a Watched<'a>) -> Self {
+    fn new(watched: &'a Watched<'a>, gait: Gait) -> Self {
         let trace = Trace {
             points: Vec::new(),
             states: Vec::new(),
             stops: Vec::new(),
             distinct_states: 0,
-            instructions: 0,
+            instructions: (gait == Gait::Instructions).then_some(0),
             syscalls: 0,
             stepping: Duration::ZERO,
         };
@@ -165,7 +179,7 @@ impl<'a> Recorder<'a> {
     }
 
     fn step(&mut self, tracee: &Tracee, task: Pid) -> Result<()> {
-        self.trace.instructions += 1;
+        self.count_instruction();
         self.path.steps += 1;
         match self.watched.changes {
             Changes::OnSyscall => Ok(()),
@@ -173,13 +187,17 @@ impl<'a> Recorder<'a> {
         }
     }
 
+    fn count_instruction(&mut self) {
+        self.trace.instructions = self.trace.instructions.map(|count| count + 1);
+    }
+
     fn stop(&mut self, tracee: &Tracee, task: Pid, place: Place) -> Result<()> {
         if let Place::Entry(_) = place {
-            self.trace.instructions += 1;
+            self.count_instruction();
             self.trace.syscalls += 1;
         }
         self.path = Path { stops: self.path.stops + 1, steps: 0 };
-        self.trace.stops.push(place);
+        self.trace.stops.push((place, self.trace.instructions));
         self.record(tracee, task, place)
     }
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use crate::code::Code;
 use crate::error::{Error, Result};
 use crate::mark;
-use crate::sys::{self, Pid, Resume, Stop, Syscall};
+use crate::sys::{self, OneCpu, Pid, Resume, Stop, Syscall};
 use crate::watch::Watch;
 
 /// Which of the victim's tasks the trace follows.
@@ -66,11 +66,21 @@ pub(crate) struct Tracee {
     watch: Watch,
     limit: Duration,
     end: Option<Stop>,
+    one_cpu: Option<OneCpu>,
 }
 
 impl Tracee {
     /// Starts `command` and lets it run until its operation begins.
-    pub(crate) fn start(mut command: Command, children: Children, limit: Duration) -> Result<Self> {
+    ///
+    /// On this thread's CPU only, if `one_cpu` says so.
+    pub(crate) fn start(
+        mut command: Command,
+        children: Children,
+        limit: Duration,
+        one_cpu: bool,
+    ) -> Result<Self> {
+        // Without the right to choose its CPU a trial is slow, and no less right.
+        let one_cpu = if one_cpu { OneCpu::bind().ok() } else { None };
         command.process_group(0);
         sys::trace_from_exec(&mut command);
         let child = command.spawn().map_err(Error::io(format!("start {command:?}")))?;
@@ -84,6 +94,7 @@ impl Tracee {
             watch: Watch::new(group, limit),
             limit,
             end: None,
+            one_cpu,
         };
         tracee.tasks[0].fresh = false;
         tracee.run_to_begin().map_err(|error| error.within(format!("{command:?}")))?;
@@ -96,22 +107,27 @@ impl Tracee {
             return Err(self.ended("before its program ran"));
         }
         sys::set_options(self.group).map_err(Error::io("set the trace's options"))?;
-        self.resume(self.group, Resume::ToSyscall, 0)?;
+        self.resume(self.group, Resume::Free, 0)?;
         loop {
             let Some((task, stop)) = self.wait()? else {
                 return Err(self.ended("before its operation began"));
             };
-            if self.root == 0 && stop == Stop::Syscall && is_mark(task, mark::BEGIN)? {
-                self.root = task;
-                self.resume(task, Resume::ToSyscall, 0)?;
-            } else if task == self.root && stop == Stop::Syscall {
-                let root = self.task_mut(task);
-                root.followed = true;
-                root.run = Run::Held;
-                return Ok(());
-            } else {
-                let how = if self.root == 0 || task == self.root { Resume::ToSyscall } else { Resume::Free };
-                self.let_run(task, stop, how)?;
+            match stop {
+                // The mark's first half; what the task does next tells whether the second follows.
+                Stop::Signal(libc::SIGCONT) if self.root == 0 && self.task(task).is_some() => {
+                    self.resume(task, Resume::ToSyscall, 0)?;
+                }
+                Stop::Syscall if self.root == 0 && is_mark(task, mark::BEGIN)? => {
+                    self.root = task;
+                    self.resume(task, Resume::ToSyscall, 0)?;
+                }
+                Stop::Syscall if task == self.root => {
+                    let root = self.task_mut(task);
+                    root.followed = true;
+                    root.run = Run::Held;
+                    return Ok(());
+                }
+                _ => self.let_run(task, stop)?,
             }
         }
     }
@@ -173,7 +189,7 @@ impl Tracee {
     }
 
     /// Deals with the report of a task that is not followed, and lets it go on.
-    pub(crate) fn let_run(&mut self, id: Pid, stop: Stop, how: Resume) -> Result<()> {
+    pub(crate) fn let_run(&mut self, id: Pid, stop: Stop) -> Result<()> {
         if stop.is_final() {
             return Ok(());
         }
@@ -188,13 +204,13 @@ impl Tracee {
             Stop::Event(event) => {
                 if is_birth(event) {
                     let child = self.born_of(id)?;
-                    self.adopt(child, false, how)?;
+                    self.adopt(child, false)?;
                 }
                 0
             }
             Stop::Syscall | Stop::Exited(_) | Stop::Killed(_) => 0,
         };
-        self.resume(id, how, signal)
+        self.resume(id, Resume::Free, signal)
     }
 
     /// The signal to pass on: none for the stop every traced child begins with, nor for a group's stop, which
@@ -213,12 +229,12 @@ impl Tracee {
         sys::new_child(parent).map_err(Error::io("ask for the new child's id"))
     }
 
-    /// Takes in a new child, followed or resumed by `how`.
-    pub(crate) fn adopt(&mut self, child: Pid, followed: bool, how: Resume) -> Result<()> {
+    /// Takes in a new child, followed or let run.
+    pub(crate) fn adopt(&mut self, child: Pid, followed: bool) -> Result<()> {
         let task = self.task_mut(child);
         task.followed = followed;
         match task.run {
-            Run::Reported(stop) if !followed => self.let_run(child, stop, how),
+            Run::Reported(stop) if !followed => self.let_run(child, stop),
             _ => Ok(()),
         }
     }
@@ -239,6 +255,11 @@ impl Tracee {
         self.run_out(None)
     }
 
+    /// Lets this thread, and what it starts from now on, use other CPUs again.
+    pub(crate) fn free_cpus(&mut self) {
+        self.one_cpu = None;
+    }
+
     fn run_out(&mut self, killed: Option<Pid>) -> Result<Option<Stop>> {
         let held: Vec<(Pid, Run)> = self
             .tasks
@@ -248,7 +269,7 @@ impl Tracee {
             .collect();
         for (id, run) in held {
             match run {
-                Run::Reported(stop) => self.let_run(id, stop, Resume::Free)?,
+                Run::Reported(stop) => self.let_run(id, stop)?,
                 _ => self.resume(id, Resume::Free, 0)?,
             }
         }
@@ -257,7 +278,7 @@ impl Tracee {
             if stop.is_final() && Some(id) == killed {
                 end = Some(stop);
             }
-            self.let_run(id, stop, Resume::Free)?;
+            self.let_run(id, stop)?;
         }
         self.tasks.clear();
         if self.watch.has_fired() {
@@ -272,7 +293,7 @@ impl Tracee {
         self.resume(self.root, Resume::Free, 0)?;
         loop {
             match self.wait_now()? {
-                Some((id, stop)) => self.let_run(id, stop, Resume::Free)?,
+                Some((id, stop)) => self.let_run(id, stop)?,
                 None if self.tasks.is_empty() || start.elapsed() >= time => {
                     return Ok(!self.tasks.is_empty());
                 }
@@ -307,8 +328,8 @@ pub(crate) fn is_birth(event: i32) -> bool {
 }
 
 fn is_mark(task: Pid, what: u64) -> Result<bool> {
-    let here = sys::whereabouts(task).map_err(Error::io("ask where the victim is"))?;
-    Ok(matches!(here.syscall, Syscall::Entry { number, args: [mark::MAGIC, kind, ..] }
+    let here = sys::syscall_at(task).map_err(Error::io("ask where the victim is"))?;
+    Ok(matches!(here, Syscall::Entry { number, args: [mark::MAGIC, kind, ..] }
         if number == libc::SYS_getpid.cast_unsigned() && kind == what))
 }
 

@@ -94,3 +94,25 @@ fn a_check_is_told_the_point() {
     let between = found.iter().filter(|(place, _)| *place == Place::Instruction).count();
     assert_eq!(between, 5, "{found:?}");
 }
+
+/// Prints how many instructions a second are stepped; run it with `--ignored --nocapture`.
+#[test]
+#[ignore = "a measurement"]
+fn speed() {
+    let prepared = || {
+        let world = Scratch::new()?;
+        memory::prepare(world.path())?;
+        Ok(world)
+    };
+    for changes in [Changes::OnSyscall, Changes::Anywhere] {
+        let report = Trial::new(format!("{changes:?}"), prepared, |world| play("player", "count", world))
+            .observe(changes, |world, seen| {
+                seen.stable(&fs::read(world.path().join("page"))?);
+                Ok(())
+            })
+            .check(|_, _| Ok(()))
+            .run()
+            .unwrap();
+        eprintln!("{report}");
+    }
+}

@@ -77,6 +77,8 @@ fn waiters_go_on_when_the_holder_dies() {
         held(&trial("waiters", Mistake::None).waiters(3, LIMIT, |world| play("player", "update", world)));
     report.assert_whole();
     assert_eq!(report.waiter_kills, report.points);
+    // At the points inside the locked section, which are most, all three wait.
+    assert!(report.waiters_blocked > report.points, "{report}");
 }
 
 #[test]

@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use coseg_crash::mark;
 
-pub const OLD: u64 = 1;
-pub const NEW: u64 = 2;
+pub(crate) const OLD: u64 = 1;
+pub(crate) const NEW: u64 = 2;
 
 /// What is wrong with a player.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mistake {
+pub(crate) enum Mistake {
     None,
     NoLog,
     /// Recovery clears the log before it has applied it.
@@ -23,7 +23,7 @@ pub enum Mistake {
 }
 
 impl Mistake {
-    pub fn update(self) -> &'static str {
+    pub(crate) fn update(self) -> &'static str {
         match self {
             Self::None | Self::ClearsEarly => "update",
             Self::NoLog => "update without log",
@@ -31,7 +31,7 @@ impl Mistake {
         }
     }
 
-    pub fn recover(self) -> &'static str {
+    pub(crate) fn recover(self) -> &'static str {
         match self {
             Self::ClearsEarly => "recover, clearing early",
             _ => "recover",
@@ -39,7 +39,7 @@ impl Mistake {
     }
 }
 
-pub fn prepare(world: &Path) -> io::Result<()> {
+pub(crate) fn prepare(world: &Path) -> io::Result<()> {
     for name in ["a", "b"] {
         fs::write(world.join(name), OLD.to_le_bytes())?;
     }
@@ -47,7 +47,7 @@ pub fn prepare(world: &Path) -> io::Result<()> {
 }
 
 /// The value of both files.
-pub fn agreed(world: &Path) -> Result<u64, String> {
+pub(crate) fn agreed(world: &Path) -> Result<u64, String> {
     let read = |name| fs::read(world.join(name)).map_err(|error| format!("{name}: {error}"));
     let (a, b) = (read("a")?, read("b")?);
     if a != b {
@@ -57,7 +57,7 @@ pub fn agreed(world: &Path) -> Result<u64, String> {
     Ok(u64::from_le_bytes(bytes))
 }
 
-pub fn play(role: &str, world: &Path) {
+pub(crate) fn play(role: &str, world: &Path) {
     let registry = Registry::open(world);
     match role {
         "update" => marked(|| registry.locked(|| registry.update())),

@@ -10,15 +10,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use coseg_crash::mark;
 
-pub const PAGE_BYTES: usize = 4096;
-pub const NEW: u64 = 7;
+pub(crate) const PAGE_BYTES: usize = 4096;
+pub(crate) const NEW: u64 = 7;
 
-pub fn prepare(world: &Path) -> io::Result<()> {
+pub(crate) fn prepare(world: &Path) -> io::Result<()> {
     fs::write(world.join("page"), [0; PAGE_BYTES])
 }
 
 /// The words of a mapped page.
-pub struct Page {
+pub(crate) struct Page {
     words: &'static [AtomicU64; PAGE_BYTES / 8],
 }
 
@@ -28,7 +28,7 @@ const COMMITTED: usize = 16;
 const VALUE: usize = 17;
 
 impl Page {
-    pub fn map(world: &Path) -> Self {
+    pub(crate) fn map(world: &Path) -> Self {
         let file = OpenOptions::new().read(true).write(true).open(world.join("page")).unwrap();
         let access = libc::PROT_READ | libc::PROT_WRITE;
         // SAFETY: a new mapping replaces none.
@@ -55,7 +55,7 @@ impl Page {
         self.words[word].store(value, Ordering::SeqCst);
     }
 
-    pub fn agreed(&self) -> Result<u64, String> {
+    pub(crate) fn agreed(&self) -> Result<u64, String> {
         match (self.load(A), self.load(B)) {
             (a, b) if a == b => Ok(a),
             (a, b) => Err(format!("a is {a}, b is {b}")),
@@ -86,7 +86,7 @@ impl Page {
     }
 }
 
-pub fn play(role: &str, world: &Path) {
+pub(crate) fn play(role: &str, world: &Path) {
     let page = Page::map(world);
     mark::begin();
     match role {
