@@ -91,7 +91,20 @@ impl Tracee {
             return Ok(Resume::OneStep);
         }
         let address = sys::instruction_pointer(id).map_err(Error::io("ask where the victim is"))?;
-        Ok(if self.code.is_syscall(process, address) { Resume::ToSyscall } else { Resume::OneStep })
+        if !self.code.is_syscall(process, address) {
+            return Ok(Resume::OneStep);
+        }
+        if let Some(mask) = self.task_mut(id).mask {
+            sys::set_mask(id, mask).map_err(Error::io("restore the victim's signal mask"))?;
+        }
+        Ok(Resume::ToSyscall)
+    }
+
+    /// Remembers whether the task blocks SIGTRAP: the kernel unblocks it to report a step, and the program may
+    /// ask for its mask later.
+    fn note_mask(&mut self, id: Pid) -> Result<()> {
+        self.task_mut(id).mask = sys::mask_blocking_trap(id).map_err(Error::io("ask for a signal mask"))?;
+        Ok(())
     }
 
     /// Waits for the report of `id`; `None` if it sleeps while another followed task could run.
@@ -139,7 +152,10 @@ impl Tracee {
             Stop::Syscall => return self.digest_syscall(id).map(Some),
             Stop::Trap if stepped => return Ok(Some(Move::Step { task: id })),
             Stop::Trap => self.task_mut(id).signal = libc::SIGTRAP,
-            Stop::Signal(signal) => self.task_mut(id).signal = self.signal_to_deliver(id, signal),
+            Stop::Signal(signal) => {
+                self.task_mut(id).signal = self.signal_to_deliver(id, signal);
+                self.note_mask(id)?;
+            }
             Stop::Event(event) if is_birth(event) => {
                 let child = self.born_of(id)?;
                 self.adopt(child, self.children == Children::Follow)?;
@@ -166,6 +182,7 @@ impl Tracee {
                 if REMAPS.contains(&number.cast_signed()) {
                     self.code.forget();
                 }
+                self.note_mask(task)?;
                 Ok(Move::Exit { task, number })
             }
         }

@@ -73,7 +73,8 @@
 //!
 //! Linux on x86-64; on other architectures only where single steps do not starve atomic instructions (AArch64
 //! needs its LSE atomics). A victim's processes must stay in the process group they start in. Kills *inside* a
-//! system call are made at random only. Code must not modify itself. Power loss is not tried.
+//! system call are made at random only. Code must not modify itself, nor handle or
+//! ignore SIGTRAP. Power loss is not tried.
 
 mod advance;
 mod code;

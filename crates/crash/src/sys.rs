@@ -169,6 +169,23 @@ pub(crate) fn instruction_pointer(task: Pid) -> io::Result<u64> {
     syscall_info(task).map(|words| words[1])
 }
 
+/// The signals a stopped task blocks, if SIGTRAP is one of them.
+pub(crate) fn mask_blocking_trap(task: Pid) -> io::Result<Option<u64>> {
+    let mut mask = 0_u64;
+    // SAFETY: the kernel writes as many bytes as it is told, the size of `mask`, to `mask`.
+    check(unsafe {
+        libc::ptrace(libc::PTRACE_GETSIGMASK, task, size_of_val(&mask), ptr::from_mut(&mut mask))
+    })?;
+    Ok(Some(mask).filter(|mask| mask >> (libc::SIGTRAP - 1) & 1 == 1))
+}
+
+/// Sets the signals a stopped task blocks.
+pub(crate) fn set_mask(task: Pid, mask: u64) -> io::Result<()> {
+    // SAFETY: the kernel reads as many bytes as it is told, the size of `mask`, from `mask`.
+    check(unsafe { libc::ptrace(libc::PTRACE_SETSIGMASK, task, size_of_val(&mask), ptr::from_ref(&mask)) })
+        .map(drop)
+}
+
 /// The child that a clone, fork or vfork event announces.
 pub(crate) fn new_child(task: Pid) -> io::Result<Pid> {
     let mut message: libc::c_ulong = 0;

@@ -36,6 +36,8 @@ pub(crate) struct Task {
     pub(crate) run: Run,
     /// The system call it is inside.
     pub(crate) inside: Option<u64>,
+    /// Its signal mask, if that blocks SIGTRAP.
+    pub(crate) mask: Option<u64>,
     /// A signal to deliver when it goes on.
     pub(crate) signal: i32,
     /// True until the SIGSTOP that every automatically traced child starts with.
@@ -319,7 +321,16 @@ impl Drop for Tracee {
 
 impl Task {
     fn new(id: Pid, process: Pid) -> Self {
-        Self { id, process, followed: false, run: Run::Running, inside: None, signal: 0, fresh: true }
+        Self {
+            id,
+            process,
+            followed: false,
+            run: Run::Running,
+            inside: None,
+            mask: None,
+            signal: 0,
+            fresh: true,
+        }
     }
 }
 

@@ -1,4 +1,5 @@
 //! Operations with threads, forked children and other programs in them.
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail like a test")]
 
 mod toy;
 
@@ -69,6 +70,7 @@ fn a_child_that_runs_free_ends_before_the_check() {
 }
 
 #[test]
+#[ignore = "takes a minute: the other program's dynamic linking is stepped through"]
 fn another_program_is_followed() {
     let (_, left) = held("program", Children::Follow);
     assert_eq!(left, [contents("old", "new"), contents("old", "old")]);

@@ -1,4 +1,5 @@
 //! A toy registry of two files that must be equal, updated through a redo log, with and without mistakes.
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail like a test")]
 
 mod toy;
 

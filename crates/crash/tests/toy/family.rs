@@ -40,8 +40,8 @@ pub(crate) fn play(role: &str, world: &Path) {
             replace(world, "b");
         }
         "program" => {
-            let moved = Command::new("/bin/true").current_dir(world).status().unwrap();
-            assert!(moved.success());
+            // Its failure is no surprise here: a trial kills it.
+            let _ = Command::new("/bin/true").current_dir(world).status().unwrap();
             replace(world, "b");
         }
         role => panic!("{role}?"),
