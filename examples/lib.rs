@@ -1,1 +1,0 @@
-//! The worked programs; each is an example target.
