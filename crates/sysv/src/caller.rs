@@ -1,7 +1,7 @@
 //! Who is calling: ids, capabilities, pid, page size.
 #![allow(unsafe_code, reason = "system calls that take and return numbers")]
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
 
 /// The capability to act as any segment's owner.
 pub(crate) const CAP_IPC_LOCK: u32 = 14;
@@ -73,4 +73,39 @@ pub(crate) fn has_capability(capability: u32) -> bool {
     // SAFETY: the header names version 3, whose data are two times three words.
     let result = unsafe { libc::syscall(libc::SYS_capget, header.as_ptr(), data.as_mut_ptr()) };
     result == 0 && data[(capability / 32) as usize][0] & (1 << (capability % 32)) != 0
+}
+
+/// When a process started, in clock ticks since boot; none where /proc does not say.
+pub(crate) fn start_time(pid: i32) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The command may hold spaces and parentheses; the last one ends it.
+    let (_, rest) = text.rsplit_once(')')?;
+    rest.split_ascii_whitespace().nth(19)?.parse().ok()
+}
+
+/// When this process started; zero where /proc does not say. Read once, and again after a fork.
+pub(crate) fn own_start_time() -> u64 {
+    static PID: AtomicI32 = AtomicI32::new(0);
+    static START: AtomicU64 = AtomicU64::new(0);
+    let pid = pid();
+    if PID.load(Ordering::Acquire) != pid {
+        START.store(start_time(pid).unwrap_or(0), Ordering::Relaxed);
+        PID.store(pid, Ordering::Release);
+    }
+    START.load(Ordering::Relaxed)
+}
+
+/// Whether the process of this pid is the one that started then. Where that cannot be told it counts as alive.
+pub(crate) fn is_alive(pid: i32, start: u64) -> bool {
+    match start_time(pid) {
+        Some(now) => start == 0 || now == start,
+        // SAFETY: signal 0 is sent to nobody.
+        None => (unsafe { libc::kill(pid, 0) }) == 0,
+    }
+}
+
+/// The parent's process id.
+pub(crate) fn parent_pid() -> i32 {
+    // SAFETY: getppid takes nothing and cannot fail.
+    unsafe { libc::getppid() }
 }

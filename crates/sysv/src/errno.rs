@@ -64,6 +64,7 @@ errnos! {
     EOPNOTSUPP "operation not supported"
     ETIMEDOUT "timed out"
     ESTALE "stale"
+    EDQUOT "disk quota exceeded"
 }
 
 impl Errno {

@@ -61,7 +61,7 @@ impl Backend for Kernel {
         if result == -1 {
             return Err(fail(Errno::last()));
         }
-        let address = result.cast_unsigned() as usize;
+        let address = usize::try_from(result.cast_unsigned()).map_err(|_| fail(Errno::EOVERFLOW))?;
         // Not IPC_STAT: a segment that may be attached but not read has a size all the same.
         match Self::stat_by(Target::Id(id), id.raw(), sys::SHM_STAT_ANY) {
             Ok((_, ds)) => Ok(Mapped { address, size_bytes: ds.shm_segsz }),

@@ -1,17 +1,45 @@
 //! The user-space backend: files, `mmap` and file locks, no daemon.
+//!
+//! A *namespace* is a directory: in it one registry file, and one data file per segment. The registry is read
+//! and written with `pread` and `pwrite` under a file lock, never mapped. An attachment is a mapping of a data
+//! file whose open file holds a lock, which the kernel drops with the mapping: attachments are counted by
+//! looking at locks, and nobody who is killed leaves one behind.
+//!
+//! What it cannot do as the kernel does stands in ARCHITECTURE.md; its bytes in FORMAT.md.
 
+mod attach;
+mod control;
+mod file;
+mod fork;
+mod get;
+mod huge;
+mod layout;
+mod namespace;
+mod permission;
+mod pins;
+mod process;
+mod procmap;
+mod reap;
+mod rescue;
+mod section;
+mod vmas;
+
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
+use crate::attached;
 use crate::{
     AttachFlags, Attachers, Backend, Change, Errno, Error, GetFlags, Key, Limits, Listed, Mapped, Op, Result, ShmId,
     Stat, Target, Usage,
 };
 
-/// System V shared memory in user space: a *namespace* is a directory, with one registry file and one data
-/// file per segment.
-#[derive(Clone, Debug)]
+use namespace::Namespace;
+use section::Descriptors;
+
+/// System V shared memory in user space, in one namespace.
+#[derive(Clone, Copy, Debug)]
 pub struct User {
-    directory: PathBuf,
+    namespace: &'static Namespace,
     reserve: bool,
 }
 
@@ -30,22 +58,78 @@ pub struct Knobs {
     pub next_id: Option<ShmId>,
 }
 
+/// Why an operation failed, before it is known to whom.
+#[derive(Clone, Debug)]
+struct Fault {
+    errno: Errno,
+    reason: Option<Cow<'static, str>>,
+}
+
+impl Fault {
+    fn because(errno: Errno, reason: impl Into<Cow<'static, str>>) -> Fault {
+        Fault { errno, reason: Some(reason.into()) }
+    }
+
+    fn of(self, op: Op, target: Target) -> Error {
+        let error = Error::new(op, target, self.errno);
+        match self.reason {
+            Some(reason) => error.because(reason),
+            None => error,
+        }
+    }
+}
+
+impl From<Errno> for Fault {
+    fn from(errno: Errno) -> Fault {
+        Fault { errno, reason: None }
+    }
+}
+
+/// Runs an operation, and where the process has no descriptor left or may not write so far into a file, runs
+/// it again in a helper that may. An operation fails for those reasons before it has changed anything.
+fn run<T>(op: Op, target: Target, work: impl Fn(Descriptors) -> std::result::Result<T, Fault>) -> Result<T> {
+    let result = match work(Descriptors::Kept) {
+        Err(Fault { errno: Errno::EMFILE | Errno::ENFILE | Errno::EFBIG, .. }) => {
+            match rescue::run(|| work(Descriptors::Own)) {
+                Ok(result) => result,
+                Err(errno) => Err(errno.into()),
+            }
+        }
+        result => result,
+    };
+    result.map_err(|fault| match fault.errno {
+        // The kernel's calls never fail so: what is missing is a resource.
+        Errno::EFBIG | Errno::EMFILE => Fault { errno: Errno::ENOMEM, ..fault }.of(op, target),
+        _ => fault.of(op, target),
+    })
+}
+
 impl User {
     /// Opens the namespace of the environment: the directory `COSEG_DIR`, else `/dev/shm/coseg-UID`, else
     /// `$TMPDIR/coseg-UID`. It is made where it does not exist.
     ///
     /// # Errors
     /// `EPERM`: the directory is a link, another user's, or writable by others. `EIO`: its registry is not ours.
+    /// `EOPNOTSUPP`: its filesystem does not keep locks as it must.
     pub fn open() -> Result<User> {
-        User::at("/dev/shm/coseg-0")
+        let reserve = std::env::var_os("COSEG_RESERVE").is_some_and(|value| value == "1");
+        Ok(User::at(namespace::directory_of_environment())?.reserve(reserve))
     }
 
-    /// Opens the namespace of this directory.
+    /// Opens the namespace of this directory, made where it does not exist.
     ///
     /// # Errors
     /// Those of [`User::open`].
     pub fn at(directory: impl AsRef<Path>) -> Result<User> {
-        Ok(User { directory: directory.as_ref().to_owned(), reserve: false })
+        let directory = directory.as_ref();
+        match Namespace::open(directory) {
+            Ok(namespace) => Ok(User { namespace, reserve: false }),
+            Err(fault) => {
+                let reason = fault.reason.as_deref().unwrap_or(fault.errno.text());
+                let reason = format!("{}: {reason}", directory.display());
+                Err(Error::new(Op::Open, Target::None, fault.errno).because(reason))
+            }
+        }
     }
 
     /// Whether new segments get their memory when they are made, so that a full filesystem is `ENOMEM` then
@@ -57,8 +141,13 @@ impl User {
     }
 
     /// The namespace's directory.
-    pub fn directory(&self) -> &Path {
-        &self.directory
+    pub fn directory(&self) -> PathBuf {
+        String::from_utf8_lossy(self.namespace.directory().as_bytes()).trim_end_matches('/').into()
+    }
+
+    /// Whether several users share the namespace.
+    pub fn is_shared(&self) -> bool {
+        self.namespace.shared
     }
 
     /// The knobs as they stand.
@@ -66,65 +155,113 @@ impl User {
     /// # Errors
     /// `EIO`: the registry is damaged.
     pub fn knobs(&self) -> Result<Knobs> {
-        Err(unfinished())
+        control::knobs(self.namespace).map_err(|fault| fault.of(Op::Limits, Target::None))
     }
 
     /// Sets the knobs.
     ///
     /// # Errors
     /// `EINVAL`: a value out of range. `EPERM`: a shared namespace of which the caller is not the owner.
-    pub fn set_knobs(&self, _knobs: Knobs) -> Result<()> {
-        Err(unfinished())
+    pub fn set_knobs(&self, knobs: Knobs) -> Result<()> {
+        control::set_knobs(self.namespace, knobs).map_err(|fault| fault.of(Op::Limits, Target::None))
     }
-}
 
-fn unfinished() -> Error {
-    Error::new(Op::Open, Target::None, Errno::ENOSYS)
+    /// Names of data files in the directory that no segment has: what a program or a person put there. A kill
+    /// leaves none that the next caller does not take away.
+    ///
+    /// # Errors
+    /// `EIO`: the registry is damaged.
+    pub fn strays(&self) -> Result<Vec<String>> {
+        control::strays(self.namespace, false).map_err(|fault| fault.of(Op::List, Target::None))
+    }
+
+    /// Removes what [`User::strays`] names.
+    ///
+    /// # Errors
+    /// Those of `unlink(2)`.
+    pub fn reclaim_strays(&self) -> Result<Vec<String>> {
+        control::strays(self.namespace, true).map_err(|fault| fault.of(Op::Remove, Target::None))
+    }
 }
 
 impl Backend for User {
     fn name(&self) -> &'static str {
         "user"
     }
-    fn get(&self, _key: Key, _size_bytes: usize, _flags: GetFlags) -> Result<ShmId> {
-        Err(unfinished())
+
+    fn get(&self, key: Key, size_bytes: usize, flags: GetFlags) -> Result<ShmId> {
+        let request = get::Request { key, size_bytes, flags, reserve: self.reserve };
+        run(Op::Get, Target::Key(key), |descriptors| get::get(self.namespace, request, descriptors))
     }
-    #[allow(unsafe_code, reason = "declared by the trait")]
-    unsafe fn attach(&self, _id: ShmId, _address: usize, _flags: AttachFlags) -> Result<Mapped> {
-        Err(unfinished())
+
+    #[allow(unsafe_code, reason = "declared so by the trait")]
+    unsafe fn attach(&self, id: ShmId, address: usize, flags: AttachFlags) -> Result<Mapped> {
+        run(Op::Attach, Target::Id(id), |descriptors| {
+            // SAFETY: the caller's promise; a second run comes only after a first that mapped nothing.
+            unsafe { attach::attach(self.namespace, id, address, flags, descriptors) }
+        })
     }
-    #[allow(unsafe_code, reason = "declared by the trait")]
-    unsafe fn detach(&self, _address: usize) -> Result<()> {
-        Err(unfinished())
+
+    #[allow(unsafe_code, reason = "declared so by the trait")]
+    unsafe fn detach(&self, address: usize) -> Result<()> {
+        run(Op::Detach, Target::Address(address), |descriptors| {
+            // SAFETY: the caller's promise; a second run comes only after a first that unmapped nothing.
+            unsafe { attach::detach(self.namespace, address, descriptors) }
+        })
     }
-    fn stat(&self, _id: ShmId) -> Result<Stat> {
-        Err(unfinished())
+
+    fn stat(&self, id: ShmId) -> Result<Stat> {
+        run(Op::Stat, Target::Id(id), |descriptors| control::stat(self.namespace, id, descriptors))
     }
-    fn stat_index(&self, _index: i32, _any: bool) -> Result<Stat> {
-        Err(unfinished())
+
+    fn stat_index(&self, index: i32, any: bool) -> Result<Stat> {
+        run(Op::Stat, Target::Index(index), |descriptors| {
+            control::stat_index(self.namespace, index, any, descriptors)
+        })
     }
-    fn set(&self, _id: ShmId, _change: Change) -> Result<()> {
-        Err(unfinished())
+
+    fn set(&self, id: ShmId, change: Change) -> Result<()> {
+        run(Op::Set, Target::Id(id), |descriptors| control::set(self.namespace, id, change, descriptors))
     }
-    fn remove(&self, _id: ShmId) -> Result<()> {
-        Err(unfinished())
+
+    fn remove(&self, id: ShmId) -> Result<()> {
+        run(Op::Remove, Target::Id(id), |descriptors| control::remove(self.namespace, id, descriptors))
     }
-    fn lock(&self, _id: ShmId) -> Result<()> {
-        Err(unfinished())
+
+    fn lock(&self, id: ShmId) -> Result<()> {
+        run(Op::Lock, Target::Id(id), |descriptors| control::lock(self.namespace, id, true, descriptors))
     }
-    fn unlock(&self, _id: ShmId) -> Result<()> {
-        Err(unfinished())
+
+    fn unlock(&self, id: ShmId) -> Result<()> {
+        run(Op::Unlock, Target::Id(id), |descriptors| control::lock(self.namespace, id, false, descriptors))
     }
+
     fn limits(&self) -> Result<Limits> {
-        Err(unfinished())
+        run(Op::Info, Target::None, |descriptors| control::limits(self.namespace, descriptors))
     }
+
     fn usage(&self) -> Result<Usage> {
-        Err(unfinished())
+        run(Op::Info, Target::None, |descriptors| control::usage(self.namespace, descriptors))
     }
+
     fn list(&self) -> Result<Vec<Listed>> {
-        Err(unfinished())
+        run(Op::List, Target::None, |descriptors| control::list(self.namespace, descriptors))
     }
+
     fn attachers(&self) -> Result<Attachers> {
-        Err(unfinished())
+        let known: std::collections::HashMap<u64, ShmId> = self
+            .list()?
+            .iter()
+            .filter_map(|listed| {
+                let (record, _) = self.namespace.peek_record(listed.stat.id.raw(), Descriptors::Kept)?;
+                Some((record.inode, listed.stat.id))
+            })
+            .collect();
+        let id_of = |line: &attached::MapLine<'_>| {
+            let path = line.path.strip_suffix(" (deleted)").unwrap_or(line.path);
+            let id = self.namespace.id_of_path(path.as_bytes())?;
+            known.get(&line.inode).copied().filter(|known| known.raw() == id)
+        };
+        Ok(attached::scan(|_| true, id_of))
     }
 }

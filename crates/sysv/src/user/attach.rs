@@ -1,0 +1,331 @@
+//! `shmat` and `shmdt`: mappings of data files.
+#![allow(unsafe_code, reason = "mapping and unmapping")]
+
+use std::sync::atomic::Ordering;
+
+use crate::{AttachFlags, Errno, Mapped, ShmId, caller};
+
+use super::file::{self, BlockedSignals, Fd};
+use super::layout::{ATTACH_AT, ATTACH_SIZE, DETACH_AT, Record, State, Times};
+use super::namespace::Namespace;
+use super::section::{self, Descriptors, Section};
+use super::vmas::{Vma, Vmas};
+use super::{Fault, permission, pins, process, reap};
+
+/// # Safety
+/// As [`Backend::attach`](crate::Backend::attach).
+pub(super) unsafe fn attach(
+    namespace: &'static Namespace,
+    id: ShmId,
+    address: usize,
+    flags: AttachFlags,
+    descriptors: Descriptors,
+) -> Result<Mapped, Fault> {
+    if id.raw() < 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    let address = place(address, flags)?;
+    let mut section = Section::enter(namespace, descriptors)?;
+    let record = section.record_of(id)?;
+    permission::check(&record, permission::wanted_by_attach(flags))?;
+    if section.reap(&record)? {
+        return Err(Errno::EINVAL.into());
+    }
+    let size_bytes = usize::try_from(record.size_bytes).map_err(|_| Errno::ENOMEM)?;
+    if let Place::Free(address) = address
+        && address.checked_add(size_bytes).is_none()
+    {
+        return Err(Errno::EINVAL.into());
+    }
+
+    let writable = !flags.contains(AttachFlags::READ_ONLY);
+    let path = namespace.path_of(record.id, record.huge_log2)?;
+    let access = if writable { libc::O_RDWR } else { libc::O_RDONLY };
+    let fd = file::open(&path, access, 0).map_err(lost_file)?;
+    let (slot, slot_top) = pins::take(&fd, writable, record.times.slot_hint, record.times.slot_top)?;
+
+    let mut protection = libc::PROT_READ;
+    if writable {
+        protection |= libc::PROT_WRITE;
+    }
+    if flags.contains(AttachFlags::EXECUTE) {
+        protection |= libc::PROT_EXEC;
+    }
+    let rounded = size_bytes.checked_next_multiple_of(caller::page_size()).ok_or(Errno::ENOMEM)?;
+    let reserve = if record.no_reserve { libc::MAP_NORESERVE } else { 0 };
+    let (at, fixed) = match address {
+        Place::Any => (0, 0),
+        Place::Free(at) => (at, libc::MAP_FIXED_NOREPLACE),
+        Place::Replacing(at) => (at, libc::MAP_FIXED),
+    };
+    process::MAY_BE_ATTACHED.store(true, Ordering::Relaxed);
+    // SAFETY: what a replacing attach replaces is the caller's to answer for; nothing else is replaced.
+    let mapped = match unsafe { file::map(at, rounded, protection, fixed | reserve, fd.raw(), 0) } {
+        Ok(mapped) => mapped,
+        Err(Errno::EEXIST) => return Err(Errno::EINVAL.into()),
+        Err(Errno::EPERM) if flags.contains(AttachFlags::EXECUTE) => {
+            return Err(Fault::because(Errno::EPERM, "the namespace's filesystem is mounted noexec"));
+        }
+        Err(errno) => return Err(errno.into()),
+    };
+    if at != 0 && mapped != at {
+        // Kernels before 4.17 take the address for a hint.
+        // SAFETY: the mapping just made, which nobody knows.
+        unsafe { file::unmap(mapped, rounded) }?;
+        return Err(Errno::EINVAL.into());
+    }
+
+    let times = Times {
+        slot_top,
+        attach_time: file::now(),
+        last_pid: caller_pid(descriptors),
+        slot_hint: slot.wrapping_add(1),
+        detach_time: 0,
+    };
+    let bytes = Record { times, ..Record::free() }.encode(0);
+    let start = usize::try_from(ATTACH_AT).unwrap_or_default();
+    if let Err(fault) = section.write_times(record.index(), ATTACH_AT, &bytes[start..start + ATTACH_SIZE]) {
+        // SAFETY: the mapping just made, which nobody knows.
+        unsafe { file::unmap(mapped, rounded) }?;
+        return Err(fault);
+    }
+    Ok(Mapped { address: mapped, size_bytes })
+}
+
+/// Where an attach is to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Any,
+    Free(usize),
+    Replacing(usize),
+}
+
+/// What the kernel makes of address and flags, before it looks for the segment.
+fn place(address: usize, flags: AttachFlags) -> Result<Place, Errno> {
+    let (remap, page) = (flags.contains(AttachFlags::REMAP), caller::page_size());
+    if address == 0 {
+        return if remap { Err(Errno::EINVAL) } else { Ok(Place::Any) };
+    }
+    if address.is_multiple_of(page) {
+        return Ok(if remap { Place::Replacing(address) } else { Place::Free(address) });
+    }
+    if !flags.contains(AttachFlags::ROUND) {
+        return Err(Errno::EINVAL);
+    }
+    match address - address % page {
+        0 if remap => Err(Errno::EINVAL),
+        // Rounded down to zero, the kernel no longer asks whether the place is free.
+        0 => Ok(Place::Replacing(0)),
+        rounded if remap => Ok(Place::Replacing(rounded)),
+        rounded => Ok(Place::Free(rounded)),
+    }
+}
+
+/// A record without its file: somebody removed it by hand, which only a removal repairs.
+fn lost_file(errno: Errno) -> Fault {
+    match errno {
+        Errno::ENOENT => Fault::because(Errno::EIDRM, "its data file is gone: remove the segment"),
+        errno => errno.into(),
+    }
+}
+
+/// The pid to write down: a helper's would mean nothing.
+fn caller_pid(descriptors: Descriptors) -> i32 {
+    match descriptors {
+        Descriptors::Kept => caller::pid(),
+        Descriptors::Own => super::rescue::caller_pid(),
+    }
+}
+
+/// # Safety
+/// As [`Backend::detach`](crate::Backend::detach).
+pub(super) unsafe fn detach(
+    namespace: &'static Namespace,
+    address: usize,
+    descriptors: Descriptors,
+) -> Result<(), Fault> {
+    if !address.is_multiple_of(caller::page_size()) {
+        return Err(Errno::EINVAL.into());
+    }
+    let signals = BlockedSignals::new();
+    let working = process::work();
+    section::leave_parents_descriptors();
+    let mut vmas = Vmas::open(descriptors)?;
+    let (first, id) = first_piece(namespace, &mut vmas, address)?.ok_or(Errno::EINVAL)?;
+    let record = namespace.peek_record(id, descriptors);
+
+    // While our mapping still pins it, the segment cannot be destroyed and its record be another's.
+    if let Some((record, fd)) = &record {
+        let times = Times {
+            last_pid: caller_pid(descriptors),
+            slot_hint: record.times.slot_hint,
+            detach_time: file::now(),
+            ..Times::default()
+        };
+        let bytes = Record { times, ..Record::free() }.encode(0);
+        let start = usize::try_from(DETACH_AT).unwrap_or_default();
+        match namespace.write_times_unlocked(fd.raw(), record.index(), DETACH_AT, &bytes[start..]) {
+            Err(Fault { errno: Errno::EFBIG, .. }) if descriptors == Descriptors::Kept => {
+                return Err(Errno::EFBIG.into());
+            }
+            // Times are the least of it: what is asked for is that the memory goes.
+            _ => {}
+        }
+    }
+
+    let size = record.as_ref().map_or(u64::MAX, |(record, _)| {
+        record.size_bytes.next_multiple_of(1 << record.huge_log2.max(12))
+    });
+    let end = address.saturating_add(usize::try_from(size).unwrap_or(usize::MAX));
+    let mut piece = Some(first);
+    while let Some(vma) = piece {
+        // SAFETY: the kernel says that these pages map this segment's file as the attachment at `address` did,
+        // and the caller promises that nothing uses that any more.
+        unsafe { file::unmap(vma.start, vma.size_bytes()) }?;
+        piece = next_piece(&mut vmas, vma.end, end, address, first.inode)?;
+    }
+    drop(working);
+    drop(signals);
+
+    if let Some((before, _)) = record
+        && let Some((record, _)) = namespace.peek_record(id, descriptors)
+        && (record.id, record.inode) == (before.id, before.inode)
+        && reap::is_doomed(&record)
+    {
+        let mut section = Section::enter(namespace, descriptors)?;
+        let record = section.record(record.index())?;
+        if record.id == id {
+            section.reap(&record)?;
+        }
+    }
+    Ok(())
+}
+
+/// The first mapping at or above `address` that belongs to an attachment which started there, as the kernel
+/// looks for it.
+fn first_piece(namespace: &Namespace, vmas: &mut Vmas, address: usize) -> Result<Option<(Vma, i32)>, Fault> {
+    let mut from = address;
+    while let Some(vma) = vmas.next(from)? {
+        if vma.start >= address
+            && vma.origin() == address
+            && let Some(id) = namespace.id_of_vma(&vma)
+        {
+            return Ok(Some((vma, id)));
+        }
+        from = vma.end;
+    }
+    Ok(None)
+}
+
+/// The next mapping of the same attachment.
+fn next_piece(
+    vmas: &mut Vmas,
+    from: usize,
+    end: usize,
+    origin: usize,
+    inode: u64,
+) -> Result<Option<Vma>, Fault> {
+    let mut from = from;
+    while from < end
+        && let Some(vma) = vmas.next(from)?
+        && vma.end <= end
+    {
+        if vma.inode == inode && vma.origin() == origin {
+            return Ok(Some(vma));
+        }
+        from = vma.end;
+    }
+    Ok(None)
+}
+
+impl Section {
+    /// The record that an id names; a stale id names none.
+    pub(super) fn record_of(&self, id: ShmId) -> Result<Record, Fault> {
+        if id.raw() < 0 {
+            return Err(Errno::EINVAL.into());
+        }
+        let index = id.raw().cast_unsigned() % super::layout::INDEX_COUNT;
+        let record = self.record(index)?;
+        if record.state == State::Free || record.id != id.raw() { Err(Errno::EINVAL.into()) } else { Ok(record) }
+    }
+}
+
+impl Namespace {
+    /// The id of the segment that a mapping is of. The name tells it; device and inode tell that the name is
+    /// not another file's.
+    pub(super) fn id_of_vma(&self, vma: &Vma) -> Option<i32> {
+        let name = vma.name();
+        let id = self.id_of_path(name)?;
+        match self.peek_record(id, Descriptors::Kept) {
+            Some((record, _)) if record.inode == vma.inode => Some(id),
+            // Destroyed under us, or a registry we cannot read: then only the whole path will do.
+            _ => name.starts_with(self.directory().as_bytes()).then_some(id),
+        }
+    }
+
+    /// A used record without the lock, and a descriptor of the registry.
+    pub(super) fn peek_record(&self, id: i32, descriptors: Descriptors) -> Option<(Record, Borrowed)> {
+        let fd = match (descriptors, self.kept.get()) {
+            (Descriptors::Kept, Some(fd)) => Borrowed::Kept(fd),
+            _ => Borrowed::Own(self.open_registry().ok()?),
+        };
+        let index = id.cast_unsigned() % super::layout::INDEX_COUNT;
+        for _ in 0..4 {
+            if let Ok(record) = section::read_record(fd.raw(), self.salt(), index) {
+                return (record.is_used() && record.id == id).then_some((record, fd));
+            }
+        }
+        // The number was closed by the program: look again by name.
+        if let Borrowed::Kept(_) = fd {
+            let (device, inode) = self.registry_file();
+            drop(self.kept.forget(device, inode));
+            let fd = Borrowed::Own(self.open_registry().ok()?);
+            let record = section::read_record(fd.raw(), self.salt(), index).ok()?;
+            return (record.is_used() && record.id == id).then_some((record, fd));
+        }
+        None
+    }
+
+    fn write_times_unlocked(&self, fd: i32, index: u32, at: u64, bytes: &[u8]) -> Result<(), Fault> {
+        // Reading is harmless on somebody else's file; writing is not.
+        let meta = file::fstat(fd)?;
+        if (meta.device, meta.inode) != self.registry_file() {
+            return Err(Errno::EBADF.into());
+        }
+        Ok(file::pwrite(fd, bytes, super::layout::record_at(index) + at)?)
+    }
+}
+
+/// A descriptor of the registry that is kept, or closed after use.
+#[derive(Debug)]
+pub(super) enum Borrowed {
+    Kept(i32),
+    Own(Fd),
+}
+
+impl Borrowed {
+    pub(super) fn raw(&self) -> i32 {
+        match self {
+            Borrowed::Kept(fd) => *fd,
+            Borrowed::Own(fd) => fd.raw(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_taken_as_the_kernel_takes_them() {
+        let (none, round, remap) = (AttachFlags::NONE, AttachFlags::ROUND, AttachFlags::REMAP);
+        assert_eq!(place(0, none), Ok(Place::Any));
+        assert_eq!(place(0, remap), Err(Errno::EINVAL));
+        assert_eq!(place(4096, none), Ok(Place::Free(4096)));
+        assert_eq!(place(4097, none), Err(Errno::EINVAL));
+        assert_eq!(place(4097, round), Ok(Place::Free(4096)));
+        assert_eq!(place(1, round), Ok(Place::Replacing(0)));
+        assert_eq!(place(1, round | remap), Err(Errno::EINVAL));
+        assert_eq!(place(8192, remap), Ok(Place::Replacing(8192)));
+    }
+}

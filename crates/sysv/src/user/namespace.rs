@@ -1,0 +1,340 @@
+//! A namespace: the directory, whom it belongs to, and the registry in it.
+
+use std::path::{Path as StdPath, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use crate::{Errno, caller};
+
+use super::file::{self, Fd, Meta, Path};
+use super::layout::{self, Damage, HEADER_SIZE, Header};
+use super::process::{self, Kept};
+use super::{Fault, huge, pins};
+
+/// A namespace that this process uses. They are few and never freed: attachments and fork handlers refer to
+/// them until the process ends.
+#[derive(Debug)]
+pub(super) struct Namespace {
+    /// With a slash behind it.
+    directory: Path,
+    registry: Path,
+    /// Made by root or a group for several users: files carry the segments' modes.
+    pub(super) shared: bool,
+    pub(super) kept: Kept,
+    salt: AtomicU64,
+    registry_device: AtomicU64,
+    registry_inode: AtomicU64,
+}
+
+static OPENED: Mutex<Vec<&'static Namespace>> = Mutex::new(Vec::new());
+
+/// All namespaces that this process has opened.
+pub(super) fn each_opened(mut visit: impl FnMut(&'static Namespace)) {
+    for namespace in OPENED.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        visit(namespace);
+    }
+}
+
+/// Which directory the environment names: `COSEG_DIR`, else `/dev/shm/coseg-UID`, else `$TMPDIR/coseg-UID`.
+pub(super) fn directory_of_environment() -> PathBuf {
+    if let Some(directory) = std::env::var_os("COSEG_DIR").filter(|value| !value.is_empty()) {
+        return directory.into();
+    }
+    let name = format!("coseg-{}", caller::effective_uid());
+    let memory = StdPath::new("/dev/shm");
+    let usable = |path: &StdPath| {
+        let made = Path::new(path.join(&name).as_os_str().as_encoded_bytes())
+            .and_then(|path| match file::make_directory(&path, 0o700) {
+                Err(Errno::EEXIST) => Ok(()),
+                result => result,
+            });
+        made.is_ok()
+    };
+    if usable(memory) {
+        return memory.join(name);
+    }
+    let temporary = std::env::var_os("TMPDIR").filter(|value| !value.is_empty());
+    PathBuf::from(temporary.unwrap_or_else(|| "/tmp".into())).join(name)
+}
+
+impl Namespace {
+    /// Opens the namespace of a directory, and makes what is missing.
+    pub(super) fn open(directory: &StdPath) -> Result<&'static Namespace, Fault> {
+        let absolute = std::path::absolute(directory).map_err(|_| Fault::from(Errno::ENOENT))?;
+        let mut bytes = absolute.as_os_str().as_encoded_bytes().to_vec();
+        while bytes.last() == Some(&b'/') {
+            bytes.pop();
+        }
+        if bytes.len() > Path::LONGEST_DIRECTORY {
+            return Err(Fault::because(Errno::ENAMETOOLONG, "the directory's path has more than 400 bytes"));
+        }
+        let path = Path::new(&bytes)?;
+        let mut opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner);
+        let directory = path.with(b"/");
+        if let Some(known) = opened.iter().find(|known| known.directory.as_bytes() == directory.as_bytes()) {
+            return Ok(known);
+        }
+        let shared = trust(&path)?;
+        let namespace: &'static Namespace = Box::leak(Box::new(Namespace {
+            directory,
+            registry: directory.with(b"registry"),
+            shared,
+            kept: Kept::new(),
+            salt: AtomicU64::new(0),
+            registry_device: AtomicU64::new(0),
+            registry_inode: AtomicU64::new(0),
+        }));
+        process::watch_forks();
+        namespace.open_registry()?;
+        opened.push(namespace);
+        Ok(namespace)
+    }
+
+    /// Where this namespace's paths begin.
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The data file of a segment.
+    pub(super) fn data_path(&self, id: i32) -> Path {
+        self.directory.with(b"seg-").with_number(u64::from(id.unsigned_abs()))
+    }
+
+    /// The data file of a record, wherever it lies.
+    pub(super) fn path_of(&self, id: i32, huge_log2: u8) -> Result<Path, Fault> {
+        if huge_log2 == 0 { Ok(self.data_path(id)) } else { huge::path_of(self, id, huge_log2) }
+    }
+
+    /// The id that a mapped file's path names, if the file is one of ours.
+    pub(super) fn id_of_path(&self, path: &[u8]) -> Option<i32> {
+        let name_at = path.iter().rposition(|&byte| byte == b'/')? + 1;
+        let name = &path[name_at..];
+        id_of_name(name).or_else(|| huge::id_of_name(self, name))
+    }
+
+    /// What the records' checksums start from.
+    pub(super) fn salt(&self) -> u64 {
+        self.salt.load(Ordering::Acquire)
+    }
+
+    /// Device and inode of the registry.
+    pub(super) fn registry_file(&self) -> (u64, u64) {
+        (self.registry_device.load(Ordering::Relaxed), self.registry_inode.load(Ordering::Relaxed))
+    }
+
+    /// The bits of a data file's mode for a segment's mode.
+    pub(super) fn file_mode(&self, mode: crate::Mode) -> u32 {
+        if self.shared { mode.bits() & 0o666 } else { 0o600 }
+    }
+
+    /// Opens the registry, made if it is missing, emptied if the machine was started anew since.
+    pub(super) fn open_registry(&self) -> Result<Fd, Fault> {
+        for _ in 0..16 {
+            let fd = match file::open(&self.registry, libc::O_RDWR, 0) {
+                Ok(fd) => fd,
+                Err(Errno::ENOENT) => match self.make_registry() {
+                    Ok(fd) => fd,
+                    // Somebody else was faster.
+                    Err(Fault { errno: Errno::EEXIST, .. }) => continue,
+                    Err(fault) => return Err(fault),
+                },
+                Err(Errno::ELOOP) => return Err(Fault::because(Errno::EPERM, "the file `registry` is a link")),
+                Err(errno) => return Err(errno.into()),
+            };
+            let meta = file::fstat(fd.raw())?;
+            if !meta.is_file() {
+                return Err(Damage::Foreign.into());
+            }
+            self.check_registry_owner(&meta)?;
+            let header = match self.read_header(fd.raw()) {
+                Err(Damage::Retired) => {
+                    // Whoever retires one takes its name away at once; help, should he have died in between.
+                    self.drop_retired(&fd)?;
+                    continue;
+                }
+                other => other?,
+            };
+            if !file::filesystem(fd.raw())?.is_memory && header.boot_id != boot_id() {
+                self.retire(&fd)?;
+                continue;
+            }
+            self.registry_device.store(meta.device, Ordering::Relaxed);
+            self.registry_inode.store(meta.inode, Ordering::Relaxed);
+            self.salt.store(header.salt(), Ordering::Release);
+            return Ok(fd);
+        }
+        Err(Fault::because(Errno::EAGAIN, "the registry is being replaced over and over"))
+    }
+
+    fn check_registry_owner(&self, meta: &Meta) -> Result<(), Fault> {
+        let me = caller::effective_uid();
+        if !self.shared && meta.uid != me {
+            return Err(Fault::because(Errno::EPERM, "the file `registry` is another user's"));
+        }
+        if !self.shared && meta.mode & 0o022 != 0 {
+            return Err(Fault::because(Errno::EPERM, "the file `registry` is writable by others: chmod 600 it"));
+        }
+        Ok(())
+    }
+
+    pub(super) fn read_header(&self, fd: i32) -> Result<Header, Damage> {
+        let mut bytes = [0; HEADER_SIZE];
+        match file::pread(fd, &mut bytes, 0) {
+            Ok(HEADER_SIZE) => Header::decode(&bytes),
+            Ok(_) => Err(Damage::Truncated),
+            Err(_) => Err(Damage::Foreign),
+        }
+    }
+
+    /// Makes the registry aside and lets it appear whole.
+    fn make_registry(&self) -> Result<Fd, Fault> {
+        let mut initial = vec![0; layout::INITIAL_SIZE];
+        let header = Header::new(random_uuid()?, boot_id()).encode();
+        initial[..header.len()].copy_from_slice(&header);
+
+        let mode = if self.shared { self.shared_mode()? } else { 0o600 };
+        let folder = Path::new(self.directory.as_bytes().strip_suffix(b"/").unwrap_or_default())?;
+        let (fd, name) = match file::open(&folder, libc::O_TMPFILE | libc::O_RDWR, mode) {
+            Ok(fd) => (fd, None),
+            // Not every filesystem makes files without a name. A maker's leftover is told by its dead pid.
+            Err(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::EINVAL) => {
+                let name = self.directory.with(b"making-").with_number(u64::from(caller::pid().unsigned_abs()));
+                let _ = file::unlink(&name);
+                let fd = file::open(&name, libc::O_RDWR | libc::O_CREAT | libc::O_EXCL, mode)?;
+                (fd, Some(name))
+            }
+            Err(errno) => return Err(errno.into()),
+        };
+        let result = (|| {
+            file::change_mode(fd.raw(), mode)?;
+            pins::check_filesystem(fd.raw())?;
+            file::pwrite(fd.raw(), &initial, 0)?;
+            file::truncate(fd.raw(), layout::FILE_SIZE)?;
+            match &name {
+                None => file::link_unnamed(fd.raw(), &self.registry)?,
+                Some(name) => file::link(name, &self.registry)?,
+            }
+            Ok(())
+        })();
+        if let Some(name) = name {
+            let _ = file::unlink(&name);
+        }
+        result.map(|()| fd)
+    }
+
+    /// The registry of a shared namespace may be written by whoever may write in the directory.
+    fn shared_mode(&self) -> Result<u32, Fault> {
+        let meta = file::stat(&Path::new(self.directory.as_bytes().strip_suffix(b"/").unwrap_or_default())?)?;
+        Ok(0o600 | (meta.mode & 0o020).wrapping_mul(3) | (meta.mode & 0o002).wrapping_mul(3))
+    }
+
+    /// Gives up a namespace that a former start of the machine left on a disk.
+    fn retire(&self, fd: &Fd) -> Result<(), Fault> {
+        if !file::try_lock_file(fd.raw())? {
+            file::sleep_us(1000);
+            return Ok(());
+        }
+        file::pwrite(fd.raw(), &layout::MAGIC_RETIRED, 0)?;
+        self.drop_retired(fd)
+    }
+
+    /// Removes what a retired registry names, and last the registry.
+    fn drop_retired(&self, fd: &Fd) -> Result<(), Fault> {
+        for name in self.data_file_names()? {
+            let _ = file::unlink(&self.directory.with(name.as_bytes()));
+        }
+        // Only if it still is this one: a new registry may have taken its place.
+        if let (Ok(named), Ok(opened)) = (file::stat(&self.registry), file::fstat(fd.raw()))
+            && (named.device, named.inode) == (opened.device, opened.inode)
+        {
+            let _ = file::unlink(&self.registry);
+        }
+        Ok(())
+    }
+
+    /// Names of data files in the directory, whether or not a record knows them.
+    pub(super) fn data_file_names(&self) -> Result<Vec<String>, Fault> {
+        let path = StdPath::new(std::str::from_utf8(self.directory.as_bytes()).map_err(|_| Errno::EINVAL)?);
+        let entries = std::fs::read_dir(path)
+            .map_err(|error| Fault::from(Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))))?;
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        Ok(names.filter(|name| id_of_name(name.as_bytes()).is_some()).collect())
+    }
+}
+
+/// The id in a data file's name.
+pub(super) fn id_of_name(name: &[u8]) -> Option<i32> {
+    let digits = name.strip_prefix(b"seg-")?;
+    if digits.is_empty() || (digits[0] == b'0' && digits.len() > 1) || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    std::str::from_utf8(digits).ok()?.parse().ok()
+}
+
+/// Makes the directory where it is missing, and decides whether it is one to work in: `true` if shared.
+fn trust(path: &Path) -> Result<bool, Fault> {
+    match file::make_directory(path, 0o700) {
+        Ok(()) | Err(Errno::EEXIST) => {}
+        Err(errno) => return Err(Fault::because(errno, "the namespace's directory cannot be made")),
+    }
+    let fd = match file::open(path, libc::O_PATH | libc::O_DIRECTORY, 0) {
+        Ok(fd) => fd,
+        Err(Errno::ENOTDIR | Errno::ELOOP) => {
+            return Err(Fault::because(Errno::EPERM, "the namespace's path is a link or no directory: remove it"));
+        }
+        Err(errno) => return Err(errno.into()),
+    };
+    let meta = file::fstat(fd.raw())?;
+    if !meta.is_directory() {
+        return Err(Fault::because(Errno::EPERM, "the namespace's path is no directory"));
+    }
+    let me = caller::effective_uid();
+    let (group_writes, others_write) = (meta.mode & 0o020 != 0, meta.mode & 0o002 != 0);
+    let sticky = meta.mode & libc::S_ISVTX != 0;
+    if others_write && !sticky {
+        return Err(Fault::because(
+            Errno::EPERM,
+            "the namespace's directory is writable by others and not sticky: chmod 700 it, or 1777 to share it",
+        ));
+    }
+    if group_writes || others_write {
+        // Shared, which the one who made it decided: root, ourselves, or a group's member for the group.
+        return if meta.uid == 0 || meta.uid == me || (group_writes && caller::in_group(meta.gid)) {
+            Ok(true)
+        } else {
+            Err(Fault::because(Errno::EPERM, "the namespace's directory is shared by a user who is not root"))
+        };
+    }
+    if meta.uid != me {
+        return Err(Fault::because(
+            Errno::EPERM,
+            "the namespace's directory is another user's: name one of your own in COSEG_DIR, or run as that user",
+        ));
+    }
+    Ok(false)
+}
+
+fn random_uuid() -> Result<[u8; 16], Fault> {
+    let mut uuid = [0; 16];
+    let fd = file::open_proc(c"/dev/urandom", libc::O_RDONLY)?;
+    match file::pread(fd.raw(), &mut uuid, 0) {
+        Ok(16) => Ok(uuid),
+        _ => Err(Fault::because(Errno::EIO, "/dev/urandom gives no random bytes")),
+    }
+}
+
+/// What the kernel calls this start of the machine; zero where /proc is hidden.
+fn boot_id() -> [u8; 16] {
+    let mut id = [0; 16];
+    let mut text = [0; 36];
+    let length = file::open_proc(c"/proc/sys/kernel/random/boot_id", libc::O_RDONLY)
+        .and_then(|fd| file::pread(fd.raw(), &mut text, 0))
+        .unwrap_or(0);
+    let digits = text[..length].iter().filter_map(|&c| char::from(c).to_digit(16));
+    for (position, digit) in digits.enumerate().take(32) {
+        #[allow(clippy::cast_possible_truncation, reason = "a hexadecimal digit")]
+        let digit = digit as u8;
+        id[position / 2] = id[position / 2] << 4 | digit;
+    }
+    id
+}

@@ -1,0 +1,120 @@
+//! Attachments, counted without a daemon.
+//!
+//! A mapping keeps its open file alive after `close`, and with it the locks of that open file, until the last
+//! piece is unmapped, by `munmap`, exec or death. So each attachment opens the data file for itself and locks
+//! one byte of its own, a *slot*, far behind the contents: the locks that others see on the slots are the
+//! attachments, whatever became of the processes.
+
+use crate::Errno;
+
+use super::Fault;
+use super::file::{self, Fd};
+
+/// Where slot 0 lies, beyond any segment.
+const SLOTS_AT: u64 = 1 << 62;
+/// More attachments than one file can have.
+const SLOT_COUNT: u64 = 1 << 31;
+
+/// Locks a free slot for an open file that has none yet; the slot, and the first one above all ever taken.
+///
+/// A read-only file can hold read locks only, which exclude nobody: the registry's lock makes sure that no two
+/// look for a slot at a time.
+pub(super) fn take(fd: &Fd, writable: bool, hint: u32, top: u32) -> Result<(u32, u32), Fault> {
+    let try_slot = |slot: u32| -> Result<bool, Errno> {
+        let at = SLOTS_AT + u64::from(slot) % SLOT_COUNT;
+        if !writable && file::find_lock(fd.raw(), at, 1)?.is_some() {
+            return Ok(false);
+        }
+        file::try_lock_range(fd.raw(), writable, at, 1)
+    };
+    let mut candidate = hint;
+    for step in 0..64 {
+        if try_slot(candidate)? {
+            return Ok((candidate, top.max(candidate.wrapping_add(1))));
+        }
+        // First above all that were ever taken; then, should others be there against all odds, further and
+        // further away.
+        candidate = if step == 0 { top } else { candidate.wrapping_add(1 << (step % 31)) };
+    }
+    Err(Fault::because(Errno::ENOMEM, "no slot for one more attachment was found"))
+}
+
+/// Whether any attachment exists, as far as an open file that has no slot itself can see.
+pub(super) fn any(fd: i32) -> Result<bool, Errno> {
+    Ok(file::find_lock(fd, SLOTS_AT, SLOT_COUNT)?.is_some())
+}
+
+/// How many attachments exist. Each is found once: where a lock is seen, the search goes on left and right of
+/// it, for the kernel names some lock of a range and not its first.
+pub(super) fn count(fd: i32) -> Result<u64, Errno> {
+    let mut found = 0;
+    // The larger half waits while the smaller is searched, so 31 halvings bound what waits.
+    let mut waiting = [(0, 0); 32];
+    let mut depth = 0;
+    let (mut start, mut end) = (SLOTS_AT, SLOTS_AT + SLOT_COUNT);
+    loop {
+        let lock = if start < end { file::find_lock(fd, start, end - start)? } else { None };
+        // A lock that is longer than one slot is not ours; it is counted, and searched around.
+        match lock.map(|at| at.clamp(start, end - 1)) {
+            Some(at) => {
+                found += 1;
+                let (left, right) = ((start, at), (at + 1, end));
+                let left_is_smaller = left.1 - left.0 < right.1 - right.0;
+                let (smaller, larger) = if left_is_smaller { (left, right) } else { (right, left) };
+                if smaller.0 < smaller.1 && depth < waiting.len() {
+                    waiting[depth] = larger;
+                    depth += 1;
+                    (start, end) = smaller;
+                } else {
+                    (start, end) = larger;
+                }
+            }
+            None if depth == 0 => return Ok(found),
+            None => {
+                depth -= 1;
+                (start, end) = waiting[depth];
+            }
+        }
+    }
+}
+
+/// How many attachments /proc/locks shows for an inode: for those who may not open the file.
+pub(super) fn count_by_proc(inode: u64) -> u64 {
+    let Ok(text) = std::fs::read_to_string("/proc/locks") else { return 0 };
+    let suffix = format!(":{inode}");
+    let of_slot = |line: &str| {
+        let mut words = line.split_ascii_whitespace().skip(1);
+        let kind = words.next()?;
+        let file = words.nth(3)?;
+        let start: u64 = words.next()?.parse().ok()?;
+        (kind == "OFDLCK" && file.ends_with(&suffix) && start >= SLOTS_AT).then_some(())
+    };
+    text.lines().filter_map(of_slot).count() as u64
+}
+
+/// Checks on a new file that this filesystem keeps a lock while a mapping lives, and drops it after.
+pub(super) fn check_filesystem(fd: i32) -> Result<(), Fault> {
+    let fault = |what| Err(Fault::because(Errno::EOPNOTSUPP, what));
+    let page = crate::caller::page_size();
+    file::truncate(fd, page as u64)?;
+    let reopen = || {
+        let path = file::Path::new(b"/proc/self/fd/")?.with_number(u64::from(fd.unsigned_abs()));
+        file::open_link(&path, libc::O_RDWR)
+    };
+    let Ok(pinned) = reopen() else {
+        return fault("/proc is hidden: the user backend needs /proc/self");
+    };
+    if !file::try_lock_range(pinned.raw(), true, SLOTS_AT, 1)? {
+        return fault("a lock on a new file is refused on this filesystem");
+    }
+    let address = file::map_new(page, &pinned)?;
+    drop(pinned);
+    let held = file::find_lock(fd, SLOTS_AT, 1)?.is_some();
+    file::unmap_own(address)?;
+    let dropped = file::find_lock(fd, SLOTS_AT, 1)?.is_none();
+    match (held, dropped) {
+        (true, true) => Ok(()),
+        (false, _) => fault("this filesystem drops a lock while its file is mapped: name another in COSEG_DIR"),
+        (true, false) => fault("this filesystem keeps a lock after its file is unmapped: name another in COSEG_DIR"),
+    }
+}

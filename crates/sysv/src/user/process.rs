@@ -1,0 +1,136 @@
+//! What a process keeps between calls: descriptors, and the lock that one thread at a time works under.
+//!
+//! Nothing here is needed for correctness after a kill: all of it can be lost at any instant. After a fork the
+//! child notices by itself, handler or not, for its copy of a page reads as zero.
+#![allow(unsafe_code, reason = "the page that tells a fork, and fork handlers")]
+
+use std::cell::UnsafeCell;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, Ordering};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+
+use crate::caller;
+
+use super::file::{self, Fd};
+use super::fork;
+
+/// Covers every section of every registry, so that no fork happens inside one.
+static WORKING: Mutex<()> = Mutex::new(());
+
+/// Null until first asked for; then a page whose first word is 1 in this process and 0 in a fork's child.
+static TOKEN: AtomicPtr<u32> = AtomicPtr::new(std::ptr::null_mut());
+
+/// Instead of the token, where the kernel cannot wipe a page.
+static TOKEN_PID: AtomicI32 = AtomicI32::new(0);
+
+/// Whether this process may have attachments, which a child of fork would have to count.
+pub(super) static MAY_BE_ATTACHED: AtomicBool = AtomicBool::new(false);
+
+/// Waits for this process's other threads to leave their sections.
+pub(super) fn work() -> MutexGuard<'static, ()> {
+    // A panic inside a section leaves nothing that the next one does not check.
+    WORKING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether this process is a fork's child that has not opened descriptors of its own yet. Asked and answered
+/// under [`work`].
+pub(super) fn is_new_child() -> bool {
+    let token = TOKEN.load(Ordering::Relaxed);
+    if token.is_null() {
+        return TOKEN_PID.load(Ordering::Relaxed) != caller::pid();
+    }
+    // SAFETY: the page is never unmapped; only this function and `settle_in` touch it, under `work`.
+    unsafe { token.read_volatile() == 0 }
+}
+
+/// Remembers that the descriptors are this process's own.
+pub(super) fn settle_in() {
+    let mut token = TOKEN.load(Ordering::Relaxed);
+    if token.is_null() {
+        match file::page_wiped_on_fork() {
+            Some(page) => {
+                TOKEN.store(page, Ordering::Relaxed);
+                token = page;
+            }
+            None => TOKEN_PID.store(caller::pid(), Ordering::Relaxed),
+        }
+    }
+    if !token.is_null() {
+        // SAFETY: as in `is_new_child`.
+        unsafe { token.write_volatile(1) };
+    }
+}
+
+/// A descriptor kept between calls. Programs close what they did not open, so a kept number may have become
+/// somebody else's file: whoever uses one checks that it still is what it was.
+#[derive(Debug)]
+pub(super) struct Kept(AtomicI32);
+
+impl Kept {
+    pub(super) const fn new() -> Kept {
+        Kept(AtomicI32::new(-1))
+    }
+
+    pub(super) fn get(&self) -> Option<i32> {
+        match self.0.load(Ordering::Acquire) {
+            -1 => None,
+            fd => Some(fd),
+        }
+    }
+
+    /// Keeps a descriptor under a high number, out of the way of programs that count on low ones. Where the
+    /// limit has no room for that nothing is kept, and `fd` comes back.
+    pub(super) fn keep(&self, fd: Fd) -> Result<i32, Fd> {
+        const LEAST: i32 = 500;
+        match file::duplicate_high(fd.raw(), LEAST) {
+            Ok(high) => {
+                let raw = high.into_raw();
+                self.0.store(raw, Ordering::Release);
+                Ok(raw)
+            }
+            Err(_) => Err(fd),
+        }
+    }
+
+    /// Forgets the descriptor and gives it back for closing, if it still is the file it was.
+    pub(super) fn forget(&self, device: u64, inode: u64) -> Option<Fd> {
+        let fd = self.0.swap(-1, Ordering::AcqRel);
+        let meta = (fd != -1).then(|| file::fstat(fd).ok()).flatten()?;
+        (meta.device == device && meta.inode == inode).then(|| Fd::from_raw(fd))
+    }
+}
+
+/// The guard that `prepare` takes and the two others drop.
+struct Held(UnsafeCell<Option<MutexGuard<'static, ()>>>);
+
+// SAFETY: the cell is touched only by the thread that forks, between `prepare` and `parent` or `child`, all of
+// which time it holds the very lock whose guard is in the cell.
+unsafe impl Sync for Held {}
+
+static HELD: Held = Held(UnsafeCell::new(None));
+
+extern "C" fn prepare() {
+    let guard = work();
+    // SAFETY: see `Held`.
+    unsafe { *HELD.0.get() = Some(guard) };
+}
+
+extern "C" fn parent() {
+    // SAFETY: see `Held`.
+    unsafe { *HELD.0.get() = None };
+}
+
+extern "C" fn child() {
+    parent();
+    if MAY_BE_ATTACHED.load(Ordering::Relaxed) {
+        fork::register_attachments();
+    }
+}
+
+/// Asks the C library to call us around every fork.
+pub(super) fn watch_forks() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        // SAFETY: the handlers are functions of this library, which is never unloaded while in use.
+        unsafe { libc::pthread_atfork(Some(prepare), Some(parent), Some(child)) };
+    });
+}

@@ -1,0 +1,171 @@
+//! Ends of segments: counting who is attached, and destroying what nobody is and nobody will be.
+
+use crate::{Errno, caller};
+
+use super::Fault;
+use super::file::{self, Fd};
+use super::layout::{INDEX_COUNT, Log, Record, State, Step};
+use super::namespace::Namespace;
+use super::pins;
+use super::section::Section;
+
+/// Opens a data file for looking at its locks, which needs any one permission.
+fn open_for_locks(namespace: &Namespace, record: &Record) -> Result<Fd, Fault> {
+    let path = namespace.path_of(record.id, record.huge_log2)?;
+    match file::open(&path, libc::O_RDONLY, 0) {
+        Err(Errno::EACCES) => Ok(file::open(&path, libc::O_WRONLY, 0)?),
+        result => Ok(result?),
+    }
+}
+
+/// How many attachments a segment has.
+pub(super) fn attachment_count(namespace: &Namespace, record: &Record) -> Result<u64, Fault> {
+    match open_for_locks(namespace, record) {
+        Ok(fd) => Ok(pins::count(fd.raw())?),
+        // Destroyed since its record was read.
+        Err(Fault { errno: Errno::ENOENT, .. }) => Ok(0),
+        Err(Fault { errno: Errno::EACCES, .. }) => Ok(pins::count_by_proc(record.inode)),
+        Err(fault) => Err(fault),
+    }
+}
+
+/// Whether a segment ends as soon as nobody is attached.
+pub(super) fn is_doomed(record: &Record) -> bool {
+    match record.state {
+        State::Free => false,
+        State::Removed => true,
+        State::Live => {
+            record.forced
+                && (record.times.attach_time != 0 || !caller::is_alive(record.creator_pid, record.creator_start))
+        }
+    }
+}
+
+impl Section {
+    /// Whether anybody is attached.
+    pub(super) fn is_attached(&self, record: &Record) -> Result<bool, Fault> {
+        match open_for_locks(self.namespace, record) {
+            Ok(fd) => Ok(pins::any(fd.raw())?),
+            Err(Fault { errno: Errno::ENOENT, .. }) => Ok(false),
+            Err(Fault { errno: Errno::EACCES, .. }) => Ok(pins::count_by_proc(record.inode) > 0),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// Destroys a segment if it is doomed and nobody is attached; whether it did.
+    pub(super) fn reap(&mut self, record: &Record) -> Result<bool, Fault> {
+        if !is_doomed(record) || self.is_attached(record)? {
+            return Ok(false);
+        }
+        self.destroy(record)?;
+        Ok(true)
+    }
+
+    /// Buries a bounded number of segments whose last attacher was killed, so that no call takes long.
+    pub(super) fn reap_some(&mut self) -> Result<(), Fault> {
+        const MOST: usize = 16;
+        if self.header.removed_count == 0 && !self.header.remove_forced {
+            return Ok(());
+        }
+        // Elsewhere each time: those that are still attached must not hide the dead.
+        let span = self.index_end();
+        let start = (file::monotonic_ms() / 16) % u64::from(span.max(1));
+        #[allow(clippy::cast_possible_truncation, reason = "below the span")]
+        let start = if span <= 128 { 0 } else { start as u32 };
+        self.reap_between(start, (start + 128).min(span), MOST)
+    }
+
+    /// Buries all segments whose last attacher was killed.
+    pub(super) fn reap_all(&mut self) -> Result<(), Fault> {
+        if self.header.removed_count == 0 && !self.header.remove_forced {
+            return Ok(());
+        }
+        self.reap_between(0, self.index_end(), usize::MAX)
+    }
+
+    fn reap_between(&mut self, start: u32, end: u32, most: usize) -> Result<(), Fault> {
+        let mut records = [Record::free(); 32];
+        let (mut first, mut looked_at) = (start, 0);
+        while first < end {
+            let count = self.records(first, &mut records)?;
+            for record in &records[..count] {
+                if is_doomed(record) {
+                    if looked_at == most {
+                        return Ok(());
+                    }
+                    looked_at += 1;
+                    self.reap(record)?;
+                }
+            }
+            first += 32;
+        }
+        Ok(())
+    }
+
+    /// One more than the highest index in use.
+    pub(super) fn index_end(&self) -> u32 {
+        (self.header.highest_index + 1).cast_unsigned().min(INDEX_COUNT)
+    }
+
+    /// Frees a segment's record and takes its file away. Those who have it attached keep what they see.
+    pub(super) fn destroy(&mut self, record: &Record) -> Result<(), Fault> {
+        let index = record.index();
+        let unchain = self.unchain(record)?;
+        self.header.segment_count = self.header.segment_count.saturating_sub(1);
+        self.header.total_pages = self.header.total_pages.saturating_sub(record.page_count());
+        if !record.no_reserve {
+            self.header.promised_pages = self.header.promised_pages.saturating_sub(record.page_count());
+        }
+        if record.state == State::Removed {
+            self.header.removed_count = self.header.removed_count.saturating_sub(1);
+        }
+        if self.header.highest_index == index.cast_signed() {
+            self.header.highest_index = self.highest_below(index)?;
+        }
+        self.commit(&Log::of([
+            Some(Step::Record { index, fresh: true, record: Record::free() }),
+            unchain,
+            Some(Step::Unlink { id: record.id, huge_log2: record.huge_log2 }),
+        ]))
+    }
+
+    fn highest_below(&self, index: u32) -> Result<i32, Fault> {
+        let mut records = [Record::free(); 32];
+        let mut end = index;
+        while end > 0 {
+            let first = end.saturating_sub(32);
+            let count = self.records(first, &mut records[..(end - first) as usize])?;
+            if let Some(offset) = records[..count].iter().rposition(Record::is_used) {
+                #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "below 32768")]
+                return Ok((first as usize + offset) as i32);
+            }
+            end = first;
+        }
+        Ok(-1)
+    }
+
+    /// Pages of the filesystem that nobody uses yet.
+    pub(super) fn free_pages(&self) -> Result<u64, Fault> {
+        Ok(self.filesystem()?.free_pages)
+    }
+
+    /// Pages that the data files of some segments have in memory or on disk.
+    pub(super) fn pages_in_memory(&self, counts: impl Fn(&Record) -> bool) -> Result<u64, Fault> {
+        let mut records = [Record::free(); 32];
+        let (mut first, mut pages) = (0, 0);
+        while first < self.index_end() {
+            let count = self.records(first, &mut records)?;
+            for record in records[..count].iter().filter(|record| record.is_used() && counts(record)) {
+                pages += resident_bytes(self.namespace, record) / 4096;
+            }
+            first += 32;
+        }
+        Ok(pages)
+    }
+}
+
+/// Bytes that a segment's data file has in memory or on disk.
+pub(super) fn resident_bytes(namespace: &Namespace, record: &Record) -> u64 {
+    let meta = namespace.path_of(record.id, record.huge_log2).and_then(|path| Ok(file::stat(&path)?));
+    meta.map_or(0, |meta| meta.block_count * 512)
+}

@@ -1,0 +1,344 @@
+//! The registry's critical section: who may change it, and how a change is published.
+//!
+//! A change of one record's one part is one write. Anything larger goes through the log: the header with all
+//! counts after the change, and the steps, are written in one piece, which is the instant the change happens;
+//! then the steps are done, and the log is cleared. Whoever finds a log that is not cleared does the steps
+//! again: recovery is this same code.
+
+use std::sync::MutexGuard;
+
+use crate::{Errno, Key};
+
+use super::Fault;
+use super::file::{self, BlockedSignals, Fd};
+use super::layout::{self, Damage, HEADER_SIZE, Header, INDEX_COUNT, Log, RECORD_SIZE, Record, State, Step};
+use super::namespace::{self, Namespace};
+use super::process;
+use super::vmas;
+
+/// How long a caller waits for another to leave the section.
+const PATIENCE_MS: u64 = 10_000;
+
+/// Whether an operation uses the descriptors that the process keeps, or opens its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Descriptors {
+    Kept,
+    /// In a helper with a descriptor table of its own, whose numbers mean nothing outside.
+    Own,
+}
+
+/// Exclusive use of a registry by one thread of one process, until dropped.
+#[derive(Debug)]
+pub(super) struct Section {
+    pub(super) namespace: &'static Namespace,
+    pub(super) header: Header,
+    fd: i32,
+    own: Option<Fd>,
+    // Dropped in this order, after the registry's lock was given back.
+    _working: MutexGuard<'static, ()>,
+    _signals: BlockedSignals,
+}
+
+impl Drop for Section {
+    fn drop(&mut self) {
+        // Not left to close: a child of a raw fork may share the open file.
+        file::unlock_file(self.fd);
+        self.own = None;
+    }
+}
+
+impl std::fmt::Debug for BlockedSignals {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("BlockedSignals")
+    }
+}
+
+impl Section {
+    /// Waits for the registry's lock, and finishes what its last owner left unfinished.
+    pub(super) fn enter(namespace: &'static Namespace, descriptors: Descriptors) -> Result<Section, Fault> {
+        let mut deadline_ms = 0;
+        let mut pause_us = 20;
+        let mut reopened = false;
+        loop {
+            let signals = BlockedSignals::new();
+            let working = process::work();
+            let (fd, own) = registry(namespace, descriptors)?;
+            if file::try_lock_file(fd).unwrap_or(false) {
+                match namespace.read_header(fd) {
+                    Ok(header) if reopened || header.salt() == namespace.salt() => {
+                        let mut section =
+                            Section { namespace, header, fd, own, _working: working, _signals: signals };
+                        section.settle_last()?;
+                        return Ok(section);
+                    }
+                    // A program closed our descriptor and the number is another file's now; or the registry
+                    // was replaced. Opening it anew tells which.
+                    result => {
+                        file::unlock_file(fd);
+                        if reopened {
+                            return Err(result.err().unwrap_or(Damage::Foreign).into());
+                        }
+                    }
+                }
+                let (device, inode) = namespace.registry_file();
+                drop(namespace.kept.forget(device, inode));
+                reopened = true;
+                continue;
+            }
+            drop(own);
+            // Signals may come while nothing is held.
+            drop(working);
+            drop(signals);
+            let now_ms = file::monotonic_ms();
+            if deadline_ms == 0 {
+                deadline_ms = now_ms + PATIENCE_MS;
+            } else if now_ms > deadline_ms {
+                return Err(held_by(namespace));
+            }
+            file::sleep_us(pause_us);
+            pause_us = (pause_us * 2).min(1000);
+        }
+    }
+
+    /// Does the steps of a change whose maker was killed between publishing and clearing it.
+    fn settle_last(&mut self) -> Result<(), Fault> {
+        let mut bytes = [0; HEADER_SIZE];
+        if file::pread(self.fd, &mut bytes, 0)? != HEADER_SIZE {
+            return Err(Damage::Truncated.into());
+        }
+        let log = Log::decode(self.header.salt(), &bytes)?;
+        if log.is_empty() { Ok(()) } else { self.settle(&log) }
+    }
+
+    /// Publishes counts and steps in one write, then does the steps.
+    pub(super) fn commit(&mut self, log: &Log) -> Result<(), Fault> {
+        self.publish(log)?;
+        self.settle(log)
+    }
+
+    /// Publishes what is to be undone, should the caller not come to [`Section::commit`]. Until then the steps
+    /// are not done.
+    pub(super) fn begin(&mut self, undo: &Log) -> Result<(), Fault> {
+        self.publish(undo)
+    }
+
+    /// Does the steps that [`Section::begin`] published.
+    pub(super) fn undo(&mut self, undo: &Log) -> Result<(), Fault> {
+        self.settle(undo)
+    }
+
+    fn publish(&mut self, log: &Log) -> Result<(), Fault> {
+        let mut bytes = [0; HEADER_SIZE];
+        let fields = self.header.encode();
+        bytes[..fields.len()].copy_from_slice(&fields);
+        let length = log.encode(self.header.salt(), &mut bytes);
+        // Before anything is written: with part of the steps refused, the change would wait for another.
+        if file::soft_limit(libc::RLIMIT_FSIZE) < layout::FILE_SIZE {
+            return Err(Errno::EFBIG.into());
+        }
+        Ok(file::pwrite(self.fd, &bytes[..length], 0)?)
+    }
+
+    fn settle(&mut self, log: &Log) -> Result<(), Fault> {
+        for step in log.steps() {
+            self.take_step(step)?;
+        }
+        let (at, bytes) = Log::cleared();
+        Ok(file::pwrite(self.fd, &bytes, at)?)
+    }
+
+    fn take_step(&mut self, step: Step) -> Result<(), Fault> {
+        match step {
+            Step::Record { index, fresh, record } => {
+                let bytes = record.encode(self.header.salt());
+                let length = if fresh { RECORD_SIZE } else { layout::STABLE_SIZE };
+                file::pwrite(self.fd, &bytes[..length], layout::record_at(index))?;
+            }
+            Step::Bucket { bucket, first } => {
+                file::pwrite(self.fd, &first.to_le_bytes(), layout::bucket_at(bucket))?;
+            }
+            // In a shared namespace the file may be another's to take away. Nobody finds it any more, and
+            // its owner or root reclaims it.
+            Step::Unlink { id, huge_log2 } => {
+                if let Ok(path) = self.namespace.path_of(id, huge_log2) {
+                    let _ = file::unlink(&path);
+                }
+            }
+            Step::Permit { index } => {
+                let record = self.record(index)?;
+                if self.namespace.shared && record.is_used() {
+                    let path = self.namespace.path_of(record.id, record.huge_log2)?;
+                    let _ = file::change_mode_of(&path, self.namespace.file_mode(record.mode));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A record as it stands.
+    pub(super) fn record(&self, index: u32) -> Result<Record, Fault> {
+        read_record(self.fd, self.header.salt(), index)
+    }
+
+    /// Several records that follow each other; the number read.
+    pub(super) fn records(&self, first: u32, records: &mut [Record]) -> Result<usize, Fault> {
+        read_records(self.fd, self.header.salt(), first, records)
+    }
+
+    /// Makes sure that writing a record later cannot fail for want of memory.
+    pub(super) fn prepare_record(&self, index: u32) -> Result<(), Fault> {
+        let at = layout::record_at(index);
+        let mut bytes = [0; RECORD_SIZE];
+        if file::pread(self.fd, &mut bytes, at)? != RECORD_SIZE {
+            return Err(Damage::Truncated.into());
+        }
+        if bytes.iter().all(|&byte| byte == 0) {
+            let free = Record::free().encode(self.header.salt());
+            file::pwrite(self.fd, &free, at).map_err(|_| Errno::ENOMEM)?;
+        }
+        Ok(())
+    }
+
+    /// Writes part of a record's times, which need no log.
+    pub(super) fn write_times(&self, index: u32, at: u64, bytes: &[u8]) -> Result<(), Fault> {
+        Ok(file::pwrite(self.fd, bytes, layout::record_at(index) + at)?)
+    }
+
+    /// The filesystem that the namespace lies on.
+    pub(super) fn filesystem(&self) -> Result<file::Filesystem, Fault> {
+        Ok(file::filesystem(self.fd)?)
+    }
+
+    pub(super) fn bucket(&self, bucket: u32) -> Result<u32, Fault> {
+        read_bucket(self.fd, bucket)
+    }
+
+    /// The live record of a key, and the index of the record before it in its chain.
+    pub(super) fn find(&self, key: Key) -> Result<Option<(Record, Option<u32>)>, Fault> {
+        let mut before = None;
+        let mut next = self.bucket(layout::bucket_of(key))?;
+        // A chain has at most all records; a longer one goes in a circle.
+        for _ in 0..=INDEX_COUNT {
+            if next == 0 {
+                return Ok(None);
+            }
+            if next > INDEX_COUNT {
+                return Err(Damage::Chain.into());
+            }
+            let record = self.record(next - 1)?;
+            if record.state != State::Live {
+                return Err(Damage::Chain.into());
+            }
+            if record.key == key.raw() {
+                return Ok(Some((record, before)));
+            }
+            before = Some(next - 1);
+            next = record.next;
+        }
+        Err(Damage::Chain.into())
+    }
+
+    /// The step that takes a live record with a key out of its chain.
+    pub(super) fn unchain(&self, record: &Record) -> Result<Option<Step>, Fault> {
+        if record.state != State::Live || record.key == 0 {
+            return Ok(None);
+        }
+        let key = Key::new(record.key);
+        match self.find(key)? {
+            Some((found, _)) if found.id != record.id => Err(Damage::Chain.into()),
+            None => Err(Damage::Chain.into()),
+            Some((_, None)) => {
+                Ok(Some(Step::Bucket { bucket: layout::bucket_of(key), first: record.next }))
+            }
+            Some((_, Some(before))) => {
+                let record = Record { next: record.next, ..self.record(before)? };
+                Ok(Some(Step::Record { index: before, fresh: false, record }))
+            }
+        }
+    }
+}
+
+/// The descriptor to work with; the second value closes it, where it is not kept.
+fn registry(namespace: &'static Namespace, descriptors: Descriptors) -> Result<(i32, Option<Fd>), Fault> {
+    if descriptors == Descriptors::Own {
+        let fd = namespace.open_registry()?;
+        return Ok((fd.raw(), Some(fd)));
+    }
+    leave_parents_descriptors();
+    if let Some(fd) = namespace.kept.get() {
+        return Ok((fd, None));
+    }
+    let fd = namespace.open_registry()?;
+    match namespace.kept.keep(fd) {
+        Ok(raw) => Ok((raw, None)),
+        Err(fd) => Ok((fd.raw(), Some(fd))),
+    }
+}
+
+/// In a child of fork: the registry's open file is shared with the parent, and so would its lock be.
+pub(super) fn leave_parents_descriptors() {
+    if process::is_new_child() {
+        namespace::each_opened(|namespace| {
+            let (device, inode) = namespace.registry_file();
+            drop(namespace.kept.forget(device, inode));
+        });
+        vmas::forget_descriptor();
+        process::settle_in();
+    }
+}
+
+/// Names the process that keeps everybody waiting.
+fn held_by(namespace: &Namespace) -> Fault {
+    let (_, inode) = namespace.registry_file();
+    let suffix = format!(":{inode}");
+    let locks = std::fs::read_to_string("/proc/locks").unwrap_or_default();
+    let pid = locks.lines().find_map(|line| {
+        let words: Vec<&str> = line.split_ascii_whitespace().collect();
+        match words[..] {
+            [_, "FLOCK", _, "WRITE", pid, file, ..] if file.ends_with(&suffix) => pid.parse::<i32>().ok(),
+            _ => None,
+        }
+    });
+    let reason = match pid {
+        Some(pid) => {
+            let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+            format!("the registry is held by process {pid} ({}): is it stopped?", name.trim_end())
+        }
+        None => "the registry is held by a process that /proc does not show".to_owned(),
+    };
+    Fault::because(Errno::ETIMEDOUT, reason)
+}
+
+pub(super) fn read_record(fd: i32, salt: u64, index: u32) -> Result<Record, Fault> {
+    let mut bytes = [0; RECORD_SIZE];
+    if file::pread(fd, &mut bytes, layout::record_at(index))? != RECORD_SIZE {
+        return Err(Damage::Truncated.into());
+    }
+    let record = Record::decode(salt, &bytes)?;
+    if record.is_used() && record.index() != index {
+        return Err(Damage::Record.into());
+    }
+    Ok(record)
+}
+
+fn read_records(fd: i32, salt: u64, first: u32, records: &mut [Record]) -> Result<usize, Fault> {
+    let mut bytes = [0; 32 * RECORD_SIZE];
+    let left = (INDEX_COUNT - first.min(INDEX_COUNT)) as usize;
+    let count = records.len().min(32).min(left);
+    let bytes = &mut bytes[..count * RECORD_SIZE];
+    if file::pread(fd, bytes, layout::record_at(first))? != bytes.len() {
+        return Err(Damage::Truncated.into());
+    }
+    for (record, bytes) in records.iter_mut().zip(bytes.chunks_exact(RECORD_SIZE)) {
+        *record = Record::decode(salt, bytes)?;
+    }
+    Ok(count)
+}
+
+pub(super) fn read_bucket(fd: i32, bucket: u32) -> Result<u32, Fault> {
+    let mut bytes = [0; 4];
+    if file::pread(fd, &mut bytes, layout::bucket_at(bucket))? != bytes.len() {
+        return Err(Damage::Truncated.into());
+    }
+    Ok(u32::from_le_bytes(bytes))
+}
