@@ -5,9 +5,9 @@
 //! (process ids, times) only tell the states of one run apart.
 
 use std::fmt;
-use std::fs;
+use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hasher as _};
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
@@ -115,17 +115,24 @@ impl Seen {
         let mut named: Vec<_> =
             files.iter().map(|(name, _, about)| (lock_key(about), name.as_str())).collect();
         named.push((lock_key(&own), "."));
-        self.locks(&named);
-        Ok(())
+        self.locks(&named)
     }
 
-    fn locks(&mut self, files: &[(String, &str)]) {
-        let table = fs::read_to_string("/proc/locks").unwrap_or_default();
+    fn locks(&mut self, files: &[(String, &str)]) -> io::Result<()> {
         let victim = self.victim.to_string();
-        let mut lines: Vec<String> =
-            table.lines().filter_map(|line| lock_line(line, files, &victim)).collect();
-        lines.sort();
-        self.part("locks", lines.join("\n").as_bytes());
+        let mut before = None;
+        for _ in 0..LOCK_READS_MAX {
+            let (table, is_whole) = read_lock_table()?;
+            let mut lines: Vec<String> =
+                table.lines().filter_map(|line| lock_line(line, files, &victim)).collect();
+            lines.sort();
+            if is_whole || before.as_ref() == Some(&lines) {
+                self.part("locks", lines.join("\n").as_bytes());
+                return Ok(());
+            }
+            before = Some(lines);
+        }
+        Err(io::Error::other("/proc/locks did not come to rest"))
     }
 
     pub(crate) fn state(self) -> State {
@@ -157,6 +164,32 @@ impl State {
         names.dedup();
         if names.is_empty() { "an unnamed part".to_owned() } else { names.join(", ") }
     }
+}
+
+/// Readings of a long `/proc/locks` before two in a row must agree.
+const LOCK_READS_MAX: u32 = 100;
+
+/// The text of `/proc/locks`, and whether it is of one moment.
+///
+/// Each read starts again at the number of lines given out before: one more lock anywhere in the system, or one
+/// less, and a line comes twice or never. A read gives what fits in a page.
+fn read_lock_table() -> io::Result<(String, bool)> {
+    let mut file = File::open("/proc/locks")?;
+    let mut bytes = vec![0; 1 << 16];
+    let mut filled = 0;
+    let mut reads = 0;
+    loop {
+        if filled == bytes.len() {
+            bytes.resize(2 * filled, 0);
+        }
+        match file.read(&mut bytes[filled..])? {
+            0 => break,
+            count => filled += count,
+        }
+        reads += 1;
+    }
+    bytes.truncate(filled);
+    Ok((String::from_utf8_lossy(&bytes).into_owned(), reads <= 1))
 }
 
 /// A file as `/proc/locks` names it: `MAJOR:MINOR:INODE`, the first two in hexadecimal.

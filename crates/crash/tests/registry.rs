@@ -41,6 +41,7 @@ fn trial(name: &str, mistake: Mistake) -> Trial<'_, Scratch> {
 fn held(trial: &Trial<'_, Scratch>) -> Report {
     let report = trial.run().unwrap();
     eprintln!("{report}");
+    report.failures.iter().for_each(|found| eprintln!("  {found}"));
     report
 }
 
