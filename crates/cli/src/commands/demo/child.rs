@@ -1,0 +1,87 @@
+//! The demo's other processes: this program, started again by itself.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use clap::{Args, ValueEnum};
+use coseg_sysv::{Attachment, Backend, Kernel, Segment, ShmId, User};
+use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+
+use super::{alphabet, exchange};
+use crate::failure::{Failure, Result};
+
+/// A part in the demo
+#[derive(Debug, Args)]
+pub(crate) struct DemoChild {
+    #[arg(value_enum)]
+    role: Role,
+    #[arg(long, value_parser = parse_id, allow_hyphen_values = true)]
+    id: ShmId,
+    #[arg(long)]
+    slot: usize,
+    #[arg(long)]
+    parent: i32,
+    #[arg(long)]
+    dir: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Role {
+    Producer,
+    Consumer,
+    Trader,
+}
+
+fn parse_id(text: &str) -> Result<ShmId, std::num::ParseIntError> {
+    text.parse().map(ShmId::new)
+}
+
+pub(crate) fn run(args: &DemoChild) -> Result<ExitCode> {
+    set_parent_process_death_signal(Some(Signal::KILL))
+        .map_err(|error| Failure::io("demo: die with the parent", &error.into()))?;
+    // It may have died before it could be a cause of death.
+    if getppid().map(rustix::process::Pid::as_raw_nonzero).map(i32::from) != Some(args.parent) {
+        return Ok(ExitCode::FAILURE);
+    }
+    let backend: Arc<dyn Backend> = match &args.dir {
+        Some(directory) => Arc::new(User::at(directory)?),
+        None => Arc::new(Kernel),
+    };
+    let memory = Segment::of_id(&backend, args.id).attach()?;
+    match args.role {
+        Role::Producer => alphabet::produce(&memory)?,
+        Role::Consumer => alphabet::consume(&memory)?,
+        Role::Trader => exchange::trade(&memory, args.slot)?,
+    }
+    memory.detach()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Tells the parent something, at once.
+pub(super) fn say(line: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}")?;
+    out.flush()?;
+    Ok(())
+}
+
+/// Waits until the segment shows what is hoped for; gives up after five seconds, as the other side is gone then.
+pub(super) fn wait_until(memory: &Attachment, mut met: impl FnMut(&Attachment) -> Result<bool>) -> Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while !met(memory)? {
+        if Instant::now() > deadline {
+            return Err(Failure::error("demo: ETIMEDOUT: the other process did not answer"));
+        }
+        std::thread::sleep(Duration::from_micros(20));
+    }
+    Ok(())
+}
+
+/// Nanoseconds on the clock that all processes of this machine share.
+pub(super) fn clock() -> i128 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    i128::from(now.tv_sec) * 1_000_000_000 + i128::from(now.tv_nsec)
+}

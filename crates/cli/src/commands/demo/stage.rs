@@ -1,0 +1,162 @@
+//! Where the demo plays: segments that no key finds, processes that die with it, and a look at what is left.
+
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use coseg_sysv::{Attachment, Backend, Kernel, Key, Segment, ShmId, User};
+
+use crate::failure::{Failure, Result};
+
+/// Set by Ctrl-C and its like; everything that waits looks at it.
+#[derive(Clone, Debug)]
+pub(super) struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    pub(super) fn on_signals() -> Result<Stop> {
+        let flag = Arc::new(AtomicBool::new(false));
+        for signal in [
+            signal_hook::consts::SIGINT,
+            signal_hook::consts::SIGTERM,
+            signal_hook::consts::SIGHUP,
+        ] {
+            signal_hook::flag::register(signal, Arc::clone(&flag))
+                .map_err(|error| Failure::io("demo: listen for Ctrl-C", &error))?;
+        }
+        Ok(Stop(flag))
+    }
+
+    pub(super) fn check(&self) -> Result<()> {
+        if self.0.load(Ordering::Relaxed) { Err(Failure::interrupted()) } else { Ok(()) }
+    }
+}
+
+/// A backend to play on. The user's own segments are never touched: ours have no key, and the user-space
+/// backend gets a namespace of its own.
+#[derive(Debug)]
+pub(super) struct Stage {
+    pub(super) name: &'static str,
+    backend: Arc<dyn Backend>,
+    directory: Option<Directory>,
+    made: Vec<ShmId>,
+}
+
+/// Removed with all that is in it, whichever way the demo ends.
+#[derive(Debug)]
+struct Directory(PathBuf);
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        // A failure shows in `Stage::leftovers`.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+impl Stage {
+    pub(super) fn kernel() -> Stage {
+        Stage { name: "kernel", backend: Arc::new(Kernel), directory: None, made: Vec::new() }
+    }
+
+    pub(super) fn user() -> Result<Stage> {
+        let directory = Directory::make()?;
+        let backend = Arc::new(User::at(&directory.0)?);
+        Ok(Stage { name: "user", backend, directory: Some(directory), made: Vec::new() })
+    }
+
+    /// A new segment, attached. It is removed already: from here on it lives as long as somebody is attached,
+    /// so that even `kill -9` leaves none behind.
+    pub(super) fn segment(&mut self, size_bytes: usize) -> Result<(ShmId, Attachment)> {
+        let segment = Segment::options(Key::PRIVATE).size(size_bytes).create(&self.backend)?;
+        self.made.push(segment.id());
+        let memory = segment.attach();
+        segment.remove()?;
+        Ok((segment.id(), memory?))
+    }
+
+    /// This program again, in another part.
+    pub(super) fn child(&self, role: &str, id: ShmId, slot: usize) -> Result<Actor> {
+        let failed = |error: io::Error| Failure::io(format!("demo: start {role}"), &error);
+        let mut command = Command::new(std::env::current_exe().map_err(failed)?);
+        command.args(["demo-child", role, "--id", &id.to_string(), "--slot", &slot.to_string()]);
+        command.args(["--parent", &std::process::id().to_string()]);
+        if let Some(directory) = &self.directory {
+            command.arg("--dir").arg(&directory.0);
+        }
+        // What the tool was told of backends is not meant for its children.
+        command.env_remove("COSEG_BACKEND").stdin(Stdio::null()).stdout(Stdio::piped());
+        Ok(Actor(command.spawn().map_err(failed)?))
+    }
+
+    pub(super) fn attachment_count(&self, id: ShmId) -> Result<u64> {
+        Ok(self.backend.stat(id)?.attachment_count)
+    }
+
+    /// Closes the stage, and says what is still there: nothing, or a fault of ours.
+    pub(super) fn leftovers(mut self) -> Vec<String> {
+        let mut left: Vec<String> = self
+            .made
+            .iter()
+            .filter(|&&id| self.backend.stat(id).is_ok())
+            .map(|id| format!("segment {id} on the {} backend", self.name))
+            .collect();
+        if let Some(directory) = self.directory.take() {
+            let path = directory.0.clone();
+            drop(directory);
+            if path.exists() {
+                left.push(path.display().to_string());
+            }
+        }
+        left
+    }
+}
+
+impl Directory {
+    fn make() -> Result<Directory> {
+        let memory = Path::new("/dev/shm");
+        let base = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+        // A demo that was killed may have had this pid.
+        for attempt in 0..100 {
+            let path = base.join(format!("coseg-demo-{}-{attempt}", std::process::id()));
+            match DirBuilder::new().mode(0o700).create(&path) {
+                Ok(()) => return Ok(Directory(path)),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(Failure::io(format!("demo: make {}", path.display()), &error)),
+            }
+        }
+        Err(Failure::error(format!("demo: {} is full of old demos", base.display())))
+    }
+}
+
+/// A child process, which never outlives its value.
+#[derive(Debug)]
+pub(super) struct Actor(Child);
+
+impl Actor {
+    pub(super) fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// What the child says, line by line.
+    pub(super) fn speech(&mut self) -> Result<io::Lines<io::BufReader<std::process::ChildStdout>>> {
+        let stdout = self.0.stdout.take().ok_or_else(|| Failure::error("demo: a child was listened to twice"))?;
+        Ok(io::BufRead::lines(io::BufReader::new(stdout)))
+    }
+
+    /// Waits until it ended by itself, and well.
+    pub(super) fn join(mut self) -> Result<()> {
+        let status = self.0.wait().map_err(|error| Failure::io("demo: wait for a child", &error))?;
+        if status.success() { Ok(()) } else { Err(Failure::error(format!("demo: pid {}: {status}", self.pid()))) }
+    }
+}
+
+impl Drop for Actor {
+    fn drop(&mut self) {
+        // Both fail where it ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}

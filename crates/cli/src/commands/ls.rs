@@ -1,0 +1,330 @@
+//! `coseg ls`: every segment on one line, with the processes attached to it.
+
+use std::cmp::Ordering;
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use coseg_sysv::{Listed, Stat};
+use serde::Serialize;
+
+use crate::args::Global;
+use crate::failure::{Failure, Result};
+use crate::filter::Filter;
+use crate::output::{self, DIM};
+use crate::record::{Origin, Record};
+use crate::selector::Selector;
+use crate::size;
+use crate::table::{Align, Table};
+use crate::time;
+use crate::view::View;
+use crate::who::{Who, hidden_note};
+
+const EXAMPLES: &str = "\
+Examples:
+  coseg ls                                     all segments, and who is attached
+  coseg ls --mine --unattached                 yours, and nobody is using them
+  coseg ls pid:1234                            those a process is attached to
+  coseg ls --larger 1M --sort size --reverse   the largest first
+  coseg ls --columns key,size,attached-by      three columns
+  coseg ls --json | jq '.segments[] | select(.removed)'
+
+Columns: key, id, owner, group, creator, mode, size, resident, swapped, attached (a count), status,
+changed (when created, or last changed), attach-time, detach-time, cpid (the creator), lpid (who
+attached or detached last), attached-by (who is attached now; `ro` reads only).";
+
+/// List segments, and who is attached to them
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES, visible_alias = "list")]
+pub(crate) struct Ls {
+    /// Only these segments
+    #[arg(value_name = "SEGMENT")]
+    selectors: Vec<Selector>,
+    #[command(flatten)]
+    filter: Filter,
+    /// Do not look who is attached: no process is examined
+    #[arg(long)]
+    no_who: bool,
+    /// Sort by this column instead of by the kernel's order
+    #[arg(long, value_enum, value_name = "COLUMN")]
+    sort: Option<Sort>,
+    /// Turn the order around
+    #[arg(long)]
+    reverse: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Sort {
+    Key,
+    Id,
+    Owner,
+    Size,
+    Resident,
+    Attached,
+    Changed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Column {
+    Key,
+    Id,
+    Owner,
+    Group,
+    Creator,
+    Mode,
+    Size,
+    Resident,
+    Swapped,
+    Attached,
+    Status,
+    Changed,
+    AttachTime,
+    DetachTime,
+    Cpid,
+    Lpid,
+    AttachedBy,
+}
+
+const USUAL: [Column; 11] = [
+    Column::Key,
+    Column::Id,
+    Column::Owner,
+    Column::Mode,
+    Column::Size,
+    Column::Resident,
+    Column::Attached,
+    Column::Status,
+    Column::Changed,
+    Column::Cpid,
+    Column::AttachedBy,
+];
+
+/// What a narrow terminal does without, first things first.
+const EXPENDABLE: [Column; 5] =
+    [Column::Cpid, Column::Resident, Column::Changed, Column::Status, Column::Owner];
+
+/// Columns that names of processes need at least: they may wrap, numbers should not.
+const ATTACHED_BY_MIN: usize = 18;
+
+impl Column {
+    fn header(self) -> (&'static str, Align) {
+        match self {
+            Column::Key => ("KEY", Align::Left),
+            Column::Id => ("ID", Align::Right),
+            Column::Owner => ("OWNER", Align::Left),
+            Column::Group => ("GROUP", Align::Left),
+            Column::Creator => ("CREATOR", Align::Left),
+            Column::Mode => ("MODE", Align::Left),
+            Column::Size => ("SIZE", Align::Right),
+            Column::Resident => ("RESIDENT", Align::Right),
+            Column::Swapped => ("SWAPPED", Align::Right),
+            Column::Attached => ("ATTACHED", Align::Right),
+            Column::Status => ("STATUS", Align::Left),
+            Column::Changed => ("CHANGED", Align::Left),
+            Column::AttachTime => ("ATTACH-TIME", Align::Left),
+            Column::DetachTime => ("DETACH-TIME", Align::Left),
+            Column::Cpid => ("CPID", Align::Right),
+            Column::Lpid => ("LPID", Align::Right),
+            Column::AttachedBy => ("ATTACHED-BY", Align::Left),
+        }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Document {
+    #[serde(flatten)]
+    origin: Origin,
+    segments: Vec<Record>,
+    hidden_count: Option<u64>,
+}
+
+pub(crate) fn run(args: &Ls, global: &Global) -> Result<ExitCode> {
+    let columns = columns(&global.columns, args.no_who)?;
+    let view = View::open(global)?;
+    let mut listed = chosen(args, &view)?;
+    sort(&mut listed, args, &view);
+    let wants_who = !args.no_who && (global.json || columns.contains(&Column::AttachedBy));
+    let who = if wants_who && !listed.is_empty() { Some(view.who()?) } else { None };
+    let hidden = who.map_or(0, |who| listed.iter().map(|listed| who.hidden(&listed.stat)).sum());
+    if global.json {
+        let no_one = Who::default();
+        let who = if args.no_who { None } else { who.or(Some(&no_one)) };
+        let segments = listed.iter().map(|listed| Record::new(listed, who, &view.people)).collect();
+        let hidden_count = (!args.no_who).then_some(hidden);
+        output::print_json(&Document { origin: Origin::of(&view.facility), segments, hidden_count })?;
+    } else {
+        print_table(&listed, columns, who, global, &view)?;
+    }
+    if listed.is_empty() {
+        output::note(&nothing_to_show(args, &view));
+    }
+    if let Some(note) = hidden_note(hidden) {
+        output::note(&note);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn columns(names: &[String], no_who: bool) -> Result<Vec<Column>> {
+    let mut columns = match names {
+        [] => USUAL.to_vec(),
+        [all] if all == "all" => Column::value_variants().to_vec(),
+        names => names.iter().map(|name| column(name)).collect::<Result<_>>()?,
+    };
+    if no_who {
+        columns.retain(|column| *column != Column::AttachedBy);
+    }
+    Ok(columns)
+}
+
+fn column(name: &str) -> Result<Column> {
+    Column::from_str(name, true).map_err(|_| {
+        let known: Vec<String> = Column::value_variants()
+            .iter()
+            .filter_map(|column| Some(column.to_possible_value()?.get_name().to_owned()))
+            .collect();
+        Failure::error(format!("ls: no column `{name}`: there are {}, and all", known.join(", ")))
+    })
+}
+
+fn chosen(args: &Ls, view: &View) -> Result<Vec<Listed>> {
+    let mut named = Vec::new();
+    for selector in &args.selectors {
+        for listed in selector.all(view)? {
+            if !named.contains(&listed.stat.id) {
+                named.push(listed.stat.id);
+            }
+        }
+    }
+    let is_named = |stat: &Stat| args.selectors.is_empty() || named.contains(&stat.id);
+    let all = view.listed.iter();
+    Ok(all.filter(|listed| is_named(&listed.stat) && args.filter.accepts(listed)).copied().collect())
+}
+
+fn sort(listed: &mut [Listed], args: &Ls, view: &View) {
+    if let Some(column) = args.sort {
+        listed.sort_by(|a, b| compare(column, a, b, view));
+    }
+    if args.reverse {
+        listed.reverse();
+    }
+}
+
+fn compare(column: Sort, a: &Listed, b: &Listed, view: &View) -> Ordering {
+    match column {
+        Sort::Key => a.stat.key.bits().cmp(&b.stat.key.bits()),
+        Sort::Id => a.stat.id.cmp(&b.stat.id),
+        Sort::Owner => {
+            view.people.user_or_number(a.stat.uid).cmp(&view.people.user_or_number(b.stat.uid))
+        }
+        Sort::Size => a.stat.size_bytes.cmp(&b.stat.size_bytes),
+        Sort::Resident => a.resident_bytes.cmp(&b.resident_bytes),
+        Sort::Attached => a.stat.attachment_count.cmp(&b.stat.attachment_count),
+        Sort::Changed => a.stat.change_time.cmp(&b.stat.change_time),
+    }
+}
+
+fn print_table(
+    listed: &[Listed],
+    columns: Vec<Column>,
+    who: Option<&Who>,
+    global: &Global,
+    view: &View,
+) -> Result<()> {
+    let mut dropped = Vec::new();
+    let mut columns = columns;
+    let mut table = fill(listed, &columns, who, global, view);
+    if output::is_terminal() {
+        let width = usize::from(output::terminal_width());
+        let may_drop = global.columns.is_empty();
+        for column in EXPENDABLE.into_iter().take_while(|_| may_drop) {
+            if needed(&table, &columns) <= width {
+                break;
+            }
+            if columns.contains(&column) {
+                columns.retain(|kept| *kept != column);
+                dropped.push(column.header().0.to_lowercase());
+                table = fill(listed, &columns, who, global, view);
+            }
+        }
+        let bytes = view.listed.iter().map(|listed| listed.stat.size_bytes as u64).sum();
+        let heading = format!(
+            "{}: {}, {}",
+            view.facility.heading(),
+            output::count(view.listed.len() as u64, "segment", "segments"),
+            size::human(bytes)
+        );
+        output::print(&format!("{}\n", output::paint(DIM, heading)))?;
+    }
+    output::print(&table.render())?;
+    if !dropped.is_empty() {
+        output::note(&format!("no room for {}; a wider terminal or --columns shows them", dropped.join(", ")));
+    }
+    Ok(())
+}
+
+/// Columns of the terminal that the table needs to keep numbers in one piece.
+fn needed(table: &Table, columns: &[Column]) -> usize {
+    let widths = table.natural_widths();
+    let each = widths.into_iter().zip(columns).map(|(width, column)| match column {
+        Column::AttachedBy => width.min(ATTACHED_BY_MIN),
+        _ => width,
+    });
+    // The terminal's table puts a blank on each side.
+    each.map(|width| width + 2).sum()
+}
+
+fn fill(listed: &[Listed], columns: &[Column], who: Option<&Who>, global: &Global, view: &View) -> Table {
+    let separator = if output::is_terminal() { ' ' } else { 'T' };
+    let mut table = Table::new(columns.iter().map(|column| column.header()).collect());
+    for segment in listed {
+        let cells = columns.iter().map(|column| cell(*column, segment, who, global.bytes, separator, view));
+        table.row(cells.collect());
+    }
+    table
+}
+
+fn cell(column: Column, listed: &Listed, who: Option<&Who>, bytes: bool, separator: char, view: &View) -> String {
+    let stat = &listed.stat;
+    match column {
+        Column::Key => stat.key.to_string(),
+        Column::Id => stat.id.to_string(),
+        Column::Owner => view.people.user_or_number(stat.uid),
+        Column::Group => view.people.group_or_number(stat.gid),
+        Column::Creator => view.people.user_or_number(stat.creator_uid),
+        Column::Mode => stat.mode.to_string(),
+        Column::Size => size::show(stat.size_bytes as u64, bytes),
+        Column::Resident => size::show(listed.resident_bytes, bytes),
+        Column::Swapped => size::show(listed.swapped_bytes, bytes),
+        Column::Attached => stat.attachment_count.to_string(),
+        Column::Status => status(stat),
+        Column::Changed => time::stamp(stat.change_time, separator),
+        Column::AttachTime => time::stamp(stat.attach_time, separator),
+        Column::DetachTime => time::stamp(stat.detach_time, separator),
+        Column::Cpid => stat.creator_pid.to_string(),
+        Column::Lpid => stat.last_pid.to_string(),
+        Column::AttachedBy => who.map(|who| who.sentence(stat)).unwrap_or_default(),
+    }
+}
+
+/// ipcs's words, so that scripts that know them go on working.
+pub(crate) fn status(stat: &Stat) -> String {
+    match (stat.removed, stat.locked) {
+        (false, false) => String::new(),
+        (true, false) => "dest".to_owned(),
+        (false, true) => "locked".to_owned(),
+        (true, true) => "dest,locked".to_owned(),
+    }
+}
+
+fn nothing_to_show(args: &Ls, view: &View) -> String {
+    let name = view.facility.name();
+    if !view.listed.is_empty() {
+        return format!("none of the {} on the {name} backend passes the filters", view.listed.len());
+    }
+    let other = view.facility.elsewhere(|backend| backend.list().is_ok_and(|all| !all.is_empty()));
+    match other {
+        Some(other) if args.filter.is_empty() => {
+            format!("no segments on the {name} backend; the {other} backend has some: --backend {other}")
+        }
+        _ => format!("no segments on the {name} backend"),
+    }
+}

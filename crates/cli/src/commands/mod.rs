@@ -1,0 +1,62 @@
+//! One file per command.
+
+pub(crate) mod chmod;
+pub(crate) mod chown;
+pub(crate) mod completions;
+pub(crate) mod create;
+pub(crate) mod demo;
+pub(crate) mod key;
+pub(crate) mod limits;
+pub(crate) mod ls;
+pub(crate) mod man;
+pub(crate) mod read;
+pub(crate) mod rm;
+pub(crate) mod run;
+pub(crate) mod stat;
+pub(crate) mod write;
+
+use std::process::ExitCode;
+
+use crate::args::{Command, Global};
+use crate::failure::{Failure, NOTHING, Result};
+use crate::output;
+use crate::selector::Selector;
+
+pub(crate) fn run(command: &Command, global: &Global) -> Result<ExitCode> {
+    if !global.columns.is_empty() && !matches!(command, Command::Ls(_)) {
+        return Err(Failure::error("--columns belongs to coseg ls; this command has no columns to choose"));
+    }
+    match command {
+        Command::Ls(args) => ls::run(args, global),
+        Command::Create(args) => create::run(args, global),
+        Command::Stat(args) => stat::run(args, global),
+        Command::Chmod(args) => chmod::run(args, global),
+        Command::Chown(args) => chown::run(args, global),
+        Command::Read(args) => read::run(args, global),
+        Command::Write(args) => write::run(args, global),
+        Command::Rm(args) => rm::run(args, global),
+        Command::Limits(args) => limits::run(args, global),
+        Command::Key(args) => key::run(args, global),
+        Command::Run(args) => run::run(args, global),
+        Command::Demo(args) => demo::run(args, global),
+        Command::Completions(args) => completions::run(args),
+        Command::Man(args) => man::run(args),
+        Command::DemoChild(args) => demo::child::run(args),
+    }
+}
+
+/// Does the same to each selector, reports each failure, and ends with 1 if there was one.
+fn for_each(selectors: &[Selector], mut action: impl FnMut(&Selector) -> Result<()>) -> Result<ExitCode> {
+    let mut failed = false;
+    for selector in selectors {
+        match action(selector) {
+            Ok(()) => {}
+            Err(failure) if failure.is_silent() => return Err(failure),
+            Err(failure) => {
+                output::complain(&failure.to_string());
+                failed = true;
+            }
+        }
+    }
+    Ok(if failed { ExitCode::from(NOTHING) } else { ExitCode::SUCCESS })
+}

@@ -1,0 +1,163 @@
+//! `coseg read`: a segment's bytes on standard output.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Args;
+use coseg_sysv::Attachment;
+use serde::Serialize;
+
+use crate::args::Global;
+use crate::failure::{Failure, Result};
+use crate::output;
+use crate::record::Origin;
+use crate::selector::Selector;
+use crate::size;
+use crate::view::{View, title};
+
+const EXAMPLES: &str = "\
+Examples:
+  coseg read 0x4242 > file
+  coseg read 0x4242 --offset 16 --length 8 | od -t f8
+  coseg read 0x4242 | hexdump -C
+Other processes may write while this reads: what arrives is each 8 bytes as they were then.";
+
+/// Copied at a time: large enough to cost nothing, small enough to show progress.
+pub(crate) const CHUNK_BYTES: usize = 1 << 20;
+/// From here on a terminal gets a progress bar.
+const PROGRESS_BYTES: u64 = 64 << 20;
+/// More than this of text nobody wants on a terminal either.
+const TERMINAL_BYTES: usize = 1 << 20;
+
+/// Copy a segment's bytes to standard output
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Read {
+    /// The segment
+    #[arg(value_name = "SEGMENT")]
+    selector: Selector,
+    /// Start here
+    #[arg(long, default_value = "0", value_name = "BYTES", value_parser = size::parse_usize)]
+    offset: usize,
+    /// Copy this many bytes [default: to the end]
+    #[arg(long, value_name = "BYTES", value_parser = size::parse_usize)]
+    length: Option<usize>,
+    /// Send binary data to the terminal too
+    #[arg(long)]
+    force: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Document {
+    #[serde(flatten)]
+    origin: Origin,
+    id: i32,
+    offset_bytes: usize,
+    length_bytes: usize,
+    bytes_hex: String,
+}
+
+pub(crate) fn run(args: &Read, global: &Global) -> Result<ExitCode> {
+    let view = View::open(global)?;
+    let stat = args.selector.one(&view)?.stat;
+    let memory = view.segment(&stat).attach_read_only()?;
+    let size_bytes = memory.size_bytes();
+    let rest = size_bytes.checked_sub(args.offset).unwrap_or(0);
+    let length = args.length.unwrap_or(rest);
+    if args.offset > size_bytes || length > rest {
+        return Err(Failure::error(format!(
+            "read {}: ERANGE: {} at offset {} do not lie in a segment of {}",
+            title(&stat),
+            output::count(length as u64, "byte", "bytes"),
+            args.offset,
+            size::sentence(size_bytes as u64)
+        ))
+        .hint("a smaller --offset or --length"));
+    }
+    if global.json {
+        let mut bytes = vec![0; length];
+        memory.read(args.offset, &mut bytes)?;
+        let bytes_hex = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let (id, offset_bytes) = (stat.id.raw(), args.offset);
+        let origin = Origin::of(&view.facility);
+        output::print_json(&Document { origin, id, offset_bytes, length_bytes: length, bytes_hex })?;
+    } else if output::is_terminal() && !args.force {
+        to_terminal(&memory, args.offset, length, &title(&stat))?;
+    } else {
+        copy(&memory, args.offset, length)?;
+    }
+    memory.detach()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn copy(memory: &Attachment, offset: usize, length: usize) -> Result<()> {
+    let progress = progress_bar(length as u64, "read");
+    let mut out = io::stdout().lock();
+    let mut chunk = vec![0; CHUNK_BYTES.min(length)];
+    let end = offset + length;
+    let mut at = offset;
+    while at < end {
+        let part = &mut chunk[..CHUNK_BYTES.min(end - at)];
+        memory.read(at, part)?;
+        out.write_all(part)?;
+        at += part.len();
+        progress.inc(part.len() as u64);
+    }
+    out.flush()?;
+    progress.finish_and_clear();
+    Ok(())
+}
+
+pub(crate) fn progress_bar(length: u64, verb: &'static str) -> indicatif::ProgressBar {
+    if length <= PROGRESS_BYTES {
+        return indicatif::ProgressBar::hidden();
+    }
+    let bar = indicatif::ProgressBar::new(length).with_prefix(verb);
+    match indicatif::ProgressStyle::with_template("{prefix} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec}") {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}
+
+/// Text goes through, with the zeros after it counted instead of sent; anything else is refused.
+fn to_terminal(memory: &Attachment, offset: usize, length: usize, title: &str) -> Result<()> {
+    let mut bytes = vec![0; length.min(TERMINAL_BYTES)];
+    memory.read(offset, &mut bytes)?;
+    let text_length = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+    let is_long = length > TERMINAL_BYTES;
+    if is_long || !is_text(&bytes[..text_length]) {
+        let what = if is_long { "too much for a terminal" } else { "binary data, which a terminal would obey" };
+        let length = output::count(length as u64, "byte", "bytes");
+        return Err(Failure::error(format!("read {title}: {length} of {what}"))
+            .hint("… | hexdump -C, or > FILE, or --force"));
+    }
+    let mut out = io::stdout().lock();
+    out.write_all(&bytes[..text_length])?;
+    if bytes[..text_length].last().is_some_and(|&byte| byte != b'\n') {
+        out.write_all(b"\n")?;
+    }
+    out.flush()?;
+    if text_length < length {
+        let zeros = output::count((length - text_length) as u64, "zero byte", "zero bytes");
+        output::note(&format!("and {zeros}, not sent to the terminal"));
+    }
+    Ok(())
+}
+
+fn is_text(bytes: &[u8]) -> bool {
+    std::str::from_utf8(bytes)
+        .is_ok_and(|text| text.chars().all(|c| !c.is_control() || matches!(c, '\n' | '\r' | '\t')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_told_from_what_steers_a_terminal() {
+        assert!(is_text("käse\n\tx".as_bytes()));
+        assert!(!is_text(b"\x1b[2J"));
+        assert!(!is_text(b"\xff\xfe"));
+        assert!(!is_text(b"a\0b"));
+    }
+}

@@ -1,0 +1,122 @@
+//! Tables: wrapped to the terminal's width on one, plain aligned columns in a pipe.
+
+use comfy_table::{CellAlignment, ContentArrangement, presets};
+
+use crate::output::{self, BOLD};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Align {
+    Left,
+    Right,
+}
+
+#[derive(Debug)]
+pub(crate) struct Table {
+    columns: Vec<(&'static str, Align)>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    pub(crate) fn new(columns: Vec<(&'static str, Align)>) -> Table {
+        Table { columns, rows: Vec::new() }
+    }
+
+    /// A row with one text per column.
+    pub(crate) fn row(&mut self, cells: Vec<String>) {
+        debug_assert_eq!(cells.len(), self.columns.len());
+        self.rows.push(cells);
+    }
+
+    /// As the standard output of this process wants it.
+    pub(crate) fn render(&self) -> String {
+        if output::is_terminal() { self.for_terminal(output::terminal_width()) } else { self.for_pipe() }
+    }
+
+    /// The width of each column that needs no wrapping.
+    pub(crate) fn natural_widths(&self) -> Vec<usize> {
+        let mut widths: Vec<usize> = self.columns.iter().map(|(name, _)| name.chars().count()).collect();
+        for row in &self.rows {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.chars().count());
+            }
+        }
+        widths
+    }
+
+    fn for_terminal(&self, width: u16) -> String {
+        let mut table = comfy_table::Table::new();
+        table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+        table.set_header(self.columns.iter().map(|(name, _)| *name));
+        for row in &self.rows {
+            table.add_row(row);
+        }
+        for (column, (_, align)) in table.column_iter_mut().zip(&self.columns) {
+            if *align == Align::Right {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        let mut text = String::new();
+        for (index, line) in table.lines().enumerate() {
+            let line = line.trim_end();
+            text.push_str(&if index == 0 { output::paint(BOLD, line) } else { line.to_owned() });
+            text.push('\n');
+        }
+        text
+    }
+
+    fn for_pipe(&self) -> String {
+        let widths = self.natural_widths();
+        let header = self.columns.iter().map(|(name, _)| *name).collect::<Vec<_>>();
+        let mut text = String::with_capacity((self.rows.len() + 1) * (widths.iter().sum::<usize>() + 2 * widths.len()));
+        self.line(&mut text, &widths, &header);
+        for row in &self.rows {
+            self.line(&mut text, &widths, row);
+        }
+        text
+    }
+
+    fn line<T: AsRef<str>>(&self, text: &mut String, widths: &[usize], cells: &[T]) {
+        let last = cells.len().saturating_sub(1);
+        for (index, (cell, (width, (_, align)))) in cells.iter().zip(widths.iter().zip(&self.columns)).enumerate() {
+            // An empty cell would shift the columns of whoever splits at blanks.
+            let cell = if cell.as_ref().is_empty() { "-" } else { cell.as_ref() };
+            let padding = width.saturating_sub(cell.chars().count());
+            if *align == Align::Right {
+                text.extend(std::iter::repeat_n(' ', padding));
+            }
+            text.push_str(cell);
+            if index < last {
+                if *align == Align::Left {
+                    text.extend(std::iter::repeat_n(' ', padding));
+                }
+                text.push_str("  ");
+            }
+        }
+        text.push('\n');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Table {
+        let mut table = Table::new(vec![("NAME", Align::Left), ("SIZE", Align::Right), ("WHO", Align::Left)]);
+        table.row(vec!["a".into(), "1".into(), String::new()]);
+        table.row(vec!["longer".into(), "12345".into(), "somebody".into()]);
+        table
+    }
+
+    #[test]
+    fn pipes_get_aligned_columns_without_gaps() {
+        assert_eq!(sample().for_pipe(), "NAME     SIZE  WHO\na           1  -\nlonger  12345  somebody\n");
+    }
+
+    #[test]
+    fn terminals_get_lines_that_fit() {
+        let text = sample().for_terminal(20);
+        for line in text.lines().skip(1) {
+            assert!(line.chars().count() <= 20, "{line}");
+        }
+    }
+}
