@@ -1,5 +1,7 @@
 //! Where the library is, and how to compile and run a C program with it.
 
+#![allow(clippy::unwrap_used, reason = "these helpers are part of the tests")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tempfile::TempDir;
