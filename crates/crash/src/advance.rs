@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::error::{Error, Result};
 use crate::mark;
 use crate::sys::{self, Pid, Resume, Stop, Syscall};
-use crate::tracee::{Children, Run, Tracee, is_birth};
+use crate::tracee::{Children, Run, Tracee, is_asleep, is_birth, status_field};
 
 /// How finely a tracee is advanced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -236,14 +236,4 @@ fn is_caught(task: Pid, signal: i32) -> bool {
     status_field(task, "SigCgt:")
         .and_then(|mask| u64::from_str_radix(&mask, 16).ok())
         .is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
-}
-
-/// True when the task waits in the kernel.
-fn is_asleep(task: Pid) -> bool {
-    status_field(task, "State:").is_some_and(|state| state.starts_with(['S', 'D']))
-}
-
-fn status_field(task: Pid, name: &str) -> Option<String> {
-    let status = std::fs::read_to_string(format!("/proc/{task}/status")).ok()?;
-    status.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.trim().to_owned())
 }

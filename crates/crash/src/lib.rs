@@ -80,6 +80,7 @@ mod advance;
 mod code;
 mod death;
 mod error;
+mod locks;
 pub mod mark;
 mod point;
 mod random;

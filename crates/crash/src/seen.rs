@@ -5,11 +5,13 @@
 //! (process ids, times) only tell the states of one run apart.
 
 use std::fmt;
-use std::fs::{self, File};
+use std::fs;
 use std::hash::{DefaultHasher, Hasher as _};
-use std::io::{self, Read as _};
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+
+use crate::locks::{lock_key, lock_line, lock_lines};
 
 /// Collects what an observer sees.
 ///
@@ -28,7 +30,7 @@ pub struct Seen {
     victim: u32,
     stable: DefaultHasher,
     volatile: DefaultHasher,
-    parts: Vec<(String, u64)>,
+    parts: Vec<Part>,
 }
 
 /// The hashes of one observation.
@@ -38,8 +40,19 @@ pub(crate) struct State {
     pub(crate) stable: u64,
     /// Different wherever anything differs within a run.
     pub(crate) full: u64,
-    pub(crate) parts: Vec<(String, u64)>,
+    parts: Vec<Part>,
 }
+
+/// Named stable bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Part {
+    name: String,
+    hash: u64,
+    /// The bytes themselves, if few.
+    text: Option<String>,
+}
+
+const EXCERPT_BYTES_MAX: usize = 256;
 
 impl Seen {
     pub(crate) fn new(victim: u32) -> Self {
@@ -72,7 +85,8 @@ impl Seen {
         let name = name.into();
         self.stable(name.as_bytes());
         self.stable(bytes);
-        self.parts.push((name, hasher.finish()));
+        let text = (bytes.len() <= EXCERPT_BYTES_MAX).then(|| String::from_utf8_lossy(bytes).into_owned());
+        self.parts.push(Part { name, hash: hasher.finish(), text });
     }
 
     /// Adds a directory's files (names, types, sizes, modes, owners, link counts and bytes) and the locks on
@@ -120,19 +134,9 @@ impl Seen {
 
     fn locks(&mut self, files: &[(String, &str)]) -> io::Result<()> {
         let victim = self.victim.to_string();
-        let mut before = None;
-        for _ in 0..LOCK_READS_MAX {
-            let (table, is_whole) = read_lock_table()?;
-            let mut lines: Vec<String> =
-                table.lines().filter_map(|line| lock_line(line, files, &victim)).collect();
-            lines.sort();
-            if is_whole || before.as_ref() == Some(&lines) {
-                self.part("locks", lines.join("\n").as_bytes());
-                return Ok(());
-            }
-            before = Some(lines);
-        }
-        Err(io::Error::other("/proc/locks did not come to rest"))
+        let lines = lock_lines(|line| lock_line(line, files, &victim))?;
+        self.part("locks", lines.join("\n").as_bytes());
+        Ok(())
     }
 
     pub(crate) fn state(self) -> State {
@@ -153,80 +157,32 @@ impl fmt::Debug for Seen {
 }
 
 impl State {
-    /// The names of the parts that differ, for a message.
-    pub(crate) fn difference(&self, other: &Self) -> String {
-        let missing = |from: &Self, to: &Self| -> Vec<String> {
-            from.parts.iter().filter(|part| !to.parts.contains(part)).map(|part| part.0.clone()).collect()
+    /// The parts that differ from those `expected`, for a message.
+    pub(crate) fn difference(&self, expected: &Self) -> String {
+        let differs = |part: &&Part| !expected.parts.contains(part);
+        let mut told: Vec<String> =
+            self.parts.iter().filter(differs).map(|part| part.against(expected)).collect();
+        let is_missing = |part: &&Part| !self.parts.iter().any(|own| own.name == part.name);
+        told.extend(expected.parts.iter().filter(is_missing).map(|part| format!("no {}", part.name)));
+        if told.is_empty() { "bytes without a name differ".to_owned() } else { told.join("; ") }
+    }
+}
+
+impl Part {
+    fn against(&self, expected: &State) -> String {
+        let Some(other) = expected.parts.iter().find(|part| part.name == self.name) else {
+            return format!("an unexpected {}", self.name);
         };
-        let mut names = missing(self, other);
-        names.extend(missing(other, self));
-        names.sort();
-        names.dedup();
-        if names.is_empty() { "an unnamed part".to_owned() } else { names.join(", ") }
-    }
-}
-
-/// Readings of a long `/proc/locks` before two in a row must agree.
-const LOCK_READS_MAX: u32 = 100;
-
-/// The text of `/proc/locks`, and whether it is of one moment.
-///
-/// Each read starts again at the number of lines given out before: one more lock anywhere in the system, or one
-/// less, and a line comes twice or never. A read gives what fits in a page.
-fn read_lock_table() -> io::Result<(String, bool)> {
-    let mut file = File::open("/proc/locks")?;
-    let mut bytes = vec![0; 1 << 16];
-    let mut filled = 0;
-    let mut reads = 0;
-    loop {
-        if filled == bytes.len() {
-            bytes.resize(2 * filled, 0);
+        match (&self.text, &other.text) {
+            (Some(text), Some(other)) => format!("{}: {text:?} instead of {other:?}", self.name),
+            _ => format!("{} differ", self.name),
         }
-        match file.read(&mut bytes[filled..])? {
-            0 => break,
-            count => filled += count,
-        }
-        reads += 1;
     }
-    bytes.truncate(filled);
-    Ok((String::from_utf8_lossy(&bytes).into_owned(), reads <= 1))
-}
-
-/// A file as `/proc/locks` names it: `MAJOR:MINOR:INODE`, the first two in hexadecimal.
-fn lock_key(about: &fs::Metadata) -> String {
-    let device = about.dev();
-    format!("{:02x}:{:02x}:{}", libc::major(device), libc::minor(device), about.ino())
-}
-
-/// A line of `/proc/locks` without what differs from run to run, if it is about one of `files`.
-fn lock_line(line: &str, files: &[(String, &str)], victim: &str) -> Option<String> {
-    // "1: -> POSIX  ADVISORY  WRITE 1234 00:1b:5678 0 EOF", the arrow for one that waits.
-    let mut words: Vec<&str> = line.split_ascii_whitespace().skip(1).collect();
-    let at = words.iter().position(|word| files.iter().any(|(key, _)| key == word))?;
-    words[at] = files.iter().find(|(key, _)| *key == words[at])?.1;
-    let owner = at.checked_sub(1)?;
-    words[owner] = match words[owner] {
-        "-1" => "open file",
-        id if id == victim => "victim",
-        _ => "other",
-    };
-    Some(words.join(" "))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_lock_line_loses_what_differs() {
-        let files = [("00:1b:5678".to_owned(), "registry")];
-        let line = |text| lock_line(text, &files, "1234");
-        let held = line("1: POSIX  ADVISORY  WRITE 1234 00:1b:5678 0 EOF");
-        assert_eq!(held.as_deref(), Some("POSIX ADVISORY WRITE victim registry 0 EOF"));
-        let waits = line("7: -> OFDLCK  ADVISORY  READ -1 00:1b:5678 4 4");
-        assert_eq!(waits.as_deref(), Some("-> OFDLCK ADVISORY READ open file registry 4 4"));
-        assert_eq!(line("1: POSIX  ADVISORY  WRITE 1234 00:1b:9 0 EOF"), None);
-    }
 
     #[test]
     fn volatile_bytes_tell_states_apart_but_not_runs() {
@@ -248,6 +204,9 @@ mod tests {
             seen.part("b", bytes);
             seen.state()
         };
-        assert_eq!(state(b"1").difference(&state(b"2")), "b");
+        assert_eq!(state(b"1").difference(&state(b"2")), "b: \"1\" instead of \"2\"");
+        let empty = Seen::new(1).state();
+        assert_eq!(state(b"1").difference(&empty), "an unexpected a; an unexpected b");
+        assert_eq!(empty.difference(&state(b"1")), "no a; no b");
     }
 }

@@ -129,7 +129,7 @@ impl Watched<'_> {
         let expected = &trace.states[point.number];
         let state = self.state(tracee.group)?;
         if state.stable != expected.stable {
-            return Ok(Reached::Lost(format!("saw another state: {} differ", state.difference(expected))));
+            return Ok(Reached::Lost(format!("saw another state: {}", state.difference(expected))));
         }
         Ok(Reached::There { tracee: Box::new(tracee), task })
     }

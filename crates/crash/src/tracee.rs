@@ -7,6 +7,7 @@
 use std::io;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::code::Code;
@@ -124,6 +125,7 @@ impl Tracee {
                     self.resume(task, Resume::ToSyscall, 0)?;
                 }
                 Stop::Syscall if task == self.root => {
+                    self.let_others_settle()?;
                     let root = self.task_mut(task);
                     root.followed = true;
                     root.run = Run::Held;
@@ -132,6 +134,25 @@ impl Tracee {
                 _ => self.let_run(task, stop)?,
             }
         }
+    }
+
+    /// Gives the victim's other threads time to wait for whatever they will wait for: one that still starts up
+    /// may contend for a lock of the C library, and then the operation's path differs.
+    fn let_others_settle(&mut self) -> Result<()> {
+        let start = Instant::now();
+        let mut quiet = 0;
+        while quiet < 2 && start.elapsed() < SETTLING_MAX {
+            while let Some((id, stop)) = self.wait_now()? {
+                self.let_run(id, stop)?;
+            }
+            if self.tasks.iter().filter(|task| task.id != self.root).all(|task| is_asleep(task.id)) {
+                quiet += 1;
+            } else {
+                quiet = 0;
+                thread::sleep(Duration::from_micros(200));
+            }
+        }
+        Ok(())
     }
 
     /// An error for a victim that ended where it should not have.
@@ -344,12 +365,21 @@ fn is_mark(task: Pid, what: u64) -> Result<bool> {
         if number == libc::SYS_getpid.cast_unsigned() && kind == what))
 }
 
+/// How long the victim's other threads may keep its operation from beginning; then it begins beside them.
+const SETTLING_MAX: Duration = Duration::from_secs(1);
+
+/// True when the task waits in the kernel, or is gone.
+pub(crate) fn is_asleep(task: Pid) -> bool {
+    status_field(task, "State:").is_none_or(|state| state.starts_with(['S', 'D', 'Z', 'X']))
+}
+
+/// A line of a task's `/proc/TID/status`.
+pub(crate) fn status_field(task: Pid, name: &str) -> Option<String> {
+    let status = std::fs::read_to_string(format!("/proc/{task}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.trim().to_owned())
+}
+
 /// The process a thread is part of.
 fn process_of(task: Pid) -> Pid {
-    let status = std::fs::read_to_string(format!("/proc/{task}/status")).unwrap_or_default();
-    status
-        .lines()
-        .find_map(|line| line.strip_prefix("Tgid:"))
-        .and_then(|id| id.trim().parse().ok())
-        .unwrap_or(task)
+    status_field(task, "Tgid:").and_then(|id| id.parse().ok()).unwrap_or(task)
 }

@@ -104,7 +104,7 @@ fn a_path_that_differs_from_run_to_run_is_told() {
     assert!(report.failures.iter().any(|found| found.fault() == Fault::NotReproducible));
     assert!(report.failures.iter().any(|found| found.fault() == Fault::Incomplete));
     assert!(report.mismatches > 0 && report.retries > 0);
-    let told = report.failures.iter().any(|found| found.why().contains("random (bytes)"));
+    let told = report.failures.iter().any(|found| found.why().contains("random (bytes): "));
     assert!(told, "{:?}", report.failures);
 }
 
