@@ -1,0 +1,46 @@
+//! The calls that are measured and that only `unsafe` can make.
+#![allow(
+    unsafe_code,
+    reason = "the one room of this crate that maps and unmaps memory, and leaves namespaces"
+)]
+
+use std::path::Path;
+use std::ptr::null_mut;
+
+use coseg_sysv::{AttachFlags, Backend, Result, ShmId};
+use rustix::fs::{OFlags, open};
+use rustix::io;
+use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+use rustix::thread::UnshareFlags;
+
+/// Attaches a segment and detaches it again, touching nothing.
+pub(crate) fn attach_detach(backend: &dyn Backend, id: ShmId) -> Result<()> {
+    // SAFETY: without SHM_REMAP an attach only makes a new mapping in a free place.
+    let mapped = unsafe { backend.attach(id, 0, AttachFlags::NONE) }?;
+    // SAFETY: nothing has seen the address but this function.
+    unsafe { backend.detach(mapped.address) }
+}
+
+/// Attaches a segment until the process ends.
+pub(crate) fn attach_for_life(backend: &dyn Backend, id: ShmId) -> Result<()> {
+    // SAFETY: without SHM_REMAP an attach only makes a new mapping in a free place.
+    unsafe { backend.attach(id, 0, AttachFlags::NONE) }.map(drop)
+}
+
+/// Opens a file, maps it, closes it and unmaps it: the least that an attachment made of a file can cost.
+pub(crate) fn open_map_close_unmap(path: &Path, size_bytes: usize) -> io::Result<()> {
+    let file = open(path, OFlags::RDWR | OFlags::CLOEXEC, rustix::fs::Mode::empty())?;
+    let protection = ProtFlags::READ | ProtFlags::WRITE;
+    // SAFETY: a new mapping in a free place.
+    let address = unsafe { mmap(null_mut(), size_bytes, protection, MapFlags::SHARED, &file, 0) }?;
+    drop(file);
+    // SAFETY: nothing has seen the address but this function.
+    unsafe { munmap(address, size_bytes) }
+}
+
+/// Moves this process to new namespaces.
+pub(crate) fn unshare(flags: UnshareFlags) -> io::Result<()> {
+    assert!(!flags.contains(UnshareFlags::FILES), "other threads would lose their files");
+    // SAFETY: the table of file descriptors stays shared, as just asserted.
+    unsafe { rustix::thread::unshare_unsafe(flags) }
+}
