@@ -83,11 +83,10 @@ pub(crate) fn start_time(pid: i32) -> Option<u64> {
     rest.split_ascii_whitespace().nth(19)?.parse().ok()
 }
 
-/// When this process started; zero where /proc does not say. Read once, and again after a fork.
-pub(crate) fn own_start_time() -> u64 {
+/// When this process, of this pid, started; zero where /proc does not say. Read once, and again after a fork.
+pub(crate) fn own_start_time(pid: i32) -> u64 {
     static PID: AtomicI32 = AtomicI32::new(0);
     static START: AtomicU64 = AtomicU64::new(0);
-    let pid = pid();
     if PID.load(Ordering::Acquire) != pid {
         START.store(start_time(pid).unwrap_or(0), Ordering::Relaxed);
         PID.store(pid, Ordering::Release);

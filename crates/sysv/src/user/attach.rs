@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 
 use crate::{AttachFlags, Errno, Mapped, ShmId, caller};
 
-use super::file::{self, BlockedSignals, Fd};
-use super::layout::{ATTACH_AT, ATTACH_SIZE, DETACH_AT, Record, State, Times};
+use super::file::{self, Fd};
+use super::layout::{DETACH_AT, Record, State, TIMES_DETACH, Times};
 use super::namespace::Namespace;
 use super::section::{self, Descriptors, Section};
 use super::vmas::{Vma, Vmas};
@@ -78,13 +78,11 @@ pub(super) unsafe fn attach(
     let times = Times {
         slot_top,
         attach_time: file::now(),
-        last_pid: caller_pid(descriptors),
+        last_pid: descriptors.caller_pid(),
         slot_hint: slot.wrapping_add(1),
         detach_time: 0,
     };
-    let bytes = Record { times, ..Record::free() }.encode(0);
-    let start = usize::try_from(ATTACH_AT).unwrap_or_default();
-    if let Err(fault) = section.write_times(record.index(), ATTACH_AT, &bytes[start..start + ATTACH_SIZE]) {
+    if let Err(fault) = section.write_attach_times(record.index(), times) {
         // SAFETY: the mapping just made, which nobody knows.
         unsafe { file::unmap(mapped, rounded) }?;
         return Err(fault);
@@ -129,11 +127,13 @@ fn lost_file(errno: Errno) -> Fault {
     }
 }
 
-/// The pid to write down: a helper's would mean nothing.
-fn caller_pid(descriptors: Descriptors) -> i32 {
-    match descriptors {
-        Descriptors::Kept => caller::pid(),
-        Descriptors::Own => super::rescue::caller_pid(),
+impl Descriptors {
+    /// The pid to write down: a helper's would mean nothing.
+    pub(super) fn caller_pid(self) -> i32 {
+        match self {
+            Descriptors::Kept => process::pid(),
+            Descriptors::Own => super::rescue::caller_pid(),
+        }
     }
 }
 
@@ -147,30 +147,29 @@ pub(super) unsafe fn detach(
     if !address.is_multiple_of(caller::page_size()) {
         return Err(Errno::EINVAL.into());
     }
-    let signals = BlockedSignals::new();
-    let working = process::work();
-    section::leave_parents_descriptors();
+    if descriptors == Descriptors::Kept {
+        section::leave_parents_descriptors_if_new();
+        // The signal that comes with a write beyond the limit is not blocked here.
+        if file::soft_limit(libc::RLIMIT_FSIZE) < super::layout::FILE_SIZE {
+            return Err(Errno::EFBIG.into());
+        }
+    }
     let mut vmas = Vmas::open(descriptors)?;
-    let (first, id) = first_piece(namespace, &mut vmas, address)?.ok_or(Errno::EINVAL)?;
-    let record = namespace.peek_record(id, descriptors);
+    let Piece { vma: first, id, record } = first_piece(namespace, &mut vmas, address)?.ok_or(Errno::EINVAL)?;
 
-    // While our mapping still pins it, the segment cannot be destroyed and its record be another's.
+    // Written while our mapping still pins the segment: it cannot be destroyed and its record be another's.
+    // The record was just read through this descriptor, so it is the registry's. Should the write fail,
+    // times are the least of it: what is asked for is that the memory goes.
     if let Some((record, fd)) = &record {
         let times = Times {
-            last_pid: caller_pid(descriptors),
-            slot_hint: record.times.slot_hint,
+            last_pid: descriptors.caller_pid(),
+            slot_hint: 0,
             detach_time: file::now(),
             ..Times::default()
         };
-        let bytes = Record { times, ..Record::free() }.encode(0);
-        let start = usize::try_from(DETACH_AT).unwrap_or_default();
-        match namespace.write_times_unlocked(fd.raw(), record.index(), DETACH_AT, &bytes[start..]) {
-            Err(Fault { errno: Errno::EFBIG, .. }) if descriptors == Descriptors::Kept => {
-                return Err(Errno::EFBIG.into());
-            }
-            // Times are the least of it: what is asked for is that the memory goes.
-            _ => {}
-        }
+        let bytes = times.encode();
+        let at = super::layout::record_at(record.index()) + DETACH_AT;
+        let _ = file::pwrite(fd.raw(), &bytes[TIMES_DETACH..], at);
     }
 
     let size = record.as_ref().map_or(u64::MAX, |(record, _)| {
@@ -182,35 +181,39 @@ pub(super) unsafe fn detach(
         // SAFETY: the kernel says that these pages map this segment's file as the attachment at `address` did,
         // and the caller promises that nothing uses that any more.
         unsafe { file::unmap(vma.start, vma.size_bytes()) }?;
-        piece = next_piece(&mut vmas, vma.end, end, address, first.inode)?;
+        piece = if vma.end < end { next_piece(&mut vmas, vma.end, end, address, first.inode)? } else { None };
     }
-    drop(working);
-    drop(signals);
 
-    if let Some((before, _)) = record
-        && let Some((record, _)) = namespace.peek_record(id, descriptors)
-        && (record.id, record.inode) == (before.id, before.inode)
+    // One that is removed in this very instant is buried by the next who looks at it.
+    if let Some((record, _)) = record
         && reap::is_doomed(&record)
     {
         let mut section = Section::enter(namespace, descriptors)?;
-        let record = section.record(record.index())?;
-        if record.id == id {
+        if let Ok(record) = section.record_of(ShmId::new(id)) {
             section.reap(&record)?;
         }
     }
     Ok(())
 }
 
+/// A mapping of one of our segments.
+struct Piece {
+    vma: Vma,
+    id: i32,
+    /// None for a segment whose record is gone.
+    record: Option<(Record, Borrowed)>,
+}
+
 /// The first mapping at or above `address` that belongs to an attachment which started there, as the kernel
 /// looks for it.
-fn first_piece(namespace: &Namespace, vmas: &mut Vmas, address: usize) -> Result<Option<(Vma, i32)>, Fault> {
+fn first_piece(namespace: &Namespace, vmas: &mut Vmas, address: usize) -> Result<Option<Piece>, Fault> {
     let mut from = address;
     while let Some(vma) = vmas.next(from)? {
         if vma.start >= address
             && vma.origin() == address
-            && let Some(id) = namespace.id_of_vma(&vma)
+            && let Some((id, record)) = namespace.segment_of(&vma)
         {
-            return Ok(Some((vma, id)));
+            return Ok(Some(Piece { vma, id, record }));
         }
         from = vma.end;
     }
@@ -251,15 +254,15 @@ impl Section {
 }
 
 impl Namespace {
-    /// The id of the segment that a mapping is of. The name tells it; device and inode tell that the name is
-    /// not another file's.
-    pub(super) fn id_of_vma(&self, vma: &Vma) -> Option<i32> {
+    /// The segment that a mapping is of, and its record if it still has one. The name tells the id; device and
+    /// inode tell that the name is not another file's.
+    pub(super) fn segment_of(&self, vma: &Vma) -> Option<(i32, Option<(Record, Borrowed)>)> {
         let name = vma.name();
         let id = self.id_of_path(name)?;
         match self.peek_record(id, Descriptors::Kept) {
-            Some((record, _)) if record.inode == vma.inode => Some(id),
+            Some((record, fd)) if record.inode == vma.inode => Some((id, Some((record, fd)))),
             // Destroyed under us, or a registry we cannot read: then only the whole path will do.
-            _ => name.starts_with(self.directory().as_bytes()).then_some(id),
+            _ => name.starts_with(self.directory().as_bytes()).then_some((id, None)),
         }
     }
 
@@ -284,15 +287,6 @@ impl Namespace {
             return (record.is_used() && record.id == id).then_some((record, fd));
         }
         None
-    }
-
-    fn write_times_unlocked(&self, fd: i32, index: u32, at: u64, bytes: &[u8]) -> Result<(), Fault> {
-        // Reading is harmless on somebody else's file; writing is not.
-        let meta = file::fstat(fd)?;
-        if (meta.device, meta.inode) != self.registry_file() {
-            return Err(Errno::EBADF.into());
-        }
-        Ok(file::pwrite(fd, bytes, super::layout::record_at(index) + at)?)
     }
 }
 

@@ -155,12 +155,13 @@ pub(super) fn lock(
 pub(super) fn limits(namespace: &'static Namespace, descriptors: Descriptors) -> Result<Limits, Fault> {
     let mut section = Section::enter(namespace, descriptors)?;
     section.reap_some()?;
+    let highest_index = section.highest_index()?.max(0);
     let header = &section.header;
     Ok(Limits {
         max_size_bytes: header.max_size_bytes,
         max_segment_count: u64::from(header.max_segment_count),
         max_total_pages: header.max_total_pages,
-        highest_index: header.highest_index.max(0),
+        highest_index,
     })
 }
 
@@ -172,7 +173,7 @@ pub(super) fn usage(namespace: &'static Namespace, descriptors: Descriptors) -> 
         total_pages: section.header.total_pages,
         resident_pages: section.pages_in_memory(|_| true)?,
         swapped_pages: 0,
-        highest_index: section.header.highest_index.max(0),
+        highest_index: section.highest_index()?.max(0),
     })
 }
 

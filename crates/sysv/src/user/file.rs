@@ -110,7 +110,6 @@ pub(super) struct Meta {
     pub(super) mode: u32,
     pub(super) uid: u32,
     pub(super) gid: u32,
-    pub(super) link_count: u64,
     /// Of 512 bytes.
     pub(super) block_count: u64,
 }
@@ -123,8 +122,6 @@ impl Meta {
             mode: stat.st_mode,
             uid: stat.st_uid,
             gid: stat.st_gid,
-            #[allow(clippy::useless_conversion, reason = "narrower on other architectures")]
-            link_count: stat.st_nlink.into(),
             block_count: stat.st_blocks.cast_unsigned(),
         }
     }
@@ -500,12 +497,17 @@ pub(super) fn now() -> i64 {
     time.tv_sec
 }
 
-/// Milliseconds of a clock that is never set.
-pub(super) fn monotonic_ms() -> u64 {
+/// Nanoseconds of a clock that is never set.
+pub(super) fn monotonic_ns() -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: fills the structure.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
-    time.tv_sec.unsigned_abs() * 1000 + time.tv_nsec.unsigned_abs() / 1_000_000
+    time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs()
+}
+
+/// Milliseconds of the same clock.
+pub(super) fn monotonic_ms() -> u64 {
+    monotonic_ns() / 1_000_000
 }
 
 pub(super) fn sleep_us(microseconds: u32) {

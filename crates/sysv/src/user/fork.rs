@@ -10,7 +10,7 @@ use crate::caller;
 
 use super::Fault;
 use super::file::{self, BlockedSignals, Fd};
-use super::layout::{ATTACH_AT, ATTACH_SIZE, Record, Times};
+use super::layout::Times;
 use super::namespace::{self, Namespace};
 use super::section::{self, Descriptors, Section};
 use super::vmas::{Vma, Vmas};
@@ -44,7 +44,7 @@ fn register_each() -> Result<(), Fault> {
         let mut found = None;
         namespace::each_opened(|namespace| {
             if found.is_none() {
-                found = namespace.id_of_vma(&vma).map(|id| (namespace, id));
+                found = namespace.segment_of(&vma).map(|(id, _)| (namespace, id));
             }
         });
         let Some((namespace, id)) = found else { continue };
@@ -94,8 +94,6 @@ fn open_anew(namespace: &'static Namespace, id: i32, vma: &Vma, writable: bool) 
         slot_hint: slot.wrapping_add(1),
         detach_time: 0,
     };
-    let bytes = Record { times, ..Record::free() }.encode(0);
-    let start = usize::try_from(ATTACH_AT).unwrap_or_default();
-    section.write_times(record.index(), ATTACH_AT, &bytes[start..start + ATTACH_SIZE])?;
+    section.write_attach_times(record.index(), times)?;
     Ok(Renewed { origin: vma.origin(), inode: vma.inode, writable, fd })
 }

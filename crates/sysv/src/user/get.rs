@@ -4,7 +4,7 @@ use crate::sys::INDEX_BITS;
 use crate::{Errno, GetFlags, Key, ShmId, caller};
 
 use super::file::{self, Fd, Path};
-use super::layout::{self, INDEX_COUNT, Log, Record, State, Step};
+use super::layout::{self, INDEX_COUNT, Log, NEVER_WRITTEN, Record, State, Step};
 use super::namespace::Namespace;
 use super::section::{self, Descriptors, Section};
 use super::{Fault, huge, permission};
@@ -26,6 +26,7 @@ pub(super) fn get(
 ) -> Result<ShmId, Fault> {
     // Most calls find what is there, for which no lock is needed: a record is read whole or not believed.
     if !request.key.is_private()
+        && !request.flags.contains(GetFlags::EXCLUSIVE)
         && descriptors == Descriptors::Kept
         && let Some(record) = peek(namespace, request.key)
     {
@@ -43,11 +44,11 @@ pub(super) fn get(
         }
     }
     section.reap_some()?;
-    match section.create(request) {
+    match section.create(request, descriptors) {
         // The dead may count against a limit; nobody else buries them.
         Err(Fault { errno: Errno::ENOSPC, .. }) if section.header.removed_count > 0 => {
             section.reap_all()?;
-            section.create(request)
+            section.create(request, descriptors)
         }
         result => result,
     }
@@ -88,7 +89,7 @@ fn peek(namespace: &Namespace, key: Key) -> Option<Record> {
 }
 
 impl Section {
-    fn create(&mut self, request: Request) -> Result<ShmId, Fault> {
+    fn create(&mut self, request: Request, descriptors: Descriptors) -> Result<ShmId, Fault> {
         let size_bytes = request.size_bytes as u64;
         if size_bytes < 1 || size_bytes > self.header.max_size_bytes {
             return Err(Errno::EINVAL.into());
@@ -108,7 +109,6 @@ impl Section {
         }
         let before = self.header;
         let (index, mut id) = self.choose_id()?;
-        self.prepare_record(index)?;
 
         // Should we die from here on, the next owner of the section takes the file away again.
         let huge_log2 = huge.map_or(0, |huge| huge.log2);
@@ -143,6 +143,7 @@ impl Section {
 
         let bucket = layout::bucket_of(request.key);
         let keyed = !request.key.is_private();
+        let (uid, gid) = (caller::effective_uid(), caller::effective_gid());
         let record = Record {
             state: State::Live,
             no_reserve: no_reserve || huge.is_some(),
@@ -152,15 +153,15 @@ impl Section {
             id,
             key: request.key.raw(),
             next: if keyed { self.bucket(bucket)? } else { 0 },
-            uid: caller::effective_uid(),
-            gid: caller::effective_gid(),
-            creator_uid: caller::effective_uid(),
-            creator_gid: caller::effective_gid(),
-            creator_pid: caller::pid(),
+            uid,
+            gid,
+            creator_uid: uid,
+            creator_gid: gid,
+            creator_pid: descriptors.caller_pid(),
             size_bytes,
             inode,
             change_time: file::now(),
-            creator_start: caller::own_start_time(),
+            creator_start: caller::own_start_time(descriptors.caller_pid()),
             ..Record::free()
         };
         self.commit(&Log::of([
@@ -208,7 +209,11 @@ impl Section {
             let count = self.records(first, &mut records[..wanted as usize])?;
             if let Some(offset) = records[..count].iter().position(|record| !record.is_used()) {
                 #[allow(clippy::cast_possible_truncation, reason = "below 32")]
-                return Ok(Some(first + offset as u32));
+                let index = first + offset as u32;
+                if records[offset].id == NEVER_WRITTEN {
+                    self.prepare_record(index)?;
+                }
+                return Ok(Some(index));
             }
             first += wanted;
         }

@@ -114,7 +114,7 @@ pub(super) struct Header {
     pub(super) total_pages: u64,
     /// Of those, pages of segments made without `SHM_NORESERVE`.
     pub(super) promised_pages: u64,
-    /// The highest index in use, or -1.
+    /// No index above this one is in use; -1 if none is.
     pub(super) highest_index: i32,
 }
 
@@ -304,11 +304,40 @@ const LOCKED: u8 = 1;
 const NO_RESERVE: u8 = 2;
 const FORCED: u8 = 4;
 
-/// Where in a record an attach writes, and what follows it.
-pub(super) const ATTACH_AT: u64 = 96;
-pub(super) const ATTACH_SIZE: usize = 24;
-/// Where in a record a detach writes; pid and hint are in both.
-pub(super) const DETACH_AT: u64 = 112;
+/// The id of a free record whose bytes were never written.
+pub(super) const NEVER_WRITTEN: i32 = -2;
+
+/// Where in a record the times lie.
+pub(super) const TIMES_AT: u64 = STABLE_SIZE as u64;
+const TIMES_SIZE: usize = RECORD_SIZE - STABLE_SIZE;
+/// Where, in the times, what an attach writes ends.
+pub(super) const TIMES_ATTACH_END: usize = 24;
+/// Where, in the times, what a detach writes begins: pid and hint are in both.
+pub(super) const TIMES_DETACH: usize = 16;
+/// The same in the record.
+pub(super) const DETACH_AT: u64 = TIMES_AT + TIMES_DETACH as u64;
+
+impl Times {
+    pub(super) fn encode(&self) -> [u8; TIMES_SIZE] {
+        let mut bytes = [0; TIMES_SIZE];
+        put_u32(&mut bytes, 0, self.slot_top);
+        put_i64(&mut bytes, 8, self.attach_time);
+        put_i32(&mut bytes, 16, self.last_pid);
+        put_u32(&mut bytes, 20, self.slot_hint);
+        put_i64(&mut bytes, 24, self.detach_time);
+        bytes
+    }
+
+    fn decode(bytes: &[u8]) -> Times {
+        Times {
+            slot_top: get_u32(bytes, 0),
+            attach_time: get_i64(bytes, 8),
+            last_pid: get_i32(bytes, 16),
+            slot_hint: get_u32(bytes, 20),
+            detach_time: get_i64(bytes, 24),
+        }
+    }
+}
 
 impl Record {
     pub(super) fn free() -> Record {
@@ -361,18 +390,14 @@ impl Record {
         put_u64(&mut bytes, 64, self.creator_start);
         let sum = checksum(salt, &bytes[..88]);
         put_u64(&mut bytes, 88, sum);
-        put_u32(&mut bytes, 96, self.times.slot_top);
-        put_i64(&mut bytes, 104, self.times.attach_time);
-        put_i32(&mut bytes, 112, self.times.last_pid);
-        put_u32(&mut bytes, 116, self.times.slot_hint);
-        put_i64(&mut bytes, 120, self.times.detach_time);
+        bytes[STABLE_SIZE..].copy_from_slice(&self.times.encode());
         bytes
     }
 
     pub(super) fn decode(salt: u64, bytes: &[u8]) -> Result<Record, Damage> {
         // Never written since the registry was made.
         if bytes[..STABLE_SIZE].iter().all(|&byte| byte == 0) {
-            return Ok(Record::free());
+            return Ok(Record { id: NEVER_WRITTEN, ..Record::free() });
         }
         if get_u64(bytes, 88) != checksum(salt, &bytes[..88]) {
             return Err(Damage::Record);
@@ -402,13 +427,7 @@ impl Record {
             change_time: get_i64(bytes, 48),
             creator_pid: get_i32(bytes, 56),
             creator_start: get_u64(bytes, 64),
-            times: Times {
-                slot_top: get_u32(bytes, 96),
-                attach_time: get_i64(bytes, 104),
-                last_pid: get_i32(bytes, 112),
-                slot_hint: get_u32(bytes, 116),
-                detach_time: get_i64(bytes, 120),
-            },
+            times: Times::decode(&bytes[STABLE_SIZE..]),
         })
     }
 

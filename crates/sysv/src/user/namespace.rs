@@ -146,7 +146,7 @@ impl Namespace {
                 return Err(Damage::Foreign.into());
             }
             self.check_registry_owner(&meta)?;
-            let header = match self.read_header(fd.raw()) {
+            let header = match self.read_header(fd.raw(), &mut [0; HEADER_SIZE]) {
                 Err(Damage::Retired) => {
                     // Whoever retires one takes its name away at once; help, should he have died in between.
                     self.drop_retired(&fd)?;
@@ -177,10 +177,10 @@ impl Namespace {
         Ok(())
     }
 
-    pub(super) fn read_header(&self, fd: i32) -> Result<Header, Damage> {
-        let mut bytes = [0; HEADER_SIZE];
-        match file::pread(fd, &mut bytes, 0) {
-            Ok(HEADER_SIZE) => Header::decode(&bytes),
+    /// Reads header and log, and makes out the header.
+    pub(super) fn read_header(&self, fd: i32, bytes: &mut [u8; HEADER_SIZE]) -> Result<Header, Damage> {
+        match file::pread(fd, bytes, 0) {
+            Ok(HEADER_SIZE) => Header::decode(bytes),
             Ok(_) => Err(Damage::Truncated),
             Err(_) => Err(Damage::Foreign),
         }

@@ -27,14 +27,14 @@ pub(super) fn take(fd: &Fd, writable: bool, hint: u32, top: u32) -> Result<(u32,
         }
         file::try_lock_range(fd.raw(), writable, at, 1)
     };
-    let mut candidate = hint;
-    for step in 0..64 {
-        if try_slot(candidate)? {
-            return Ok((candidate, top.max(candidate.wrapping_add(1))));
+    // Low slots are used again, so that counting has few to look at: with as many free ones below the top as
+    // taken ones, every other guess hits. Far above the top only what is not ours can be in the way.
+    let guess = |salt: u64| u32::try_from((file::monotonic_ns() ^ salt) % u64::from(top.max(1))).unwrap_or(0);
+    let beyond = (0..31).map(|power| top.wrapping_add(1 << power));
+    for slot in [hint, guess(0), guess(0x5555), top].into_iter().chain(beyond) {
+        if try_slot(slot)? {
+            return Ok((slot, top.max(slot.wrapping_add(1))));
         }
-        // First above all that were ever taken; then, should others be there against all odds, further and
-        // further away.
-        candidate = if step == 0 { top } else { candidate.wrapping_add(1 << (step % 31)) };
     }
     Err(Fault::because(Errno::ENOMEM, "no slot for one more attachment was found"))
 }
@@ -45,13 +45,13 @@ pub(super) fn any(fd: i32) -> Result<bool, Errno> {
 }
 
 /// How many attachments exist. Each is found once: where a lock is seen, the search goes on left and right of
-/// it, for the kernel names some lock of a range and not its first.
-pub(super) fn count(fd: i32) -> Result<u64, Errno> {
+/// it, for the kernel names some lock of a range and not its first. `top` is the first slot above all ever taken.
+pub(super) fn count(fd: i32, top: u32) -> Result<u64, Errno> {
     let mut found = 0;
     // The larger half waits while the smaller is searched, so 31 halvings bound what waits.
     let mut waiting = [(0, 0); 32];
     let mut depth = 0;
-    let (mut start, mut end) = (SLOTS_AT, SLOTS_AT + SLOT_COUNT);
+    let (mut start, mut end) = (SLOTS_AT, SLOTS_AT + u64::from(top).min(SLOT_COUNT));
     loop {
         let lock = if start < end { file::find_lock(fd, start, end - start)? } else { None };
         // A lock that is longer than one slot is not ours; it is counted, and searched around.

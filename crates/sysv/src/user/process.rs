@@ -5,7 +5,7 @@
 #![allow(unsafe_code, reason = "the page that tells a fork, and fork handlers")]
 
 use std::cell::UnsafeCell;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
 use crate::caller;
@@ -19,8 +19,8 @@ static WORKING: Mutex<()> = Mutex::new(());
 /// Null until first asked for; then a page whose first word is 1 in this process and 0 in a fork's child.
 static TOKEN: AtomicPtr<u32> = AtomicPtr::new(std::ptr::null_mut());
 
-/// Instead of the token, where the kernel cannot wipe a page.
-static TOKEN_PID: AtomicI32 = AtomicI32::new(0);
+/// The process whose descriptors are kept. Instead of the token, where the kernel cannot wipe a page.
+static PID: AtomicI32 = AtomicI32::new(0);
 
 /// Whether this process may have attachments, which a child of fork would have to count.
 pub(super) static MAY_BE_ATTACHED: AtomicBool = AtomicBool::new(false);
@@ -31,32 +31,34 @@ pub(super) fn work() -> MutexGuard<'static, ()> {
     WORKING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether this process is a fork's child that has not opened descriptors of its own yet. Asked and answered
-/// under [`work`].
+/// Whether this process is a fork's child that has not opened descriptors of its own yet.
 pub(super) fn is_new_child() -> bool {
-    let token = TOKEN.load(Ordering::Relaxed);
+    let token = TOKEN.load(Ordering::Acquire);
     if token.is_null() {
-        return TOKEN_PID.load(Ordering::Relaxed) != caller::pid();
+        return PID.load(Ordering::Relaxed) != caller::pid();
     }
-    // SAFETY: the page is never unmapped; only this function and `settle_in` touch it, under `work`.
-    unsafe { token.read_volatile() == 0 }
+    // SAFETY: the page is never unmapped, and an atomic may be shared.
+    unsafe { AtomicU32::from_ptr(token) }.load(Ordering::Relaxed) == 0
+}
+
+/// This process's id, without a call where it is known. A child of vfork is noted as its parent.
+pub(super) fn pid() -> i32 {
+    if is_new_child() { caller::pid() } else { PID.load(Ordering::Relaxed) }
 }
 
 /// Remembers that the descriptors are this process's own.
 pub(super) fn settle_in() {
+    PID.store(caller::pid(), Ordering::Relaxed);
     let mut token = TOKEN.load(Ordering::Relaxed);
-    if token.is_null() {
-        match file::page_wiped_on_fork() {
-            Some(page) => {
-                TOKEN.store(page, Ordering::Relaxed);
-                token = page;
-            }
-            None => TOKEN_PID.store(caller::pid(), Ordering::Relaxed),
-        }
+    if token.is_null()
+        && let Some(page) = file::page_wiped_on_fork()
+    {
+        token = page;
     }
     if !token.is_null() {
         // SAFETY: as in `is_new_child`.
-        unsafe { token.write_volatile(1) };
+        unsafe { AtomicU32::from_ptr(token) }.store(1, Ordering::Release);
+        TOKEN.store(token, Ordering::Release);
     }
 }
 

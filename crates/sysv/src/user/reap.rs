@@ -21,7 +21,7 @@ fn open_for_locks(namespace: &Namespace, record: &Record) -> Result<Fd, Fault> {
 /// How many attachments a segment has.
 pub(super) fn attachment_count(namespace: &Namespace, record: &Record) -> Result<u64, Fault> {
     match open_for_locks(namespace, record) {
-        Ok(fd) => Ok(pins::count(fd.raw())?),
+        Ok(fd) => Ok(pins::count(fd.raw(), record.times.slot_top)?),
         // Destroyed since its record was read.
         Err(Fault { errno: Errno::ENOENT, .. }) => Ok(0),
         Err(Fault { errno: Errno::EACCES, .. }) => Ok(pins::count_by_proc(record.inode)),
@@ -44,6 +44,9 @@ pub(super) fn is_doomed(record: &Record) -> bool {
 impl Section {
     /// Whether anybody is attached.
     pub(super) fn is_attached(&self, record: &Record) -> Result<bool, Fault> {
+        if record.times.attach_time == 0 {
+            return Ok(false);
+        }
         match open_for_locks(self.namespace, record) {
             Ok(fd) => Ok(pins::any(fd.raw())?),
             Err(Fault { errno: Errno::ENOENT, .. }) => Ok(false),
@@ -102,7 +105,7 @@ impl Section {
         Ok(())
     }
 
-    /// One more than the highest index in use.
+    /// One more than any index in use.
     pub(super) fn index_end(&self) -> u32 {
         (self.header.highest_index + 1).cast_unsigned().min(INDEX_COUNT)
     }
@@ -119,9 +122,6 @@ impl Section {
         if record.state == State::Removed {
             self.header.removed_count = self.header.removed_count.saturating_sub(1);
         }
-        if self.header.highest_index == index.cast_signed() {
-            self.header.highest_index = self.highest_below(index)?;
-        }
         self.commit(&Log::of([
             Some(Step::Record { index, fresh: true, record: Record::free() }),
             unchain,
@@ -129,18 +129,22 @@ impl Section {
         ]))
     }
 
-    fn highest_below(&self, index: u32) -> Result<i32, Fault> {
+    /// The highest index in use, or -1. The header's is an upper bound: a destruction does not look for the next.
+    pub(super) fn highest_index(&mut self) -> Result<i32, Fault> {
         let mut records = [Record::free(); 32];
-        let mut end = index;
+        let mut end = self.index_end();
         while end > 0 {
             let first = end.saturating_sub(32);
             let count = self.records(first, &mut records[..(end - first) as usize])?;
             if let Some(offset) = records[..count].iter().rposition(Record::is_used) {
                 #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "below 32768")]
-                return Ok((first as usize + offset) as i32);
+                let highest = (first as usize + offset) as i32;
+                self.header.highest_index = highest;
+                return Ok(highest);
             }
             end = first;
         }
+        self.header.highest_index = -1;
         Ok(-1)
     }
 

@@ -11,7 +11,7 @@ use crate::{Errno, Key};
 
 use super::Fault;
 use super::file::{self, BlockedSignals, Fd};
-use super::layout::{self, Damage, HEADER_SIZE, Header, INDEX_COUNT, Log, RECORD_SIZE, Record, State, Step};
+use super::layout::{self, Damage, HEADER_SIZE, Header, INDEX_COUNT, Log, RECORD_SIZE, Record, State, Step, Times};
 use super::namespace::{self, Namespace};
 use super::process;
 use super::vmas;
@@ -33,6 +33,8 @@ pub(super) struct Section {
     pub(super) namespace: &'static Namespace,
     pub(super) header: Header,
     fd: i32,
+    /// The limit on file sizes was looked at.
+    may_publish: bool,
     own: Option<Fd>,
     // Dropped in this order, after the registry's lock was given back.
     _working: MutexGuard<'static, ()>,
@@ -64,11 +66,23 @@ impl Section {
             let working = process::work();
             let (fd, own) = registry(namespace, descriptors)?;
             if file::try_lock_file(fd).unwrap_or(false) {
-                match namespace.read_header(fd) {
+                let mut bytes = [0; HEADER_SIZE];
+                match namespace.read_header(fd, &mut bytes) {
                     Ok(header) if reopened || header.salt() == namespace.salt() => {
-                        let mut section =
-                            Section { namespace, header, fd, own, _working: working, _signals: signals };
-                        section.settle_last()?;
+                        let mut section = Section {
+                            namespace,
+                            header,
+                            fd,
+                            may_publish: false,
+                            own,
+                            _working: working,
+                            _signals: signals,
+                        };
+                        // A change whose maker was killed between publishing and clearing it.
+                        let log = Log::decode(section.header.salt(), &bytes)?;
+                        if !log.is_empty() {
+                            section.settle(&log)?;
+                        }
                         return Ok(section);
                     }
                     // A program closed our descriptor and the number is another file's now; or the registry
@@ -100,16 +114,6 @@ impl Section {
         }
     }
 
-    /// Does the steps of a change whose maker was killed between publishing and clearing it.
-    fn settle_last(&mut self) -> Result<(), Fault> {
-        let mut bytes = [0; HEADER_SIZE];
-        if file::pread(self.fd, &mut bytes, 0)? != HEADER_SIZE {
-            return Err(Damage::Truncated.into());
-        }
-        let log = Log::decode(self.header.salt(), &bytes)?;
-        if log.is_empty() { Ok(()) } else { self.settle(&log) }
-    }
-
     /// Publishes counts and steps in one write, then does the steps.
     pub(super) fn commit(&mut self, log: &Log) -> Result<(), Fault> {
         self.publish(log)?;
@@ -133,9 +137,10 @@ impl Section {
         bytes[..fields.len()].copy_from_slice(&fields);
         let length = log.encode(self.header.salt(), &mut bytes);
         // Before anything is written: with part of the steps refused, the change would wait for another.
-        if file::soft_limit(libc::RLIMIT_FSIZE) < layout::FILE_SIZE {
+        if !self.may_publish && file::soft_limit(libc::RLIMIT_FSIZE) < layout::FILE_SIZE {
             return Err(Errno::EFBIG.into());
         }
+        self.may_publish = true;
         Ok(file::pwrite(self.fd, &bytes[..length], 0)?)
     }
 
@@ -185,23 +190,20 @@ impl Section {
         read_records(self.fd, self.header.salt(), first, records)
     }
 
-    /// Makes sure that writing a record later cannot fail for want of memory.
+    /// Makes sure that writing a free record later cannot fail for want of memory: in a file with holes, the
+    /// first write of a page can.
     pub(super) fn prepare_record(&self, index: u32) -> Result<(), Fault> {
-        let at = layout::record_at(index);
-        let mut bytes = [0; RECORD_SIZE];
-        if file::pread(self.fd, &mut bytes, at)? != RECORD_SIZE {
-            return Err(Damage::Truncated.into());
-        }
-        if bytes.iter().all(|&byte| byte == 0) {
-            let free = Record::free().encode(self.header.salt());
-            file::pwrite(self.fd, &free, at).map_err(|_| Errno::ENOMEM)?;
-        }
-        Ok(())
+        let free = Record::free().encode(self.header.salt());
+        Ok(file::pwrite(self.fd, &free, layout::record_at(index)).map_err(|errno| match errno {
+            Errno::ENOSPC => Errno::ENOMEM,
+            errno => errno,
+        })?)
     }
 
-    /// Writes part of a record's times, which need no log.
-    pub(super) fn write_times(&self, index: u32, at: u64, bytes: &[u8]) -> Result<(), Fault> {
-        Ok(file::pwrite(self.fd, bytes, layout::record_at(index) + at)?)
+    /// Writes what an attach changes, which needs no log: it is one write.
+    pub(super) fn write_attach_times(&self, index: u32, times: Times) -> Result<(), Fault> {
+        let at = layout::record_at(index) + layout::TIMES_AT;
+        Ok(file::pwrite(self.fd, &times.encode()[..layout::TIMES_ATTACH_END], at)?)
     }
 
     /// The filesystem that the namespace lies on.
@@ -244,12 +246,13 @@ impl Section {
             return Ok(None);
         }
         let key = Key::new(record.key);
+        let bucket = layout::bucket_of(key);
+        if self.bucket(bucket)? == record.index() + 1 {
+            return Ok(Some(Step::Bucket { bucket, first: record.next }));
+        }
         match self.find(key)? {
             Some((found, _)) if found.id != record.id => Err(Damage::Chain.into()),
-            None => Err(Damage::Chain.into()),
-            Some((_, None)) => {
-                Ok(Some(Step::Bucket { bucket: layout::bucket_of(key), first: record.next }))
-            }
+            None | Some((_, None)) => Err(Damage::Chain.into()),
             Some((_, Some(before))) => {
                 let record = Record { next: record.next, ..self.record(before)? };
                 Ok(Some(Step::Record { index: before, fresh: false, record }))
@@ -272,6 +275,15 @@ fn registry(namespace: &'static Namespace, descriptors: Descriptors) -> Result<(
     match namespace.kept.keep(fd) {
         Ok(raw) => Ok((raw, None)),
         Err(fd) => Ok((fd.raw(), Some(fd))),
+    }
+}
+
+/// [`leave_parents_descriptors`] for those who hold no section.
+pub(super) fn leave_parents_descriptors_if_new() {
+    if process::is_new_child() {
+        let _signals = BlockedSignals::new();
+        let _working = process::work();
+        leave_parents_descriptors();
     }
 }
 
