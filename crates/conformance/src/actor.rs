@@ -15,7 +15,7 @@ use rustix::process::{Pid, PidfdFlags, Signal};
 use crate::errno::Errno;
 use crate::lab::World;
 use crate::names::*;
-use crate::protocol::{Birth, Buffer, Cmd, PACKET_MAX, Reply, Who};
+use crate::protocol::{Birth, Buffer, Cmd, Reply, Who};
 use crate::stat::{Limits, Stat, Usage};
 
 /// How long an answer may take before it counts as a hang.
@@ -98,7 +98,7 @@ impl Actor {
 
     fn receive(&self, patience: Duration, task: &dyn std::fmt::Debug) -> Reply {
         self.await_input(patience, task);
-        let mut buffer = vec![0_u8; PACKET_MAX];
+        let mut buffer = self.world.packet.borrow_mut();
         let got = rustix::net::recv(&self.channel, &mut buffer[..], RecvFlags::empty()).map_or(0, |(n, _)| n);
         assert!(got > 0, "actor {} died while told {task:?}", self.pid);
         postcard::from_bytes(&buffer[..got]).expect("the actor speaks the same protocol")

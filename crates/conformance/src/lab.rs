@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal};
 
 use crate::actor::{Actor, channel_pair};
 use crate::names::{CLONE_NEWIPC, CLONE_NEWNS};
-use crate::protocol::Cmd;
+use crate::protocol::{Cmd, PACKET_MAX};
 
 /// Which implementation the actors of a lab talk to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +75,8 @@ impl Limit {
 #[derive(Debug)]
 pub(crate) struct World {
     born: RefCell<Vec<i32>>,
+    /// Room for one packet, kept because clearing so much for every reply costs more than the reply.
+    pub(crate) packet: RefCell<Vec<u8>>,
 }
 
 impl World {
@@ -150,7 +152,8 @@ impl Lab {
     pub fn with(setup: &Setup) -> Self {
         let dir = fresh_dir();
         std::fs::create_dir(&dir).expect("a directory in /dev/shm");
-        let world = Rc::new(World { born: RefCell::new(Vec::new()) });
+        let world =
+            Rc::new(World { born: RefCell::new(Vec::new()), packet: RefCell::new(vec![0; PACKET_MAX]) });
         let (ours, theirs) = channel_pair();
         let actor = built("actor", "COSEG_ACTOR").unwrap_or_else(|e| panic!("{e}"));
         let mut command = Command::new(actor);

@@ -5,10 +5,13 @@
 //! fresh world for one test; its [`actor::Actor`]s are processes that make C calls when told to.
 
 pub mod actor;
+pub mod differential;
 pub mod errno;
 pub mod lab;
+pub mod mask;
 pub mod names;
 pub mod protocol;
 pub mod race;
+pub mod random;
 pub mod rows;
 pub mod stat;

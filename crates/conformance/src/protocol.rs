@@ -103,7 +103,11 @@ pub enum Cmd {
     Unshare {
         flags: i32,
     },
-    Rlimit { resource: u32, soft: u64, hard: bool },
+    Rlimit {
+        resource: u32,
+        soft: u64,
+        hard: bool,
+    },
     Umask {
         mask: u32,
     },

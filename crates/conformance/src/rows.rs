@@ -7,7 +7,7 @@ pub enum Reach {
     Same,
     /// The same, by a trick.
     Trick,
-    /// Near, with differences that the mask names.
+    /// Near, with differences that [`crate::mask`] names.
     Near,
     /// Out of reach.
     Never,
