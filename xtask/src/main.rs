@@ -1,2 +1,42 @@
-//! What a contributor runs.
-fn main() {}
+//! What a contributor runs: `cargo xtask COMMAND`.
+
+mod build;
+mod dist;
+mod programs;
+mod run;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+cargo xtask COMMAND
+
+  programs [--backend user|kernel] [NAME…]   unmodified programs on a backend; installs what they need, as root
+  dist --to DIR                              what a package installs, under this prefix
+";
+
+fn main() -> ExitCode {
+    match command() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn command() -> anyhow::Result<()> {
+    let mut words = lexopt::Parser::from_env();
+    let name = match words.next()? {
+        Some(lexopt::Arg::Value(name)) => name,
+        Some(lexopt::Arg::Short('h') | lexopt::Arg::Long("help")) | None => {
+            print!("{HELP}");
+            return Ok(());
+        }
+        Some(other) => return Err(other.unexpected().into()),
+    };
+    match name.to_str() {
+        Some("programs") => programs::command(words),
+        Some("dist") => dist::command(words),
+        _ => anyhow::bail!("no command {}\n{HELP}", name.display()),
+    }
+}

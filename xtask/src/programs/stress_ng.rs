@@ -1,0 +1,28 @@
+//! stress-ng: processes that make, attach, check and remove segments as fast as they can.
+
+use anyhow::{Context, Result, ensure};
+
+use super::packages;
+use super::stage::Stage;
+use super::steps::Steps;
+use crate::run::{output, told};
+
+pub(crate) fn check(stage: &Stage, steps: &mut Steps) -> Result<()> {
+    steps.step("--shm-sysv 4 --verify", || {
+        let mut command = stage.command("stress-ng");
+        command.args(["--shm-sysv", "4", "--timeout", "10", "--verify", "--metrics-brief"]);
+        let output = output(command.arg("--temp-path").arg(stage.path("")))?;
+        let text = told(&output);
+        ensure!(output.status.success(), "{text}");
+        ensure!(!text.contains("fail:") && !text.contains("skipped"), "{text}");
+        let metrics = text.lines().find(|line| line.contains("] shm-sysv ")).with_context(|| text.clone())?;
+        let after = metrics.split("] shm-sysv ").nth(1).unwrap_or_default();
+        let count: u64 = after
+            .split_whitespace()
+            .next()
+            .and_then(|word| word.parse().ok())
+            .with_context(|| text.clone())?;
+        ensure!(count > 0, "{text}");
+        Ok(format!("{} made {count} rounds", packages::version("stress-ng")?))
+    })
+}
