@@ -19,8 +19,6 @@ pub(crate) fn command(mut words: lexopt::Parser) -> Result<()> {
         }
     }
     let prefix = to.context("--to DIR is the prefix to install under")?;
-    std::fs::create_dir_all(&prefix)?;
-    let prefix = prefix.canonicalize()?;
 
     build::build(&["coseg-cli", "coseg-preload"])?;
     let built = build::directory()?;
@@ -33,8 +31,7 @@ pub(crate) fn command(mut words: lexopt::Parser) -> Result<()> {
     }
     symlink("libcoseg_preload.so.1", &link)?;
     let template = include_str!("../../crates/preload/coseg.pc.in");
-    let prefix_text = prefix.to_str().context("pkg-config reads text: the prefix is not UTF-8")?;
-    let filled = template.replace("@prefix@", prefix_text).replace("@version@", env!("CARGO_PKG_VERSION"));
+    let filled = template.replace("@version@", env!("CARGO_PKG_VERSION"));
     write(&prefix.join("lib/pkgconfig/coseg.pc"), filled.as_bytes())?;
 
     let man = prefix.join("share/man/man1");

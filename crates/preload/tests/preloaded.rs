@@ -1,5 +1,7 @@
 //! C programs under the library: each checks itself, and says on stderr what was not so.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
+
 #[allow(dead_code, reason = "shared by several tests")]
 mod common;
 

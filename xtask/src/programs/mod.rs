@@ -34,12 +34,7 @@ struct Program {
 }
 
 const PROGRAMS: &[Program] = &[
-    Program {
-        name: "ipc-tools",
-        packages: &["util-linux", "util-linux-extra"],
-        user: "nobody",
-        check: ipc_tools::check,
-    },
+    Program { name: "ipc-tools", packages: &["util-linux"], user: "nobody", check: ipc_tools::check },
     Program { name: "perl", packages: &["perl"], user: "nobody", check: perl::check },
     Program {
         name: "sysv_ipc",
