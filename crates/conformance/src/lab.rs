@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
+use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::process::{Pid, Signal};
@@ -131,10 +132,26 @@ pub fn built(name: &str, variable: &str) -> Result<PathBuf, String> {
     })
 }
 
+const DIRS: &str = "/dev/shm";
+
+/// Removes what test programs left that were killed before they could.
+fn sweep() {
+    let Ok(entries) = std::fs::read_dir(DIRS) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let pid = name.to_str().and_then(|name| name.strip_prefix("coseg-lab-")?.split('-').next());
+        if pid.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
 fn fresh_dir() -> PathBuf {
     static SERIAL: AtomicU32 = AtomicU32::new(0);
+    static SWEPT: Once = Once::new();
+    SWEPT.call_once(sweep);
     let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
-    format!("/dev/shm/coseg-lab-{}-{serial}", std::process::id()).into()
+    format!("{DIRS}/coseg-lab-{}-{serial}", std::process::id()).into()
 }
 
 impl Lab {
