@@ -146,7 +146,10 @@ mod tests {
 
     #[test]
     fn the_subcommand_is_found_behind_flags() {
-        assert_eq!(subcommand_of(words("coseg --backend user --json run --nonsense")).as_deref(), Some("run"));
+        assert_eq!(
+            subcommand_of(words("coseg --backend user --json run --nonsense")).as_deref(),
+            Some("run")
+        );
         assert_eq!(subcommand_of(words("coseg --json")), None);
     }
 }

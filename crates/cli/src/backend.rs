@@ -42,15 +42,17 @@ impl Facility {
 
     #[allow(clippy::unnecessary_wraps, reason = "both arms of open read alike")]
     fn user(user: User, is_fallback: bool) -> Result<Facility> {
-        Ok(Facility { backend: Arc::new(user.clone()), user: Some(user), is_fallback })
+        Ok(Facility { backend: Arc::new(user), user: Some(user), is_fallback })
     }
 
     /// The same with memory for new segments taken at once.
     pub(crate) fn reserving(self) -> Result<Facility> {
         match self.user {
             Some(user) => Facility::user(user.reserve(true), self.is_fallback),
-            None => Err(Failure::error("create: --reserve belongs to the user backend; the kernel has no such promise")
-                .hint("the same command with --backend user, or without --reserve")),
+            None => Err(Failure::error(
+                "create: --reserve belongs to the user backend; the kernel has no such promise",
+            )
+            .hint("the same command with --backend user, or without --reserve")),
         }
     }
 
@@ -58,15 +60,11 @@ impl Facility {
         self.backend.name()
     }
 
-    /// For a heading: the backend, its directory, and why it was chosen.
-    pub(crate) fn heading(&self) -> String {
-        match (&self.user, self.is_fallback) {
-            (None, _) => "kernel backend".to_owned(),
-            (Some(user), false) => format!("user backend in {}", user.directory().display()),
-            (Some(user), true) => {
-                format!("user backend in {}, as the kernel answers ENOSYS", user.directory().display())
-            }
-        }
+    /// The backend, its directory, and why it was chosen.
+    pub(crate) fn place(&self) -> String {
+        let Some(user) = &self.user else { return "kernel".to_owned() };
+        let why = if self.is_fallback { ", as the kernel has none" } else { "" };
+        format!("user, in {}{why}", user.directory().display())
     }
 
     /// Where else a key or id is, so that a message about its absence can say so.

@@ -41,7 +41,9 @@ fn interpreter_of_script(file: &Path) -> Option<PathBuf> {
     let interpreter = Path::new(OsStr::from_bytes(words.next()?));
     // `#!/usr/bin/env python3` runs python3.
     match (interpreter.file_name(), words.next()) {
-        (Some(name), Some(argument)) if name == "env" && !argument.starts_with(b"-") => find(OsStr::from_bytes(argument)),
+        (Some(name), Some(argument)) if name == "env" && !argument.starts_with(b"-") => {
+            find(OsStr::from_bytes(argument))
+        }
         _ => Some(interpreter.to_owned()),
     }
 }
@@ -55,7 +57,8 @@ fn raised_privilege(file: &Path) -> Option<&'static str> {
         return Some("it is setgid, so the dynamic linker ignores LD_PRELOAD");
     }
     let mut capabilities = [0_u8; 64];
-    let has = rustix::fs::getxattr(file, "security.capability", &mut capabilities).is_ok_and(|length| length > 0);
+    let has =
+        rustix::fs::getxattr(file, "security.capability", &mut capabilities).is_ok_and(|length| length > 0);
     has.then_some("it has file capabilities, so the dynamic linker ignores LD_PRELOAD")
 }
 
@@ -67,7 +70,8 @@ fn unlinked(file: &Path) -> Option<&'static str> {
     if !elf.is_native() {
         return Some("it is for another processor or word size than this coseg");
     }
-    (elf.has_interpreter() == Some(false)).then_some("it is statically linked, so it makes its system calls itself")
+    (elf.has_interpreter() == Some(false))
+        .then_some("it is statically linked, so it makes its system calls itself")
 }
 
 /// As much of an ELF file as tells how it is linked.
@@ -95,7 +99,11 @@ impl<'a> Elf<'a> {
     fn number(&self, offset: usize, size: usize) -> Option<u64> {
         let bytes = self.bytes.get(offset..offset.checked_add(size)?)?;
         let join = |number: u64, byte: &u8| number << 8 | u64::from(*byte);
-        Some(if self.is_little_endian { bytes.iter().rev().fold(0, join) } else { bytes.iter().fold(0, join) })
+        Some(if self.is_little_endian {
+            bytes.iter().rev().fold(0, join)
+        } else {
+            bytes.iter().fold(0, join)
+        })
     }
 
     fn is_native(&self) -> bool {

@@ -37,7 +37,8 @@ impl FromStr for Selector {
             return Ok(Selector::Pid(pid));
         }
         if let Some(rest) = text.strip_prefix("ftok:") {
-            let (path, project) = rest.rsplit_once(':').ok_or("write ftok:PATH:PROJ, such as ftok:/etc/app:A")?;
+            let (path, project) =
+                rest.rsplit_once(':').ok_or("write ftok:PATH:PROJ, such as ftok:/etc/app:A")?;
             return Ok(Selector::Ftok(path.into(), parse_project(project)?));
         }
         if let Some(rest) = text.strip_prefix("key:") {
@@ -54,9 +55,9 @@ impl FromStr for Selector {
 }
 
 fn parse_id(text: &str) -> Result<ShmId, String> {
-    text.parse().map(ShmId::new).map_err(|_| {
-        format!("`{text}` names no segment: write an id, 0xKEY, key:N, ftok:PATH:PROJ or pid:N")
-    })
+    text.parse()
+        .map(ShmId::new)
+        .map_err(|_| format!("`{text}` names no segment: write an id, 0xKEY, key:N, ftok:PATH:PROJ or pid:N"))
 }
 
 /// A key alone, where nothing else makes sense: any number, or `ftok:PATH:PROJ`.
@@ -135,8 +136,10 @@ impl Selector {
             Selector::Key(_) | Selector::Ftok(..) => {
                 let key = self.key()?.unwrap_or(Key::PRIVATE);
                 if key.is_private() {
-                    return Err(Failure::error("find key 0x00000000: this is IPC_PRIVATE, which names no segment")
-                        .hint("coseg ls, then its id"));
+                    return Err(Failure::error(
+                        "find key 0x00000000: this is IPC_PRIVATE, which names no segment",
+                    )
+                    .hint("coseg ls, then its id"));
                 }
                 view.listed.iter().filter(|listed| listed.stat.key == key && !listed.stat.removed).collect()
             }
@@ -179,7 +182,8 @@ impl Selector {
                 let elsewhere = facility.elsewhere(|backend| {
                     backend.list().is_ok_and(|all| all.iter().any(|listed| listed.stat.id == *id))
                 });
-                let text = format!("find {self}: EINVAL: no segment has this id on the {} backend", facility.name());
+                let text =
+                    format!("find {self}: EINVAL: no segment has this id on the {} backend", facility.name());
                 absence(text, elsewhere, "coseg ls")
             }
             Selector::Key(_) | Selector::Ftok(..) => {
@@ -192,8 +196,15 @@ impl Selector {
                     _ => format!("key {key}"),
                 };
                 let elsewhere = facility.elsewhere(|backend| has_key(backend, key));
-                let text = format!("find {name}: ENOENT: no segment has this key on the {} backend", facility.name());
-                absence(text, elsewhere, &format!("coseg ls, or coseg create --key {:#x} --size 4K", key.bits()))
+                let text = format!(
+                    "find {name}: ENOENT: no segment has this key on the {} backend",
+                    facility.name()
+                );
+                absence(
+                    text,
+                    elsewhere,
+                    &format!("coseg ls, or coseg create --key {:#x} --size 4K", key.bits()),
+                )
             }
         }
     }
@@ -201,9 +212,8 @@ impl Selector {
 
 fn absence(text: String, elsewhere: Option<&'static str>, otherwise: &str) -> Failure {
     match elsewhere {
-        Some(other) => {
-            Failure::nothing(format!("{text}; the {other} backend has one")).hint(format!("--backend {other}"))
-        }
+        Some(other) => Failure::nothing(format!("{text}; the {other} backend has one"))
+            .hint(format!("--backend {other}")),
         None => Failure::nothing(text).hint(otherwise),
     }
 }
@@ -237,7 +247,9 @@ mod tests {
 
     #[test]
     fn nonsense_says_what_to_write() {
-        for text in ["", "x", "0x", "0x1ffffffff", "key:", "pid:x", "ftok:/tmp", "ftok:/tmp:ab", "ftok:/tmp:256"] {
+        for text in
+            ["", "x", "0x", "0x1ffffffff", "key:", "pid:x", "ftok:/tmp", "ftok:/tmp:ab", "ftok:/tmp:256"]
+        {
             assert!(text.parse::<Selector>().is_err(), "{text}");
         }
         assert!("x".parse::<Selector>().unwrap_err().contains("key:N"));

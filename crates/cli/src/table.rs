@@ -45,7 +45,10 @@ impl Table {
 
     fn for_terminal(&self, width: u16) -> String {
         let mut table = comfy_table::Table::new();
-        table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+        table
+            .load_style(presets::NOTHING)
+            .set_content_arrangement(ContentArrangement::Dynamic)
+            .set_width(width);
         table.set_header(self.columns.iter().map(|(name, _)| *name));
         for row in &self.rows {
             table.add_row(row);
@@ -67,7 +70,8 @@ impl Table {
     fn for_pipe(&self) -> String {
         let widths = self.natural_widths();
         let header = self.columns.iter().map(|(name, _)| *name).collect::<Vec<_>>();
-        let mut text = String::with_capacity((self.rows.len() + 1) * (widths.iter().sum::<usize>() + 2 * widths.len()));
+        let mut text =
+            String::with_capacity((self.rows.len() + 1) * (widths.iter().sum::<usize>() + 2 * widths.len()));
         self.line(&mut text, &widths, &header);
         for row in &self.rows {
             self.line(&mut text, &widths, row);
@@ -77,7 +81,9 @@ impl Table {
 
     fn line<T: AsRef<str>>(&self, text: &mut String, widths: &[usize], cells: &[T]) {
         let last = cells.len().saturating_sub(1);
-        for (index, (cell, (width, (_, align)))) in cells.iter().zip(widths.iter().zip(&self.columns)).enumerate() {
+        for (index, (cell, (width, (_, align)))) in
+            cells.iter().zip(widths.iter().zip(&self.columns)).enumerate()
+        {
             // An empty cell would shift the columns of whoever splits at blanks.
             let cell = if cell.as_ref().is_empty() { "-" } else { cell.as_ref() };
             let padding = width.saturating_sub(cell.chars().count());

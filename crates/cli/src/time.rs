@@ -11,7 +11,9 @@ pub(crate) fn stamp(seconds: i64, separator: char) -> String {
     match Timestamp::from_second(seconds) {
         Ok(time) => {
             let zoned = time.to_zoned(TimeZone::system());
-            zoned.strftime(if separator == 'T' { "%Y-%m-%dT%H:%M:%S" } else { "%Y-%m-%d %H:%M:%S" }).to_string()
+            zoned
+                .strftime(if separator == 'T' { "%Y-%m-%dT%H:%M:%S" } else { "%Y-%m-%d %H:%M:%S" })
+                .to_string()
         }
         Err(_) => seconds.to_string(),
     }

@@ -49,11 +49,17 @@ impl View {
     /// The same segment as it is now; an error where it is gone.
     pub(crate) fn again(&self, stat: &Stat) -> Result<Listed> {
         let now = self.facility.backend.list()?.into_iter().find(|listed| listed.stat.id == stat.id);
-        now.ok_or_else(|| Failure::nothing(format!("{}: gone since it was looked up", title(stat))).hint("coseg ls"))
+        now.ok_or_else(|| {
+            Failure::nothing(format!("{}: gone since it was looked up", title(stat))).hint("coseg ls")
+        })
     }
 }
 
 /// `key 0x00004242 (id 3)`, or `id 3` where no key leads to it.
 pub(crate) fn title(stat: &Stat) -> String {
-    if stat.key.is_private() { format!("id {}", stat.id) } else { format!("key {} (id {})", stat.key, stat.id) }
+    if stat.key.is_private() {
+        format!("id {}", stat.id)
+    } else {
+        format!("key {} (id {})", stat.key, stat.id)
+    }
 }

@@ -79,7 +79,9 @@ fn parse_huge(text: &str) -> Result<u8, String> {
 pub(crate) fn run(args: &Create, global: &Global) -> Result<ExitCode> {
     let key = args.key.unwrap_or(Key::PRIVATE);
     if key.is_private() && !args.private {
-        return Err(Failure::error("create: key 0 is IPC_PRIVATE, which no key finds again").hint("--private"));
+        return Err(
+            Failure::error("create: key 0 is IPC_PRIVATE, which no key finds again").hint("--private")
+        );
     }
     let facility = Facility::open(global)?;
     let facility = if args.reserve { facility.reserving()? } else { facility };
@@ -90,7 +92,8 @@ pub(crate) fn run(args: &Create, global: &Global) -> Result<ExitCode> {
     if global.json {
         let view = View::of(facility)?;
         let listed = view.again(&view.facility.backend.stat(segment.id())?)?;
-        let document = Document { origin: Origin::of(&view.facility), created, segment: view.record(&listed)? };
+        let document =
+            Document { origin: Origin::of(&view.facility), created, segment: view.record(&listed)? };
         output::print_json(&document)?;
     } else {
         output::print(&format!("{}\n", segment.id()))?;

@@ -61,8 +61,9 @@ struct Search {
 
 pub(crate) fn run(args: &KeyArgs, global: &Global) -> Result<ExitCode> {
     if let Some(project) = args.project {
-        let key = Key::ftok(&args.path_or_key, project)
-            .map_err(|error| Failure::error(error.to_string()).hint("a path that exists: ftok reads its inode"))?;
+        let key = Key::ftok(&args.path_or_key, project).map_err(|error| {
+            Failure::error(error.to_string()).hint("a path that exists: ftok reads its inode")
+        })?;
         if global.json {
             output::print_json(&document(key, None))?;
         } else {
@@ -71,7 +72,8 @@ pub(crate) fn run(args: &KeyArgs, global: &Global) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let key = selector::parse_key(&args.path_or_key).map_err(|error| {
-        Failure::error(format!("key: {error}")).hint(format!("coseg key {} PROJ for a file's key", args.path_or_key))
+        Failure::error(format!("key: {error}"))
+            .hint(format!("coseg key {} PROJ for a file's key", args.path_or_key))
     })?;
     let found = args.search.as_ref().map(|directories| search(key, directories));
     let is_empty = found.as_ref().is_some_and(|found| found.files.is_empty());
@@ -100,7 +102,11 @@ fn document(key: Key, found: Option<Search>) -> Document {
 
 /// `'A' (65)`, or the number alone.
 pub(crate) fn project_name(project: u8) -> String {
-    if project.is_ascii_graphic() { format!("'{}' ({project})", char::from(project)) } else { project.to_string() }
+    if project.is_ascii_graphic() {
+        format!("'{}' ({project})", char::from(project))
+    } else {
+        project.to_string()
+    }
 }
 
 fn tell(key: Key, found: Option<Search>) -> Result<()> {
@@ -114,7 +120,8 @@ fn tell(key: Key, found: Option<Search>) -> Result<()> {
         return output::print(&format!("{parts}\n"));
     };
     output::note(&parts);
-    let lines: String = found.files.iter().map(|file| format!("{}\n", output::printable(&file.to_string_lossy()))).collect();
+    let lines: String =
+        found.files.iter().map(|file| format!("{}\n", output::printable(&file.to_string_lossy()))).collect();
     output::print(&lines)?;
     let looked_at = output::count(found.looked_at, "file", "files");
     if found.unreadable > 0 {
@@ -122,7 +129,9 @@ fn tell(key: Key, found: Option<Search>) -> Result<()> {
         output::note(&format!("{unreadable} could not be looked into; run as root"));
     }
     if found.files.is_empty() {
-        output::complain(&format!("key: none of {looked_at} gives {key}. Try: other directories, such as --search / "));
+        output::complain(&format!(
+            "key: none of {looked_at} gives {key}. Try: other directories, such as --search / "
+        ));
     } else {
         output::note(&format!("{} of {looked_at}", found.files.len()));
     }

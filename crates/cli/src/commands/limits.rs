@@ -150,7 +150,7 @@ fn show(facility: &Facility, global: &Global) -> Result<()> {
         return output::print_json(&Document { origin: Origin::of(facility), limits, usage });
     }
     if output::is_terminal() {
-        output::print(&format!("{}\n", output::paint(DIM, facility.heading())))?;
+        output::print(&format!("{}\n", output::paint(DIM, format!("backend {}", facility.place()))))?;
     }
     output::print(&table(facility, &limits, &usage, largest, rmid_forced, next_id, global.bytes).render())
 }
@@ -206,17 +206,32 @@ fn table(
     row(
         "shmmni",
         &words("number of segments"),
-        [limits.max_segment_count.to_string(), String::new(), count.to_string(), percent(count, limits.max_segment_count)],
+        [
+            limits.max_segment_count.to_string(),
+            String::new(),
+            count.to_string(),
+            percent(count, limits.max_segment_count),
+        ],
         raise("shmmni", "shmmni"),
     );
     if let Some(forced) = rmid_forced {
         let value = u8::from(forced).to_string();
         let meaning = words("destroy at last detach");
-        row("rmid_forced", &meaning, [value, String::new(), String::new(), String::new()], raise("shm_rmid_forced", "rmid-forced"));
+        row(
+            "rmid_forced",
+            &meaning,
+            [value, String::new(), String::new(), String::new()],
+            raise("shm_rmid_forced", "rmid-forced"),
+        );
     }
     if let Some(id) = next_id {
         let meaning = words("id of the next segment");
-        row("next_id", &meaning, [id.to_string(), String::new(), String::new(), String::new()], raise("shm_next_id", "next-id"));
+        row(
+            "next_id",
+            &meaning,
+            [id.to_string(), String::new(), String::new(), String::new()],
+            raise("shm_next_id", "next-id"),
+        );
     }
     table
 }

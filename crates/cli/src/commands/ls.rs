@@ -212,9 +212,7 @@ fn compare(column: Sort, a: &Listed, b: &Listed, view: &View) -> Ordering {
     match column {
         Sort::Key => a.stat.key.bits().cmp(&b.stat.key.bits()),
         Sort::Id => a.stat.id.cmp(&b.stat.id),
-        Sort::Owner => {
-            view.people.user_or_number(a.stat.uid).cmp(&view.people.user_or_number(b.stat.uid))
-        }
+        Sort::Owner => view.people.user_or_number(a.stat.uid).cmp(&view.people.user_or_number(b.stat.uid)),
         Sort::Size => a.stat.size_bytes.cmp(&b.stat.size_bytes),
         Sort::Resident => a.resident_bytes.cmp(&b.resident_bytes),
         Sort::Attached => a.stat.attachment_count.cmp(&b.stat.attachment_count),
@@ -247,8 +245,8 @@ fn print_table(
         }
         let bytes = view.listed.iter().map(|listed| listed.stat.size_bytes as u64).sum();
         let heading = format!(
-            "{}: {}, {}",
-            view.facility.heading(),
+            "backend {}: {}, {}",
+            view.facility.place(),
             output::count(view.listed.len() as u64, "segment", "segments"),
             size::human(bytes)
         );
@@ -256,7 +254,10 @@ fn print_table(
     }
     output::print(&table.render())?;
     if !dropped.is_empty() {
-        output::note(&format!("no room for {}; a wider terminal or --columns shows them", dropped.join(", ")));
+        output::note(&format!(
+            "no room for {}; a wider terminal or --columns shows them",
+            dropped.join(", ")
+        ));
     }
     Ok(())
 }
@@ -282,7 +283,14 @@ fn fill(listed: &[Listed], columns: &[Column], who: Option<&Who>, global: &Globa
     table
 }
 
-fn cell(column: Column, listed: &Listed, who: Option<&Who>, bytes: bool, separator: char, view: &View) -> String {
+fn cell(
+    column: Column,
+    listed: &Listed,
+    who: Option<&Who>,
+    bytes: bool,
+    separator: char,
+    view: &View,
+) -> String {
     let stat = &listed.stat;
     match column {
         Column::Key => stat.key.to_string(),

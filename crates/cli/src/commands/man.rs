@@ -28,7 +28,8 @@ pub(crate) fn run(args: &Man) -> Result<ExitCode> {
         Some(directory) => {
             let what = format!("write manual pages to {}", directory.display());
             std::fs::create_dir_all(directory).map_err(|error| Failure::io(&what, &error))?;
-            clap_mangen::generate_to(Cli::command(), directory).map_err(|error| Failure::io(&what, &error))?;
+            clap_mangen::generate_to(Cli::command(), directory)
+                .map_err(|error| Failure::io(&what, &error))?;
         }
         None => {
             let mut page = Vec::new();

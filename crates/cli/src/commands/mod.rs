@@ -18,7 +18,7 @@ pub(crate) mod write;
 use std::process::ExitCode;
 
 use crate::args::{Command, Global};
-use crate::failure::{Failure, NOTHING, Result};
+use crate::failure::{Failure, Result};
 use crate::output;
 use crate::selector::Selector;
 
@@ -45,18 +45,18 @@ pub(crate) fn run(command: &Command, global: &Global) -> Result<ExitCode> {
     }
 }
 
-/// Does the same to each selector, reports each failure, and ends with 1 if there was one.
+/// Does the same to each selector, reports each failure, and ends with the gravest one's code.
 fn for_each(selectors: &[Selector], mut action: impl FnMut(&Selector) -> Result<()>) -> Result<ExitCode> {
-    let mut failed = false;
+    let mut code = 0;
     for selector in selectors {
         match action(selector) {
             Ok(()) => {}
             Err(failure) if failure.is_silent() => return Err(failure),
             Err(failure) => {
                 output::complain(&failure.to_string());
-                failed = true;
+                code = code.max(failure.code());
             }
         }
     }
-    Ok(if failed { ExitCode::from(NOTHING) } else { ExitCode::SUCCESS })
+    Ok(ExitCode::from(code))
 }

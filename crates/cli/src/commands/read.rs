@@ -62,7 +62,7 @@ pub(crate) fn run(args: &Read, global: &Global) -> Result<ExitCode> {
     let stat = args.selector.one(&view)?.stat;
     let memory = view.segment(&stat).attach_read_only()?;
     let size_bytes = memory.size_bytes();
-    let rest = size_bytes.checked_sub(args.offset).unwrap_or(0);
+    let rest = size_bytes.saturating_sub(args.offset);
     let length = args.length.unwrap_or(rest);
     if args.offset > size_bytes || length > rest {
         return Err(Failure::error(format!(
@@ -113,7 +113,8 @@ pub(crate) fn progress_bar(length: u64, verb: &'static str) -> indicatif::Progre
         return indicatif::ProgressBar::hidden();
     }
     let bar = indicatif::ProgressBar::new(length).with_prefix(verb);
-    match indicatif::ProgressStyle::with_template("{prefix} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec}") {
+    match indicatif::ProgressStyle::with_template("{prefix} {wide_bar} {bytes}/{total_bytes} {bytes_per_sec}")
+    {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,
     }
@@ -126,7 +127,8 @@ fn to_terminal(memory: &Attachment, offset: usize, length: usize, title: &str) -
     let text_length = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
     let is_long = length > TERMINAL_BYTES;
     if is_long || !is_text(&bytes[..text_length]) {
-        let what = if is_long { "too much for a terminal" } else { "binary data, which a terminal would obey" };
+        let what =
+            if is_long { "too much for a terminal" } else { "binary data, which a terminal would obey" };
         let length = output::count(length as u64, "byte", "bytes");
         return Err(Failure::error(format!("read {title}: {length} of {what}"))
             .hint("… | hexdump -C, or > FILE, or --force"));

@@ -74,7 +74,10 @@ pub(crate) fn run(args: &Rm, global: &Global) -> Result<ExitCode> {
     let (chosen, absent) = choose(args, &view)?;
     if chosen.is_empty() {
         if !absent {
-            output::note(&format!("rm: no segment on the {} backend passes the filters", view.facility.name()));
+            output::note(&format!(
+                "rm: no segment on the {} backend passes the filters",
+                view.facility.name()
+            ));
         }
         return Ok(ExitCode::from(NOTHING));
     }
@@ -193,8 +196,10 @@ fn exists(id: ShmId, view: &View) -> bool {
 fn busy(stat: &Stat, count: u64, view: &View) -> Result<Failure> {
     let named = view.who()?.sentence(stat);
     let who = if named.is_empty() { output::count(count, "process", "processes") } else { named };
-    Ok(Failure::nothing(format!("remove {}: EBUSY: attached by {who}", title(stat)))
-        .hint(format!("coseg rm --force id:{}, which frees the key now and the memory when they detach", stat.id)))
+    Ok(Failure::nothing(format!("remove {}: EBUSY: attached by {who}", title(stat))).hint(format!(
+        "coseg rm --force id:{}, which frees the key now and the memory when they detach",
+        stat.id
+    )))
 }
 
 fn tell(outcome: &Outcome, stat: &Stat, dry_run: bool, bytes: bool) -> Result<()> {
@@ -206,8 +211,12 @@ fn tell(outcome: &Outcome, stat: &Stat, dry_run: bool, bytes: bool) -> Result<()
     let what = format!("{}, {size}", title(stat));
     output::print(&match (dry_run, outcome.destroyed) {
         (true, true) => format!("would remove {what}\n"),
-        (true, false) => format!("would remove {what}; its memory stays until the last of its attachers detaches\n"),
+        (true, false) => {
+            format!("would remove {what}; its memory stays until the last of its attachers detaches\n")
+        }
         (false, true) => format!("removed {what}\n"),
-        (false, false) => format!("removed {what}; its memory stays until the last of its attachers detaches\n"),
+        (false, false) => {
+            format!("removed {what}; its memory stays until the last of its attachers detaches\n")
+        }
     })
 }

@@ -46,7 +46,9 @@ pub(crate) struct Run {
 
 pub(crate) fn run(args: &Run, global: &Global) -> Result<ExitCode> {
     if global.backend == Some(BackendName::Kernel) && std::env::var_os("COSEG_BACKEND").is_none() {
-        return Err(failed("a program is on the kernel backend already").hint("the program without coseg run"));
+        return Err(
+            failed("a program is on the kernel backend already").hint("the program without coseg run")
+        );
     }
     let environment = environment(args)?;
     if args.print_env {
@@ -101,8 +103,8 @@ fn library() -> Result<PathBuf> {
         let missing = || failed(format!("COSEG_PRELOAD names {}, which is no file", path.display()));
         return if found { std::path::absolute(&path).map_err(|_| missing()) } else { Err(missing()) };
     }
-    let executable =
-        std::env::current_exe().map_err(|error| failed(format!("where this program is: {}", io_text(&error))))?;
+    let executable = std::env::current_exe()
+        .map_err(|error| failed(format!("where this program is: {}", io_text(&error))))?;
     let directory = executable.parent().unwrap_or(Path::new("/"));
     let tried = ["", "deps", "../lib/coseg", "../lib"].map(|place| directory.join(place).join(LIBRARY));
     match tried.iter().find(|path| path.is_file()) {

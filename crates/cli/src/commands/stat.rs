@@ -4,12 +4,12 @@ use std::fmt::Write;
 use std::process::ExitCode;
 
 use clap::Args;
-use coseg_sysv::{Listed, Stat, caller};
+use coseg_sysv::{Listed, Stat};
 use serde::Serialize;
 
 use super::ls::status;
 use crate::args::Global;
-use crate::failure::{NOTHING, Result};
+use crate::failure::Result;
 use crate::output::{self, BOLD, DIM};
 use crate::process::{self, Fate};
 use crate::record::{Origin, Record};
@@ -62,7 +62,7 @@ pub(crate) fn run(args: &StatArgs, global: &Global) -> Result<ExitCode> {
         Ok(())
     })?;
     if found.is_empty() {
-        return Ok(ExitCode::from(NOTHING));
+        return Ok(code);
     }
     if global.json {
         let mut segments = Vec::new();
@@ -97,7 +97,7 @@ fn describe(text: &mut String, listed: &Listed, view: &View, global: &Global) ->
         let _ = writeln!(text, "{} {value}", output::paint(DIM, format!("{name:>11}")));
     };
     line("segment", output::paint(BOLD, title(stat)));
-    line("backend", view.facility.heading());
+    line("backend", view.facility.place());
     if !stat.key.is_private() {
         let (inode, device, project) = stat.key.parts();
         let parts = format!("{}; if ftok made it: inode …{inode:04x}, device …{device:02x}", stat.key.raw());
@@ -135,14 +135,14 @@ fn resident(listed: &Listed, bytes: &impl Fn(u64) -> String) -> String {
 /// What the nine bits let whom do.
 fn meaning(stat: &Stat, view: &View) -> String {
     let may = |bits: u32| match bits & 6 {
-        6 => "reads and writes",
-        4 => "reads",
-        2 => "writes, but cannot attach without reading",
-        _ => "nothing",
+        6 => "read and write",
+        4 => "read",
+        2 => "write, so not attach, which takes reading",
+        _ => "do nothing",
     };
     let bits = stat.mode.bits();
     format!(
-        "{} {}; group {} {}; others {}",
+        "user {} may {}; group {} may {}; others may {}",
         view.people.user_or_number(stat.uid),
         may(bits >> 6),
         view.people.group_or_number(stat.gid),
@@ -153,7 +153,7 @@ fn meaning(stat: &Stat, view: &View) -> String {
 
 fn pid_sentence(pid: i32, seen: i64) -> String {
     match process::fate(pid, seen) {
-        Fate::None => "nobody known here".to_owned(),
+        Fate::None => "nobody, as far as is known here".to_owned(),
         Fate::Gone => format!("pid {pid}, gone"),
         Fate::Reused => format!("pid {pid}, gone; the number is another process's now"),
         Fate::Alive => format!("pid {pid} ({})", process::command(pid).unwrap_or_else(|| "?".to_owned())),
@@ -210,7 +210,10 @@ fn hints(stat: &Stat, view: &View) -> Result<Vec<String>> {
                  and used it are gone. Try: coseg rm id:{}",
                 stat.id
             ),
-            (true, _) => "its creator is gone and nobody is attached: left behind, or waiting to be met by key".to_owned(),
+            (true, _) => {
+                let meeting = if stat.key.is_private() { "by id" } else { "by key" };
+                format!("its creator is gone and nobody is attached: left behind, or waiting to be met {meeting}")
+            }
             (false, _) => "its creator is gone; others are attached".to_owned(),
         });
     }
@@ -222,10 +225,6 @@ fn hints(stat: &Stat, view: &View) -> Result<Vec<String>> {
             "user {} made it and keeps the owner's rights",
             view.people.user_or_number(stat.creator_uid)
         ));
-    }
-    if stat.size_bytes > 0 && !stat.size_bytes.is_multiple_of(caller::page_size()) {
-        let tail = stat.size_bytes.next_multiple_of(caller::page_size()) - stat.size_bytes;
-        hints.push(format!("the last page goes on for {tail} bytes, which are shared too"));
     }
     Ok(hints)
 }

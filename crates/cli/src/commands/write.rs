@@ -68,7 +68,8 @@ pub(crate) fn run(args: &Write, global: &Global) -> Result<ExitCode> {
                 size::sentence(room as u64)
             ),
         };
-        let text = format!("write {}: ERANGE: the input has {input}, {room}; nothing was written", title(&stat));
+        let text =
+            format!("write {}: ERANGE: the input has {input}, {room}; nothing was written", title(&stat));
         Failure::error(text).hint("head -c to cut the input, or coseg create with a larger --size")
     };
     let mut input = io::stdin().lock();
@@ -91,7 +92,12 @@ pub(crate) fn run(args: &Write, global: &Global) -> Result<ExitCode> {
     memory.detach()?;
     if global.json {
         let (id, offset_bytes) = (stat.id.raw(), args.offset);
-        output::print_json(&Document { origin: Origin::of(&view.facility), id, offset_bytes, written_bytes })?;
+        output::print_json(&Document {
+            origin: Origin::of(&view.facility),
+            id,
+            offset_bytes,
+            written_bytes,
+        })?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -69,7 +69,10 @@ pub(super) fn say(line: &str) -> Result<()> {
 }
 
 /// Waits until the segment shows what is hoped for; gives up after five seconds, as the other side is gone then.
-pub(super) fn wait_until(memory: &Attachment, mut met: impl FnMut(&Attachment) -> Result<bool>) -> Result<()> {
+pub(super) fn wait_until(
+    memory: &Attachment,
+    mut met: impl FnMut(&Attachment) -> Result<bool>,
+) -> Result<()> {
     let deadline = Instant::now() + Duration::from_secs(5);
     while !met(memory)? {
         if Instant::now() > deadline {

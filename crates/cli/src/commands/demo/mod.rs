@@ -134,16 +134,28 @@ fn conclusion(document: &Document) -> String {
     let mut text = format!("\n{}\n", paint(BOLD, "What this showed"));
     let mut line = |words: String| text.push_str(&format!("   {words}\n"));
     if document.alphabet.iter().all(Alphabet::is_whole) {
-        line("Two processes that share nothing but a segment passed 26 letters and an answer: no copy, no call.".into());
+        line(
+            "Two processes with one segment in common passed 26 letters and an answer, with no system call."
+                .into(),
+        );
     } else {
-        line(paint(BAD, "A consumer did not read what its producer wrote: that is a fault, please report it."));
+        line(paint(
+            BAD,
+            "A consumer did not read what its producer wrote: that is a fault, please report it.",
+        ));
     }
     for storm in &document.exchange {
         line(tables::lost_sentence(storm));
     }
     if document.exchange.iter().any(|storm| storm.lost() > 0.0) {
-        line("Nothing crashed and nobody was told. Two traders read the same stock, both added 1, and the".into());
-        line("second wrote over the first: sharing memory is easy, sharing a number takes more than memory.".into());
+        line(
+            "Nothing crashed and nobody was told. Two traders read the same stock, both added 1, and the"
+                .into(),
+        );
+        line(
+            "second wrote over the first: sharing memory is easy, sharing a number takes more than memory."
+                .into(),
+        );
     }
     if document.left_behind.is_empty() {
         let segments = document.alphabet.len() + document.exchange.len();

@@ -19,11 +19,8 @@ pub(super) struct Stop(Arc<AtomicBool>);
 impl Stop {
     pub(super) fn on_signals() -> Result<Stop> {
         let flag = Arc::new(AtomicBool::new(false));
-        for signal in [
-            signal_hook::consts::SIGINT,
-            signal_hook::consts::SIGTERM,
-            signal_hook::consts::SIGHUP,
-        ] {
+        for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP]
+        {
             signal_hook::flag::register(signal, Arc::clone(&flag))
                 .map_err(|error| Failure::io("demo: listen for Ctrl-C", &error))?;
         }
@@ -142,14 +139,19 @@ impl Actor {
 
     /// What the child says, line by line.
     pub(super) fn speech(&mut self) -> Result<io::Lines<io::BufReader<std::process::ChildStdout>>> {
-        let stdout = self.0.stdout.take().ok_or_else(|| Failure::error("demo: a child was listened to twice"))?;
+        let stdout =
+            self.0.stdout.take().ok_or_else(|| Failure::error("demo: a child was listened to twice"))?;
         Ok(io::BufRead::lines(io::BufReader::new(stdout)))
     }
 
     /// Waits until it ended by itself, and well.
     pub(super) fn join(mut self) -> Result<()> {
         let status = self.0.wait().map_err(|error| Failure::io("demo: wait for a child", &error))?;
-        if status.success() { Ok(()) } else { Err(Failure::error(format!("demo: pid {}: {status}", self.pid()))) }
+        if status.success() {
+            Ok(())
+        } else {
+            Err(Failure::error(format!("demo: pid {}: {status}", self.pid())))
+        }
     }
 }
 

@@ -127,7 +127,9 @@ pub(super) fn lost_sentence(storm: &Storm) -> String {
         let lost = paint(BAD, format!("{} were lost", whole(storm.lost())));
         format!("{name}, of {trades} trades {lost} ({:.1}%).", share(storm.lost(), storm.trades()) * 100.0)
     } else {
-        format!("{name}, none of {trades} trades was lost this time: luck, or a single processor, and no promise.")
+        format!(
+            "{name}, none of {trades} trades was lost this time: luck, or a single processor, and no promise."
+        )
     }
 }
 

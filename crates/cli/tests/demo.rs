@@ -1,0 +1,121 @@
+//! `coseg demo`: real numbers, and nothing left behind however it ends.
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::{World, worlds};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// What a demo of this process id would leave.
+fn directories_of(pid: u32) -> Vec<String> {
+    let prefix = format!("coseg-demo-{pid}-");
+    std::fs::read_dir("/dev/shm")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| name.starts_with(&prefix))
+        .collect()
+}
+
+fn children_of(pid: u32) -> Vec<u32> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    text.split_ascii_whitespace().filter_map(|word| word.parse().ok()).collect()
+}
+
+fn eventually(what: &str, mut met: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !met() {
+        assert!(Instant::now() < deadline, "{what} did not happen");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn is_empty(world: &World) -> bool {
+    world.json("ls")["segments"] == serde_json::json!([])
+}
+
+#[test]
+fn it_shows_both_programs_and_leaves_nothing() {
+    for world in worlds() {
+        let running = world.start("demo --seconds 0.3 --traders 3");
+        let pid = running.pid();
+        let outcome = running.finish();
+        assert_eq!(outcome.code, 0, "{outcome:?}");
+        assert_eq!(outcome.out.matches("read    abcdefghijklmnopqrstuvwxyz\n").count(), 1, "{}", outcome.out);
+        for word in ["answered with *", "DOLLAR", "STERLIN", "What this showed", "Nothing is left behind"] {
+            assert!(outcome.out.contains(word), "{word}: {}", outcome.out);
+        }
+        assert!(!outcome.out.contains('\x1b'), "{}", outcome.out);
+        assert!(is_empty(&world));
+        assert_eq!(directories_of(pid), [] as [String; 0]);
+    }
+}
+
+#[test]
+fn its_numbers_add_up() {
+    for world in worlds() {
+        let demo = world.json("demo --seconds 0.3");
+        let storm = &demo["exchange"][0];
+        assert_eq!(storm["backend"], world.backend);
+        for row in storm["rows"].as_array().unwrap() {
+            let number = |name: &str| row[name].as_f64().unwrap();
+            assert!(number("trades") > 0.0);
+            assert_eq!(number("stock_expected"), number("stock_before") + number("trades"));
+            assert_eq!(number("lost_updates"), number("stock_expected") - number("stock_actual"));
+            assert!(number("lost_updates") >= 0.0 && number("stock_actual") > number("stock_before"));
+        }
+        assert_eq!(demo["alphabet"][0]["answer"], "*");
+        assert_eq!(demo["left_behind"].as_array().unwrap().len(), 0);
+    }
+}
+
+#[test]
+fn one_trader_alone_loses_nothing() {
+    for world in worlds() {
+        let demo = world.json("demo --seconds 0.2 --traders 1");
+        for row in demo["exchange"][0]["rows"].as_array().unwrap() {
+            assert_eq!(row["lost_updates"].as_f64(), Some(0.0));
+        }
+    }
+}
+
+#[test]
+fn ctrl_c_ends_it_cleanly() {
+    for world in worlds() {
+        let running = world.start("demo --seconds 30");
+        let pid = running.pid();
+        eventually("four traders at work", || children_of(pid).len() == 4);
+        let children = children_of(pid);
+        kill(Pid::from_raw(i32::try_from(pid).unwrap()), Signal::SIGINT).unwrap();
+        let outcome = running.finish();
+        assert_eq!(outcome.code, 130, "{outcome:?}");
+        assert!(is_empty(&world));
+        assert_eq!(directories_of(pid), [] as [String; 0]);
+        assert!(children.iter().all(|child| !std::path::Path::new(&format!("/proc/{child}")).exists()));
+    }
+}
+
+#[test]
+fn its_processes_and_segments_do_not_survive_a_kill() {
+    for world in worlds() {
+        let running = world.start("demo --seconds 30");
+        let pid = running.pid();
+        eventually("four traders at work", || children_of(pid).len() == 4);
+        let children = children_of(pid);
+        drop(running);
+        eventually("the death of all traders", || {
+            children.iter().all(|child| {
+                // A zombie waits for whoever inherited it.
+                let stat = std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+                stat.is_empty() || stat.contains(") Z ")
+            })
+        });
+        eventually("the end of the segment", || is_empty(&world));
+        // Nobody is left to remove a directory then: kill -9 is the one way to leave it.
+        for name in directories_of(pid) {
+            std::fs::remove_dir_all(format!("/dev/shm/{name}")).unwrap();
+        }
+    }
+}

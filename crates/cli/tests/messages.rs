@@ -1,0 +1,182 @@
+//! What the tool says: errors, help, colors, pipes.
+
+mod common;
+
+use std::process::Stdio;
+
+use common::{World, worlds};
+
+#[test]
+fn an_absent_segment_is_1_with_the_next_command() {
+    for world in worlds() {
+        let backend = world.backend;
+        for (line, text) in [
+            ("stat 0x162e", "find key 0x0000162e: ENOENT: no segment has this key"),
+            ("read key:5678", "coseg create --key 0x162e"),
+            ("rm 77", "find id 77: EINVAL: no segment has this id"),
+            ("write ftok:/etc:A", "(ftok of /etc)"),
+        ] {
+            let outcome = world.run(line);
+            assert_eq!(outcome.code, 1, "{line}");
+            assert!(
+                outcome.err.starts_with("coseg: ") && outcome.err.contains(text),
+                "{line}: {}",
+                outcome.err
+            );
+            assert!(outcome.err.contains("Try: "), "{}", outcome.err);
+            assert!(outcome.err.contains(backend), "{}", outcome.err);
+        }
+        assert_eq!(world.run("stat key:0").code, 2);
+        assert_eq!(world.run("stat ftok:/no/such/file:A").code, 2);
+    }
+}
+
+#[test]
+fn a_number_that_is_a_key_and_no_id_says_so() {
+    for world in worlds() {
+        world.ok("create --key 5678 --size 10");
+        let outcome = world.run("stat 5678");
+        assert_eq!(outcome.code, 1);
+        let text = "no segment has id 5678; a segment has key 5678 (0x0000162e): say key:5678";
+        assert!(outcome.err.contains(text), "{}", outcome.err);
+    }
+}
+
+#[test]
+fn the_other_backend_is_looked_at_before_giving_up() {
+    let worlds = worlds();
+    let [user, kernel] = worlds.as_slice() else { return };
+    kernel.ok("create --key 5 --size 10");
+    let outcome = user.run("stat key:5");
+    assert!(outcome.err.contains("the kernel backend has one. Try: --backend kernel"), "{}", outcome.err);
+    user.ok("create --key 6 --size 10");
+    let mut command = kernel.command("stat key:6");
+    command.env("COSEG_DIR", user.directory());
+    let outcome = common::finish(command);
+    assert!(outcome.err.contains("the user backend has one. Try: --backend user"), "{}", outcome.err);
+}
+
+#[test]
+fn usage_errors_are_2() {
+    let world = World::new("user");
+    for line in [
+        "",
+        "nonsense",
+        "create --size 10",
+        "create --key 1",
+        "create --key 1 --private --size 1",
+        "create --key 0 --size 1",
+        "create --key 1 --size 1X",
+        "create --key 1 --size 1 --mode 888",
+        "create --key 1 --size 1 --huge=3M",
+        "stat nonsense",
+        "stat",
+        "read",
+        "ls --backend nonsense",
+        "limits --rmid-forced 2",
+        "key nonsense",
+        "key /no/such/file A",
+        "key 1 --search --nonsense",
+    ] {
+        assert_eq!(world.run(line).code, 2, "{line}");
+    }
+    let mut command = world.command("ls");
+    command.env("COSEG_BACKEND", "nonsense");
+    assert_eq!(common::finish(command).code, 2);
+}
+
+#[test]
+fn every_command_explains_itself_with_examples() {
+    let world = World::new("user");
+    let help = world.ok("--help");
+    for name in [
+        "ls",
+        "create",
+        "stat",
+        "chmod",
+        "chown",
+        "read",
+        "write",
+        "rm",
+        "limits",
+        "key",
+        "run",
+        "completions",
+        "man",
+        "demo",
+    ] {
+        assert!(help.lines().any(|line| line.trim_start().starts_with(name)), "{name} is not in the help");
+        let own = world.ok(&format!("{name} --help"));
+        assert!(own.contains("Examples:") && own.contains(&format!("coseg {name}")), "{name}: {own}");
+    }
+    assert!(!help.contains("demo-child"), "{help}");
+    assert!(world.ok("--version").starts_with("coseg "));
+}
+
+#[test]
+fn a_closed_pipe_is_no_error() {
+    for world in worlds() {
+        world.ok("create --key 1 --size 4M");
+        let mut command = world.command("read key:1");
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    }
+}
+
+#[test]
+fn colors_follow_the_flag_and_the_environment() {
+    let world = World::new("user");
+    let with = |line: &str, no_color: bool| {
+        let mut command = world.command(line);
+        if no_color {
+            command.env("NO_COLOR", "1");
+        }
+        let outcome = common::finish(command);
+        (outcome.out + &outcome.err).contains('\x1b')
+    };
+    for line in ["stat 5", "ls", "--help", "nonsense", "demo --seconds 0.1 --traders 1"] {
+        assert!(!with(line, false), "{line}: no terminal, no colors");
+        assert!(!with(&format!("--color never {line}"), false), "{line}");
+    }
+    for line in ["stat 5", "--help", "nonsense"] {
+        assert!(with(&format!("--color always {line}"), false), "{line}");
+        assert!(!with(line, true), "{line}");
+    }
+}
+
+#[test]
+fn keys_are_computed_and_found_again() {
+    let world = World::new("user");
+    let file = world.directory().join("target");
+    std::fs::write(&file, "").unwrap();
+    let line = world.ok(&format!("key {} Q", file.display()));
+    let (hexadecimal, decimal) = line.trim().split_once(' ').unwrap();
+    assert!(hexadecimal.starts_with("0x51"), "Q is 0x51: {line}");
+    let found = world.ok(&format!("key {hexadecimal} --search {}", world.directory().display()));
+    assert_eq!(found.trim(), file.to_string_lossy());
+    let json = world.json(&format!("key {decimal} --search {}", world.directory().display()));
+    assert_eq!(json["files"][0], file.to_string_lossy().as_ref());
+    assert_eq!(json["project_char"], "Q");
+    assert!(world.ok(&format!("key {hexadecimal}")).contains("project 'Q' (81)"));
+    let empty = tempfile::tempdir().unwrap();
+    let nothing = world.run(&format!("key {hexadecimal} --search {}", empty.path().display()));
+    assert_eq!((nothing.code, nothing.out.as_str()), (1, ""));
+}
+
+#[test]
+fn completions_and_manual_pages_are_made_of_the_same_table() {
+    let world = World::new("user");
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = world.ok(&format!("completions {shell}"));
+        assert!(script.contains("unattached"), "{shell}");
+    }
+    assert!(world.ok("man").contains(".TH coseg"));
+    let directory = tempfile::tempdir().unwrap();
+    world.ok(&format!("man --dir {}", directory.path().display()));
+    for page in ["coseg.1", "coseg-ls.1", "coseg-run.1"] {
+        assert!(directory.path().join(page).is_file(), "{page}");
+    }
+}
