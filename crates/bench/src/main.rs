@@ -1,4 +1,7 @@
 //! coseg measured side by side with its peers: every subcommand is one comparison.
+//!
+//! Where other programs run as well, a real-time priority keeps them off the CPU that is measured:
+//! `chrt -f 1 coseg-bench segments`.
 
 mod calls;
 mod place;

@@ -50,10 +50,10 @@ pub(crate) fn seclude() -> Outcome {
 }
 
 /// A directory for the user backend, in the tmpfs of [`seclude`].
-pub(crate) fn namespace() -> Outcome<PathBuf> {
-    let directory = Path::new("/dev/shm/coseg-bench");
-    fs::DirBuilder::new().mode(0o700).create(directory)?;
-    Ok(directory.to_owned())
+pub(crate) fn namespace(name: &str) -> Outcome<PathBuf> {
+    let directory = Path::new("/dev/shm").join(name);
+    fs::DirBuilder::new().mode(0o700).create(&directory)?;
+    Ok(directory)
 }
 
 /// The kernel's release and the processor's model.

@@ -1,6 +1,5 @@
 //! The kernel's segments and ours: what each call costs on either backend.
 
-mod flat;
 mod holders;
 mod listing;
 
@@ -24,8 +23,18 @@ const FEW: i32 = 1;
 const MANY: i32 = 4000;
 const FIRST_KEY: i32 = 0x10000;
 
-const CREATE_GOAL: Goal = Goal::Ratio(3.0);
-const ATTACH_GOAL: Goal = Goal::Ratio(2.5);
+/// What creating and attaching may cost.
+#[derive(Clone, Copy)]
+struct Goals {
+    create: Goal,
+    attach: Goal,
+    look_up: Option<Goal>,
+}
+
+const AGAINST_KERNEL: Goals = Goals { create: Goal::Ratio(3.0), attach: Goal::Ratio(2.5), look_up: None };
+/// Independent of the number of segments, give or take what equal runs differ by.
+const FLAT: Goals =
+    Goals { create: Goal::Ratio(1.25), attach: Goal::Ratio(1.25), look_up: Some(Goal::Ratio(1.25)) };
 /// Attachments, and the time that `IPC_STAT` may take with so many.
 const STAT_GOALS: [(u32, Goal); 3] = [(1, Goal::Ns(2e3)), (100, Goal::Ns(50e3)), (1000, Goal::Ns(8e6))];
 
@@ -41,154 +50,165 @@ pub(crate) fn run(plan: &Plan, cpu: Option<usize>) -> Outcome<Report> {
     let load = place::load();
     let cpu = place::pin(cpu)?;
     place::seclude()?;
-    let directory = place::namespace()?;
-    let bench = Bench { plan: *plan, sides: [Arc::new(Kernel), Arc::new(User::at(&directory)?)] };
+    let directory = place::namespace("segments")?;
+    let mut kernel = Side::new(Arc::new(Kernel));
+    let mut user = Side::new(Arc::new(User::at(&directory)?));
+    let mut lonely = Side::new(Arc::new(User::at(place::namespace("few-segments")?)?));
 
-    let floors = bench.floors(&directory)?;
-    let few = bench.calls(FEW, &bench.fill(0..FEW));
-    let stats = bench.stats(&directory)?;
-    let many = bench.calls(MANY, &bench.fill(FEW..MANY));
+    let floors = floors(plan)?;
+    for side in [&mut kernel, &mut user, &mut lonely] {
+        side.fill(FEW);
+    }
+    let mut rows = basic_calls(plan, &[&kernel, &user], "1 segment present", AGAINST_KERNEL);
+    let stats = stats(plan, &[&kernel, &user], &directory)?;
+    kernel.fill(MANY);
+    user.fill(MANY);
+    rows.extend(basic_calls(plan, &[&kernel, &user], "4000 segments present", AGAINST_KERNEL));
+    rows.extend(stats);
+    let flat = basic_calls(plan, &[&lonely, &user], "user", FLAT);
     let tools = listing::table(plan, &directory, usize::try_from(MANY)?);
-    let flat = flat::table(&few, &many, ["1 segment", "4000 segments"]);
-    let calls = few.into_iter().chain(many).chain(stats).collect();
 
-    let (kernel, processor) = place::machine();
+    let (release, processor) = place::machine();
+    let table = |title: &str, columns: &[&'static str], rows| Table {
+        title: title.to_owned(),
+        columns: columns.to_vec(),
+        rows,
+    };
     Ok(Report {
         method: Method {
             round_count: plan.round_count,
             turn_us: plan.turn.as_micros(),
             cpu,
             processor,
-            kernel,
+            kernel: release,
             load,
             optimised: !cfg!(debug_assertions),
             notes: NOTES.to_vec(),
         },
         tables: vec![
-            Table { title: "Call".to_owned(), columns: vec!["kernel", "user"], rows: calls },
-            flat,
+            table("Call", &["kernel", "user"], rows),
+            table("Independent of their number", &["1 segment", "4000 segments"], flat),
             tools,
-            Table { title: "Floor".to_owned(), columns: vec!["bare"], rows: floors },
+            table("Floor", &["bare"], floors),
         ],
     })
 }
 
-/// The two backends, the kernel's first.
-struct Bench {
-    plan: Plan,
-    sides: [Arc<dyn Backend>; 2],
+/// A contender: a backend and the segments that were made there.
+struct Side {
+    backend: Arc<dyn Backend>,
+    present_count: i32,
+    /// One of them, or why there is none.
+    present: Result<ShmId, String>,
 }
 
-impl Bench {
-    /// Times one operation on both backends. `prepare` makes what a contender works on.
-    fn compare<'a>(
-        &'a self,
-        prepare: impl Fn(usize, &'a dyn Backend) -> Outcome<Operation<'a>>,
-    ) -> Vec<Measured> {
-        let contenders =
-            self.sides.iter().enumerate().map(|(side, backend)| prepare(side, &**backend)).collect();
-        compare(&self.plan, contenders)
+impl Side {
+    fn new(backend: Arc<dyn Backend>) -> Side {
+        Side { backend, present_count: 0, present: Err("no segment".to_owned()) }
     }
 
-    /// Makes segments under a range of keys, on each backend. The last one's id, or why there is none.
-    fn fill(&self, range: std::ops::Range<i32>) -> [Result<ShmId, String>; 2] {
-        [0, 1].map(|side| {
-            let mut last = Err("no segment".to_owned());
-            for number in range.clone() {
-                last =
-                    create(&*self.sides[side], Key::new(FIRST_KEY + number), PAGE).map_err(|e| e.to_string());
-                if last.is_err() {
-                    break;
-                }
+    /// Makes segments under keys of their own until there are so many.
+    fn fill(&mut self, present_count: i32) {
+        while self.present_count < present_count {
+            let key = Key::new(FIRST_KEY + self.present_count);
+            self.present = create(&*self.backend, key, PAGE).map_err(|error| error.to_string());
+            if self.present.is_err() {
+                break;
             }
-            last
-        })
-    }
-
-    /// What a program does again and again, while `present_count` segments exist.
-    fn calls(&self, present_count: i32, present: &[Result<ShmId, String>; 2]) -> Vec<Row> {
-        let with =
-            if present_count == 1 { "1 segment".to_owned() } else { format!("{present_count} segments") };
-        let mut rows = Vec::new();
-        for (size_bytes, size) in SIZES {
-            let measured = self.compare(|side, backend| {
-                present[side].clone()?;
-                Ok(Box::new(move || {
-                    let id = create(backend, Key::PRIVATE, size_bytes)?;
-                    let attached = calls::attach_detach(backend, id);
-                    backend.remove(id)?;
-                    Ok(attached?)
-                }))
-            });
-            let operation = format!("create, attach, detach, remove {size}; {with} present");
-            rows.push(Row::new(operation, measured, Some(CREATE_GOAL)));
+            self.present_count += 1;
         }
+    }
+}
 
-        let measured = self.compare(|side, backend| {
-            let id = present[side].clone()?;
-            Ok(Box::new(move || Ok(calls::attach_detach(backend, id)?)))
-        });
-        rows.push(Row::new(format!("attach, detach; {with} present"), measured, Some(ATTACH_GOAL)));
+/// Times one operation on both sides. `prepare` makes what a side works on.
+fn contest<'a>(
+    plan: &Plan,
+    sides: &[&'a Side; 2],
+    prepare: impl Fn(&'a Side, ShmId) -> Operation<'a>,
+) -> Vec<Measured> {
+    compare(plan, sides.iter().map(|&side| Ok(prepare(side, side.present.clone()?))).collect())
+}
 
-        let measured = self.compare(|side, backend| {
-            present[side].clone()?;
-            let turn = Cell::new(0);
-            Ok(Box::new(move || {
-                // A stride without common factor visits every key, so that no cache holds just the right one.
-                turn.set((turn.get() + 1327) % present_count);
-                backend.get(Key::new(FIRST_KEY + turn.get()), 0, GetFlags::NONE)?;
-                Ok(())
-            }))
+/// What a program does again and again.
+fn basic_calls(plan: &Plan, sides: &[&Side; 2], suffix: &str, goals: Goals) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for (size_bytes, size) in SIZES {
+        let measured = contest(plan, sides, |side, _| {
+            let backend = &*side.backend;
+            Box::new(move || {
+                let id = create(backend, Key::PRIVATE, size_bytes)?;
+                let attached = calls::attach_detach(backend, id);
+                backend.remove(id)?;
+                Ok(attached?)
+            })
         });
-        rows.push(Row::new(format!("look up by key; {with} present"), measured, None));
-        rows
+        let operation = format!("create, attach, detach, remove {size}; {suffix}");
+        rows.push(Row::new(operation, measured, Some(goals.create)));
     }
 
-    /// `IPC_STAT` while other processes are attached.
-    fn stats(&self, directory: &Path) -> Outcome<Vec<Row>> {
-        let mut rows = Vec::new();
-        for (attachment_count, goal) in STAT_GOALS {
-            let ids = [0, 1].map(|side| create(&*self.sides[side], Key::PRIVATE, PAGE));
-            let holders = holders::start(attachment_count, directory, &ids)?;
-            let measured = self.compare(|side, backend| {
-                let id = ids[side].clone()?;
-                let found = backend.stat(id)?.attachment_count;
-                if found != u64::from(attachment_count) {
-                    return Err(format!("{found} attachments counted, {attachment_count} made").into());
-                }
-                Ok(Box::new(move || {
-                    backend.stat(id)?;
-                    Ok(())
-                }))
-            });
-            drop(holders);
-            for (backend, id) in self.sides.iter().zip(ids) {
-                if let Ok(id) = id {
-                    backend.remove(id)?;
-                }
-            }
-            let noun = if attachment_count == 1 { "attachment" } else { "attachments" };
-            rows.push(Row::new(format!("`IPC_STAT`; {attachment_count} {noun}"), measured, Some(goal)));
-        }
-        Ok(rows)
-    }
+    let measured =
+        contest(plan, sides, |side, id| Box::new(move || Ok(calls::attach_detach(&*side.backend, id)?)));
+    rows.push(Row::new(format!("attach, detach; {suffix}"), measured, Some(goals.attach)));
 
-    /// What nothing can be faster than: the cheapest system call, and an attachment by bare calls.
-    fn floors(&self, directory: &Path) -> Outcome<Vec<Row>> {
-        let parent: Operation<'_> = Box::new(|| {
-            std::hint::black_box(rustix::process::getppid());
+    let measured = contest(plan, sides, |side, _| {
+        let turn = Cell::new(0);
+        Box::new(move || {
+            // A stride without common factor visits every key, so that no cache holds just the right one.
+            turn.set((turn.get() + 1327) % side.present_count);
+            side.backend.get(Key::new(FIRST_KEY + turn.get()), 0, GetFlags::NONE)?;
             Ok(())
-        });
-        let path = directory.with_file_name("floor");
-        std::fs::write(&path, [0; PAGE])?;
-        let map: Operation<'_> = Box::new(|| Ok(calls::open_map_close_unmap(&path, PAGE)?));
-        let rows = vec![
-            Row::new("getppid", compare(&self.plan, vec![Ok(parent)]), None),
-            Row::new("tmpfs: open, mmap, close, munmap", compare(&self.plan, vec![Ok(map)]), None),
-        ];
-        std::fs::remove_file(&path)?;
-        Ok(rows)
+        })
+    });
+    rows.push(Row::new(format!("look up by key; {suffix}"), measured, goals.look_up));
+    rows
+}
+
+/// `IPC_STAT` while other processes are attached.
+fn stats(plan: &Plan, sides: &[&Side; 2], directory: &Path) -> Outcome<Vec<Row>> {
+    let mut rows = Vec::new();
+    for (attachment_count, goal) in STAT_GOALS {
+        let ids = sides.map(|side| create(&*side.backend, Key::PRIVATE, PAGE));
+        let holders = holders::start(attachment_count, directory, &ids)?;
+        let contenders = sides.iter().zip(&ids).map(|(side, id)| stat(side, id.clone()?, attachment_count));
+        let measured = compare(plan, contenders.collect());
+        drop(holders);
+        for (side, id) in sides.iter().zip(ids) {
+            if let Ok(id) = id {
+                side.backend.remove(id)?;
+            }
+        }
+        let noun = if attachment_count == 1 { "attachment" } else { "attachments" };
+        rows.push(Row::new(format!("`IPC_STAT`; {attachment_count} {noun}"), measured, Some(goal)));
     }
+    Ok(rows)
+}
+
+fn stat(side: &Side, id: ShmId, attachment_count: u32) -> Outcome<Operation<'_>> {
+    let found = side.backend.stat(id)?.attachment_count;
+    if found != u64::from(attachment_count) {
+        return Err(format!("{found} attachments counted, {attachment_count} made").into());
+    }
+    Ok(Box::new(move || {
+        side.backend.stat(id)?;
+        Ok(())
+    }))
+}
+
+/// What nothing can be faster than: the cheapest system call, and an attachment by bare calls.
+fn floors(plan: &Plan) -> Outcome<Vec<Row>> {
+    let parent: Operation<'_> = Box::new(|| {
+        std::hint::black_box(rustix::process::getppid());
+        Ok(())
+    });
+    let path = Path::new("/dev/shm/floor");
+    std::fs::write(path, [0; PAGE])?;
+    let map: Operation<'_> = Box::new(|| Ok(calls::open_map_close_unmap(path, PAGE)?));
+    let rows = vec![
+        Row::new("getppid", compare(plan, vec![Ok(parent)]), None),
+        Row::new("tmpfs: open, mmap, close, munmap", compare(plan, vec![Ok(map)]), None),
+    ];
+    std::fs::remove_file(path)?;
+    Ok(rows)
 }
 
 fn create(backend: &dyn Backend, key: Key, size_bytes: usize) -> coseg_sysv::Result<ShmId> {
