@@ -234,31 +234,34 @@ pub(super) fn set_knobs(namespace: &'static Namespace, knobs: Knobs) -> Result<(
     section.header.max_total_pages = knobs.max_total_pages;
     section.header.max_segment_count = knobs.max_segment_count;
     section.header.next_id = knobs.next_id.map_or(-1, ShmId::raw);
+    let changes = section.header.remove_forced != knobs.remove_forced;
     section.header.remove_forced = knobs.remove_forced;
+    section.header.spreading = changes;
     section.commit(&Log::default())?;
-
-    // Each record says it for itself, so that a lookup without the lock need not read the header.
-    for index in 0..section.index_end() {
-        let before = section.record(index)?;
-        if before.is_used() && before.forced != knobs.remove_forced {
-            let record = Record { forced: knobs.remove_forced, ..before };
-            section.commit(&Log::of([Some(Step::Record { index, fresh: false, record })]))?;
-        }
-    }
-    if knobs.remove_forced { section.destroy_orphans() } else { Ok(()) }
+    if changes { section.spread() } else { Ok(()) }
 }
 
 impl Section {
-    /// What the kernel does when shm_rmid_forced is switched on: unattached segments of dead creators go.
-    fn destroy_orphans(&mut self) -> Result<(), Fault> {
+    /// Tells each record whether the last detach destroys it, so that a lookup without the lock need not read
+    /// the header. Switched on, the unattached segments of dead creators go at once, as the kernel's do.
+    /// Whoever is killed at this leaves it to the next.
+    pub(super) fn spread(&mut self) -> Result<(), Fault> {
+        let forced = self.header.remove_forced;
         for index in 0..self.index_end() {
-            let record = self.record(index)?;
-            let orphan = record.is_used() && !caller::is_alive(record.creator_pid, record.creator_start);
-            if orphan && !self.is_attached(&record)? {
-                self.destroy(&record)?;
+            let before = self.record(index)?;
+            if !before.is_used() {
+                continue;
+            }
+            let orphan = forced && !caller::is_alive(before.creator_pid, before.creator_start);
+            if orphan && !self.is_attached(&before)? {
+                self.destroy(&before)?;
+            } else if before.forced != forced {
+                let record = Record { forced, ..before };
+                self.commit(&Log::of([Some(Step::Record { index, fresh: false, record })]))?;
             }
         }
-        Ok(())
+        self.header.spreading = false;
+        self.commit(&Log::default())
     }
 }
 

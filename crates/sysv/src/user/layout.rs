@@ -101,6 +101,8 @@ pub(super) struct Header {
     pub(super) max_total_pages: u64,
     pub(super) max_segment_count: u32,
     pub(super) remove_forced: bool,
+    /// The records are still being told of a new `remove_forced`.
+    pub(super) spreading: bool,
     /// The id that the next creation is to have, or -1.
     pub(super) next_id: i32,
     /// The index last given out, or -1.
@@ -127,6 +129,7 @@ impl Header {
             max_total_pages: DEFAULT_MAX,
             max_segment_count: 4096,
             remove_forced: false,
+            spreading: false,
             next_id: -1,
             last_index: -1,
             cursor: 0,
@@ -153,7 +156,7 @@ impl Header {
         put_u64(&mut bytes, 48, self.max_size_bytes);
         put_u64(&mut bytes, 56, self.max_total_pages);
         put_u32(&mut bytes, 64, self.max_segment_count);
-        put_u32(&mut bytes, 68, u32::from(self.remove_forced));
+        put_u32(&mut bytes, 68, u32::from(self.remove_forced) | u32::from(self.spreading) << 1);
         put_i32(&mut bytes, 72, self.next_id);
         put_i32(&mut bytes, 76, self.last_index);
         put_u32(&mut bytes, 80, self.cursor);
@@ -194,6 +197,7 @@ impl Header {
             max_total_pages: get_u64(bytes, 56),
             max_segment_count: get_u32(bytes, 64),
             remove_forced: get_u32(bytes, 68) & 1 != 0,
+            spreading: get_u32(bytes, 68) & 2 != 0,
             next_id: get_i32(bytes, 72),
             last_index: get_i32(bytes, 76),
             cursor: get_u32(bytes, 80),

@@ -83,6 +83,9 @@ impl Section {
                         if !log.is_empty() {
                             section.settle(&log)?;
                         }
+                        if section.header.spreading {
+                            section.spread()?;
+                        }
                         return Ok(section);
                     }
                     // A program closed our descriptor and the number is another file's now; or the registry
