@@ -38,6 +38,11 @@ fn threads_may_call_at_once_and_be_cancelled() {
 }
 
 #[test]
+fn forks_threads_and_signals_may_mix() {
+    passes("storm");
+}
+
+#[test]
 fn the_open_family_hides_one_path() {
     let scratch = Scratch::new();
     let program = scratch.compile("open", &[]);
