@@ -32,8 +32,37 @@ impl Table {
         if output::is_terminal() { self.for_terminal(output::terminal_width()) } else { self.for_pipe() }
     }
 
+    /// Takes away columns, the first-named first, until the rest fits a terminal of this width without breaking
+    /// numbers in two. `wraps` is text and may be broken down to this width. Says what went.
+    pub(crate) fn fit(
+        &mut self,
+        width: usize,
+        wraps: (&str, usize),
+        expendable: &[&'static str],
+    ) -> Vec<&'static str> {
+        let mut gone = Vec::new();
+        for name in expendable {
+            let widths = self.natural_widths();
+            let needed = widths.into_iter().zip(&self.columns).map(|(natural, (name, _))| {
+                // The terminal's table puts a blank on each side.
+                2 + if *name == wraps.0 { natural.min(wraps.1) } else { natural }
+            });
+            if needed.sum::<usize>() <= width {
+                break;
+            }
+            if let Some(index) = self.columns.iter().position(|(column, _)| column == name) {
+                self.columns.remove(index);
+                for row in &mut self.rows {
+                    row.remove(index);
+                }
+                gone.push(*name);
+            }
+        }
+        gone
+    }
+
     /// The width of each column that needs no wrapping.
-    pub(crate) fn natural_widths(&self) -> Vec<usize> {
+    fn natural_widths(&self) -> Vec<usize> {
         let mut widths: Vec<usize> = self.columns.iter().map(|(name, _)| name.chars().count()).collect();
         for row in &self.rows {
             for (width, cell) in widths.iter_mut().zip(row) {
@@ -116,6 +145,14 @@ mod tests {
     #[test]
     fn pipes_get_aligned_columns_without_gaps() {
         assert_eq!(sample().for_pipe(), "NAME     SIZE  WHO\na           1  -\nlonger  12345  somebody\n");
+    }
+
+    #[test]
+    fn narrow_terminals_lose_columns_and_not_digits() {
+        let mut table = sample();
+        assert_eq!(table.fit(100, ("", 0), &["SIZE"]), [] as [&str; 0]);
+        assert_eq!(table.fit(20, ("WHO", 5), &["ABSENT", "SIZE", "NAME"]), ["SIZE"]);
+        assert_eq!(table.for_pipe(), "NAME    WHO\na       -\nlonger  somebody\n");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 
-use coseg_sysv::{Listed, Segment, Stat};
+use coseg_sysv::{Error, Listed, Segment, Stat, Target};
 
 use crate::args::Global;
 use crate::backend::Facility;
@@ -37,7 +37,7 @@ impl View {
         Ok(self.who.get_or_init(|| who))
     }
 
-    /// A segment to work on, whose errors name it by key where it has one.
+    /// A segment to work on; [`named`] gives its errors the key.
     pub(crate) fn segment(&self, stat: &Stat) -> Segment {
         Segment::of_id(&self.facility.backend, stat.id)
     }
@@ -53,6 +53,12 @@ impl View {
             Failure::nothing(format!("{}: gone since it was looked up", title(stat))).hint("coseg ls")
         })
     }
+}
+
+/// For errors about a segment that was opened by id: they name its key too.
+pub(crate) fn named(stat: &Stat) -> impl Fn(Error) -> Failure {
+    let target = if stat.key.is_private() { Target::Id(stat.id) } else { Target::KeyId(stat.key, stat.id) };
+    move |error| error.on(target).into()
 }
 
 /// `key 0x00004242 (id 3)`, or `id 3` where no key leads to it.

@@ -178,3 +178,41 @@ fn attachers_out_of_sight_are_counted() {
         memory.detach().unwrap();
     }
 }
+
+#[test]
+fn errors_name_the_key_and_the_id() {
+    for world in worlds() {
+        let id = world.ok("create --key 0x4242 --size 10").trim().to_owned();
+        let outcome = world.run("rm 0x4242 id:12345");
+        assert_eq!(outcome.code, 1);
+        assert!(outcome.out.contains(&format!("removed key 0x00004242 (id {id})")), "{}", outcome.out);
+        assert!(outcome.err.contains("id 12345: EINVAL"), "{}", outcome.err);
+    }
+}
+
+#[test]
+fn what_the_mode_denies_names_the_key_the_mode_and_the_next_step() {
+    let worlds = worlds();
+    let Some(world) = worlds.iter().find(|world| world.backend == "kernel") else { return };
+    world.ok("create --key 0x4242 --size 10 --mode 600");
+    // Somebody else, who has to be able to reach the program.
+    let directory = tempfile::Builder::new().permissions(open_to_all()).tempdir().unwrap();
+    let copy = directory.path().join("coseg");
+    std::fs::copy(common::binary(), &copy).unwrap();
+    for (line, text) in [
+        ("read 0x4242", "attach key 0x00004242 (id 0): EACCES: mode 0600, owner uid 0, you are 65534"),
+        ("chmod 666 0x4242", "set key 0x00004242 (id 0): EPERM: owner uid 0"),
+        ("rm 0x4242", "remove key 0x00004242 (id 0): EPERM: owner uid 0"),
+    ] {
+        let mut command = std::process::Command::new(&copy);
+        command.args(["--backend", "kernel"]).args(line.split(' '));
+        std::os::unix::process::CommandExt::uid(&mut command, 65534);
+        let outcome = common::finish(command);
+        assert!(outcome.code != 0 && outcome.err.contains(text), "{line}: {outcome:?}");
+        assert!(outcome.err.contains("Try: the same command as its owner"), "{}", outcome.err);
+    }
+}
+
+fn open_to_all() -> std::fs::Permissions {
+    std::os::unix::fs::PermissionsExt::from_mode(0o755)
+}

@@ -180,3 +180,38 @@ fn completions_and_manual_pages_are_made_of_the_same_table() {
         assert!(directory.path().join(page).is_file(), "{page}");
     }
 }
+
+/// The same command where the kernel answers ENOSYS to everything, as strace has it answer.
+fn without_the_kernels(world: &World, line: &str) -> Option<common::Outcome> {
+    let calls = "shmget,shmat,shmdt,shmctl";
+    let mut command = std::process::Command::new("strace");
+    command.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={calls}")]);
+    command.args(["-e", &format!("inject={calls}:error=ENOSYS")]).arg(common::binary());
+    command.args(line.split(' ')).env("COSEG_DIR", world.directory()).env_remove("COSEG_BACKEND");
+    match command.status() {
+        Ok(_) => Some(common::finish(command)),
+        Err(_) => {
+            eprintln!("not tested: no strace here to take the kernel's System V calls away");
+            None
+        }
+    }
+}
+
+#[test]
+fn without_the_kernels_calls_the_user_backend_takes_over_and_says_so() {
+    let world = World::new("user");
+    world.ok("create --key 1 --size 4K");
+    let Some(listing) = without_the_kernels(&world, "ls") else { return };
+    assert_eq!(listing.code, 0, "{listing:?}");
+    assert!(listing.out.contains("0x00000001") && listing.err.contains("ENOSYS"), "{listing:?}");
+    let chosen = without_the_kernels(&world, "ls --backend user").expect("strace is here");
+    assert_eq!(chosen.err, "");
+    let refused = without_the_kernels(&world, "ls --backend kernel").expect("strace is here");
+    assert!(refused.code == 2 && refused.err.contains("--backend user"), "{refused:?}");
+    let demo = without_the_kernels(&world, "demo --seconds 0.1").expect("strace is here");
+    assert_eq!(demo.code, 0, "{demo:?}");
+    assert!(
+        demo.out.contains("kernel skipped: this kernel has no System V shared memory (ENOSYS)"),
+        "{demo:?}"
+    );
+}

@@ -10,7 +10,7 @@ use crate::args::Global;
 use crate::commands::create::parse_mode;
 use crate::failure::Result;
 use crate::selector::Selector;
-use crate::view::View;
+use crate::view::{View, named};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -35,7 +35,9 @@ pub(crate) fn run(args: &Chmod, global: &Global) -> Result<ExitCode> {
     for_each(&args.selectors, |selector| {
         for listed in selector.all(&view)? {
             let stat = &listed.stat;
-            view.segment(stat).set(Change { uid: stat.uid, gid: stat.gid, mode: args.mode })?;
+            view.segment(stat)
+                .set(Change { uid: stat.uid, gid: stat.gid, mode: args.mode })
+                .map_err(named(stat))?;
         }
         Ok(())
     })

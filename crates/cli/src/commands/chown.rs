@@ -11,7 +11,7 @@ use crate::args::Global;
 use crate::failure::Result;
 use crate::people::{gid_of, uid_of};
 use crate::selector::Selector;
-use crate::view::View;
+use crate::view::{View, named};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -62,7 +62,7 @@ pub(crate) fn run(args: &Chown, global: &Global) -> Result<ExitCode> {
             let stat = &listed.stat;
             let uid = args.owner.uid.unwrap_or(stat.uid);
             let gid = args.owner.gid.unwrap_or(stat.gid);
-            view.segment(stat).set(Change { uid, gid, mode: stat.mode })?;
+            view.segment(stat).set(Change { uid, gid, mode: stat.mode }).map_err(named(stat))?;
         }
         Ok(())
     })

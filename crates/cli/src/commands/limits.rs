@@ -149,10 +149,12 @@ fn show(facility: &Facility, global: &Global) -> Result<()> {
         };
         return output::print_json(&Document { origin: Origin::of(facility), limits, usage });
     }
+    let mut table = table(facility, &limits, &usage, largest, rmid_forced, next_id, global.bytes);
     if output::is_terminal() {
         output::print(&format!("{}\n", output::paint(DIM, format!("backend {}", facility.place()))))?;
+        table.fit(output::terminal_width().into(), ("", 0), &["MEANING", "PAGES"]);
     }
-    output::print(&table(facility, &limits, &usage, largest, rmid_forced, next_id, global.bytes).render())
+    output::print(&table.render())
 }
 
 fn table(

@@ -99,8 +99,7 @@ const USUAL: [Column; 11] = [
 ];
 
 /// What a narrow terminal does without, first things first.
-const EXPENDABLE: [Column; 5] =
-    [Column::Cpid, Column::Resident, Column::Changed, Column::Status, Column::Owner];
+const EXPENDABLE: [&str; 5] = ["CPID", "RESIDENT", "CHANGED", "STATUS", "OWNER"];
 
 /// Columns that names of processes need at least: they may wrap, numbers should not.
 const ATTACHED_BY_MIN: usize = 18;
@@ -152,7 +151,7 @@ pub(crate) fn run(args: &Ls, global: &Global) -> Result<ExitCode> {
         let hidden_count = (!args.no_who).then_some(hidden);
         output::print_json(&Document { origin: Origin::of(&view.facility), segments, hidden_count })?;
     } else {
-        print_table(&listed, columns, who, global, &view)?;
+        print_table(&listed, &columns, who, global, &view)?;
     }
     if listed.is_empty() {
         output::note(&nothing_to_show(args, &view));
@@ -222,55 +221,31 @@ fn compare(column: Sort, a: &Listed, b: &Listed, view: &View) -> Ordering {
 
 fn print_table(
     listed: &[Listed],
-    columns: Vec<Column>,
+    columns: &[Column],
     who: Option<&Who>,
     global: &Global,
     view: &View,
 ) -> Result<()> {
-    let mut dropped = Vec::new();
-    let mut columns = columns;
-    let mut table = fill(listed, &columns, who, global, view);
-    if output::is_terminal() {
-        let width = usize::from(output::terminal_width());
-        let may_drop = global.columns.is_empty();
-        for column in EXPENDABLE.into_iter().take_while(|_| may_drop) {
-            if needed(&table, &columns) <= width {
-                break;
-            }
-            if columns.contains(&column) {
-                columns.retain(|kept| *kept != column);
-                dropped.push(column.header().0.to_lowercase());
-                table = fill(listed, &columns, who, global, view);
-            }
-        }
-        let bytes = view.listed.iter().map(|listed| listed.stat.size_bytes as u64).sum();
-        let heading = format!(
-            "backend {}: {}, {}",
-            view.facility.place(),
-            output::count(view.listed.len() as u64, "segment", "segments"),
-            size::human(bytes)
-        );
-        output::print(&format!("{}\n", output::paint(DIM, heading)))?;
+    let mut table = fill(listed, columns, who, global, view);
+    if !output::is_terminal() {
+        return output::print(&table.render());
     }
-    output::print(&table.render())?;
-    if !dropped.is_empty() {
-        output::note(&format!(
-            "no room for {}; a wider terminal or --columns shows them",
-            dropped.join(", ")
-        ));
+    let bytes = view.listed.iter().map(|listed| listed.stat.size_bytes as u64).sum();
+    let heading = format!(
+        "backend {}: {}, {}",
+        view.facility.place(),
+        output::count(view.listed.len() as u64, "segment", "segments"),
+        size::human(bytes)
+    );
+    // Columns asked for by name are shown, whatever becomes of them.
+    let expendable = if global.columns.is_empty() { &EXPENDABLE[..] } else { &[] };
+    let gone = table.fit(output::terminal_width().into(), ("ATTACHED-BY", ATTACHED_BY_MIN), expendable);
+    output::print(&format!("{}\n{}", output::paint(DIM, heading), table.render()))?;
+    if !gone.is_empty() {
+        let gone = gone.join(", ").to_lowercase();
+        output::note(&format!("no room for {gone}; a wider terminal or --columns shows them"));
     }
     Ok(())
-}
-
-/// Columns of the terminal that the table needs to keep numbers in one piece.
-fn needed(table: &Table, columns: &[Column]) -> usize {
-    let widths = table.natural_widths();
-    let each = widths.into_iter().zip(columns).map(|(width, column)| match column {
-        Column::AttachedBy => width.min(ATTACHED_BY_MIN),
-        _ => width,
-    });
-    // The terminal's table puts a blank on each side.
-    each.map(|width| width + 2).sum()
 }
 
 fn fill(listed: &[Listed], columns: &[Column], who: Option<&Who>, global: &Global, view: &View) -> Table {

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Args;
-use coseg_sysv::Attachment;
+use coseg_sysv::{Attachment, Stat};
 use serde::Serialize;
 
 use crate::args::Global;
@@ -13,7 +13,7 @@ use crate::output;
 use crate::record::Origin;
 use crate::selector::Selector;
 use crate::size;
-use crate::view::{View, title};
+use crate::view::{View, named, title};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -60,7 +60,7 @@ struct Document {
 pub(crate) fn run(args: &Read, global: &Global) -> Result<ExitCode> {
     let view = View::open(global)?;
     let stat = args.selector.one(&view)?.stat;
-    let memory = view.segment(&stat).attach_read_only()?;
+    let memory = view.segment(&stat).attach_read_only().map_err(named(&stat))?;
     let size_bytes = memory.size_bytes();
     let rest = size_bytes.saturating_sub(args.offset);
     let length = args.length.unwrap_or(rest);
@@ -82,7 +82,7 @@ pub(crate) fn run(args: &Read, global: &Global) -> Result<ExitCode> {
         let origin = Origin::of(&view.facility);
         output::print_json(&Document { origin, id, offset_bytes, length_bytes: length, bytes_hex })?;
     } else if output::is_terminal() && !args.force {
-        to_terminal(&memory, args.offset, length, &title(&stat))?;
+        to_terminal(&memory, args.offset, length, &stat)?;
     } else {
         copy(&memory, args.offset, length)?;
     }
@@ -121,7 +121,7 @@ pub(crate) fn progress_bar(length: u64, verb: &'static str) -> indicatif::Progre
 }
 
 /// Text goes through, with the zeros after it counted instead of sent; anything else is refused.
-fn to_terminal(memory: &Attachment, offset: usize, length: usize, title: &str) -> Result<()> {
+fn to_terminal(memory: &Attachment, offset: usize, length: usize, stat: &Stat) -> Result<()> {
     let mut bytes = vec![0; length.min(TERMINAL_BYTES)];
     memory.read(offset, &mut bytes)?;
     let text_length = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
@@ -130,8 +130,8 @@ fn to_terminal(memory: &Attachment, offset: usize, length: usize, title: &str) -
         let what =
             if is_long { "too much for a terminal" } else { "binary data, which a terminal would obey" };
         let length = output::count(length as u64, "byte", "bytes");
-        return Err(Failure::error(format!("read {title}: {length} of {what}"))
-            .hint("… | hexdump -C, or > FILE, or --force"));
+        return Err(Failure::error(format!("read {}: {length} of {what}", title(stat)))
+            .hint(format!("coseg read id:{} | hexdump -C, or > FILE, or --force", stat.id)));
     }
     let mut out = io::stdout().lock();
     out.write_all(&bytes[..text_length])?;

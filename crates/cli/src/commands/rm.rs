@@ -14,7 +14,7 @@ use crate::output;
 use crate::record::Origin;
 use crate::selector::Selector;
 use crate::size;
-use crate::view::{View, title};
+use crate::view::{View, named, title};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -171,7 +171,7 @@ fn remove(args: &Rm, listed: &Listed, view: &View) -> Outcome {
         if args.dry_run {
             return Ok((false, now == 0));
         }
-        view.segment(before).remove()?;
+        view.segment(before).remove().map_err(named(before))?;
         Ok((true, !exists(before.id, view)))
     };
     match done() {
@@ -194,8 +194,12 @@ fn exists(id: ShmId, view: &View) -> bool {
 }
 
 fn busy(stat: &Stat, count: u64, view: &View) -> Result<Failure> {
-    let named = view.who()?.sentence(stat);
-    let who = if named.is_empty() { output::count(count, "process", "processes") } else { named };
+    let found = view.who()?;
+    let who = if found.of(stat.id).is_empty() {
+        format!("{}, hidden from you", output::count(count, "attacher", "attachers"))
+    } else {
+        found.sentence(stat)
+    };
     Ok(Failure::nothing(format!("remove {}: EBUSY: attached by {who}", title(stat))).hint(format!(
         "coseg rm --force id:{}, which frees the key now and the memory when they detach",
         stat.id

@@ -16,7 +16,7 @@ use crate::output;
 use crate::record::Origin;
 use crate::selector::Selector;
 use crate::size;
-use crate::view::{View, title};
+use crate::view::{View, named, title};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -50,7 +50,7 @@ struct Document {
 pub(crate) fn run(args: &Write, global: &Global) -> Result<ExitCode> {
     let view = View::open(global)?;
     let stat = args.selector.one(&view)?.stat;
-    let memory = view.segment(&stat).attach()?;
+    let memory = view.segment(&stat).attach().map_err(named(&stat))?;
     let room = memory.size_bytes().checked_sub(args.offset).ok_or_else(|| {
         Failure::error(format!(
             "write {}: ERANGE: offset {} lies outside a segment of {}",

@@ -134,28 +134,18 @@ fn conclusion(document: &Document) -> String {
     let mut text = format!("\n{}\n", paint(BOLD, "What this showed"));
     let mut line = |words: String| text.push_str(&format!("   {words}\n"));
     if document.alphabet.iter().all(Alphabet::is_whole) {
-        line(
-            "Two processes with one segment in common passed 26 letters and an answer, with no system call."
-                .into(),
-        );
+        line("Two processes passed 26 letters and an answer through a segment. Nothing was".into());
+        line("sent: what the one writes is what the other reads.".into());
     } else {
-        line(paint(
-            BAD,
-            "A consumer did not read what its producer wrote: that is a fault, please report it.",
-        ));
+        line(paint(BAD, "A consumer did not read what its producer wrote. Please report this fault."));
     }
     for storm in &document.exchange {
         line(tables::lost_sentence(storm));
     }
     if document.exchange.iter().any(|storm| storm.lost() > 0.0) {
-        line(
-            "Nothing crashed and nobody was told. Two traders read the same stock, both added 1, and the"
-                .into(),
-        );
-        line(
-            "second wrote over the first: sharing memory is easy, sharing a number takes more than memory."
-                .into(),
-        );
+        line("Nothing crashed and nobody was told: two traders read the same stock, both".into());
+        line("added 1, and the second wrote over the first. Sharing memory is easy;".into());
+        line("sharing a number takes more than memory.".into());
     }
     if document.left_behind.is_empty() {
         let segments = document.alphabet.len() + document.exchange.len();
@@ -164,6 +154,7 @@ fn conclusion(document: &Document) -> String {
     } else {
         line(format!("{} {}", paint(BAD, "Left behind, which is a fault:"), document.left_behind.join(", ")));
     }
-    text.push_str(&paint(DIM, "   Next: coseg create --key 0x4242 --size 4K; coseg ls; coseg --help\n"));
+    text.push_str(&paint(DIM, "   Next: coseg create --key 0x4242 --size 4K, coseg ls, coseg --help"));
+    text.push('\n');
     text
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::exchange::{Row, Storm};
+use super::exchange::Storm;
 use crate::failure::Result;
 use crate::output::{self, BAD, BOLD, DIM, GOOD, NAME, grouped, paint};
 
@@ -17,7 +17,8 @@ pub(super) struct Live {
 impl Live {
     pub(super) fn new(wanted: bool) -> Live {
         // Without colors the terminal's commands are taken out too, the cursor's among them.
-        Live { is_on: wanted && output::is_terminal() && output::shows_color(), drawn_lines: 0 }
+        let can_draw = output::is_terminal() && output::shows_color() && output::terminal_width() >= NARROW;
+        Live { is_on: wanted && can_draw, drawn_lines: 0 }
     }
 
     pub(super) fn show(&mut self, storm: &Storm, duration: Duration) -> Result<()> {
@@ -43,6 +44,15 @@ impl Live {
     }
 }
 
+/// Columns that all of the table needs; a narrower terminal does without prices.
+const WIDE: u16 = 112;
+/// Columns without which the lines would wrap, and nothing could be drawn over them.
+const NARROW: u16 = 80;
+
+fn is_wide() -> bool {
+    !output::is_terminal() || output::terminal_width() >= WIDE
+}
+
 pub(super) fn storm(storm: &Storm) -> String {
     let per_second = whole(storm.trades() as f64 / storm.seconds.max(0.001));
     let mut text = format!(
@@ -50,44 +60,41 @@ pub(super) fn storm(storm: &Storm) -> String {
         paint(NAME, format!("{:<7}", storm.backend)),
         paint(DIM, format!("{:.1} s, {} trades a second", storm.seconds, per_second))
     );
-    let header = format!(
-        "   {:<8} {:>7} {:>7} {:>10} {:>12} {:>12} {:>12} {:>12}",
-        "CURRENCY", "SELL", "BUY", "STOCK", "TRADES", "EXPECTED", "ACTUAL", "LOST"
-    );
-    let _ = writeln!(text, "{}", paint(BOLD, header));
-    for row in &storm.rows {
-        let _ = writeln!(text, "{}", currency(row));
-    }
     let _ = writeln!(
         text,
-        "   {:<8} {:>26} {:>12} {:>25} {}",
-        "all",
-        "",
-        grouped(storm.trades()),
-        "",
-        lost(storm.lost(), storm.trades())
+        "{}",
+        paint(BOLD, line(["CURRENCY", "SELL", "BUY", "STOCK", "TRADES", "EXPECTED", "ACTUAL", "LOST"]))
     );
+    for row in &storm.rows {
+        let cells = [
+            row.currency.to_owned(),
+            format!("{:.3}", row.sell),
+            format!("{:.3}", row.buy),
+            whole(row.stock_before),
+            grouped(row.trades),
+            whole(row.stock_expected),
+            whole(row.stock_actual),
+            whole(row.lost_updates),
+        ];
+        text.push_str(&with_share(&line(cells.each_ref().map(String::as_str)), row.lost_updates, row.trades));
+    }
+    let (trades, lost) = (grouped(storm.trades()), whole(storm.lost()));
+    let all = line(["all", "", "", "", &trades, "", "", &lost]);
+    text.push_str(&with_share(&all, storm.lost(), storm.trades()));
     text
 }
 
-fn currency(row: &Row) -> String {
-    format!(
-        "   {:<8} {:>7.3} {:>7.3} {:>10} {:>12} {:>12} {:>12} {}",
-        row.currency,
-        row.sell,
-        row.buy,
-        whole(row.stock_before),
-        grouped(row.trades),
-        whole(row.stock_expected),
-        whole(row.stock_actual),
-        lost(row.lost_updates, row.trades)
-    )
+fn line([currency, sell, buy, stock, trades, expected, actual, lost]: [&str; 8]) -> String {
+    let prices = if is_wide() { format!(" {sell:>7} {buy:>7}") } else { String::new() };
+    format!("   {currency:<8}{prices} {stock:>7} {trades:>11} {expected:>11} {actual:>11} {lost:>11}")
 }
 
-fn lost(lost: f64, trades: u64) -> String {
+/// The line, and how much of the trades was lost: as a number and as a bar.
+fn with_share(line: &str, lost: f64, trades: u64) -> String {
     let share = share(lost, trades);
     let style = if lost > 0.0 { BAD } else { GOOD };
-    paint(style, format!("{:>12} {:>5.1}% {}", whole(lost), share * 100.0, bar(share, 10).trim_end()))
+    let cells = if is_wide() { 10 } else { 4 };
+    format!("{line} {}\n", paint(style, format!("{:>5.1}% {}", share * 100.0, bar(share, cells).trim_end())))
 }
 
 #[allow(clippy::cast_precision_loss, reason = "a share, shown to a tenth of a percent")]
