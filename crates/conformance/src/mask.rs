@@ -11,8 +11,13 @@ pub enum Field {
     Nattch,
     /// Who called last.
     Lpid,
+    /// When the last attach was.
+    Atime,
     /// When the last detach was.
     Dtime,
+    /// `errno`, the kernel's and the other's, 0 for success. The two worlds differ from then on: the rest of
+    /// the sequence is not compared.
+    Errno(i32, i32),
 }
 
 /// What happens in a sequence that the user backend sees late, or in part.
@@ -24,7 +29,7 @@ pub enum Event {
     MappedOver,
     /// `shmat` with `SHM_REMAP` took one.
     Replaced,
-    /// `munmap` or `mmap` in the middle left two pieces.
+    /// `munmap`, `mmap` or `shmat` in the middle left two pieces.
     Holed,
     /// `mprotect` or `madvise` of a part left several.
     Split,
@@ -34,6 +39,8 @@ pub enum Event {
     Death,
     /// A process executed a program.
     Exec,
+    /// `IPC_SET` by a process without privilege that gives a segment away.
+    GivenAway,
 }
 
 /// One permitted difference.
@@ -57,6 +64,11 @@ const UNSEEN: &str = "no code of ours runs in munmap, mremap and mmap";
 const LATE: &str = "nobody runs at a death or an exec to note it";
 const PIECES: &str = "a lock stands for the attach, however many mappings are left of it";
 
+const ROWS_OF_MAPPINGS: &str =
+    "since Linux 6.17 mremap moves several mappings of plain files, and still not of segments";
+const FILES: &str =
+    "a shared directory's files carry owner and mode, and a plain user may not give a file away";
+
 /// All permitted differences.
 pub const MASKS: &[Mask] = &[
     mask(50, Event::Replaced, Field::Dtime, UNSEEN),
@@ -66,8 +78,14 @@ pub const MASKS: &[Mask] = &[
     mask(87, Event::MappedOver, Field::Dtime, UNSEEN),
     mask(87, Event::MappedOver, Field::Lpid, UNSEEN),
     mask(78, Event::Holed, Field::Nattch, PIECES),
+    mask(78, Event::Holed, Field::Atime, PIECES),
     mask(80, Event::Split, Field::Nattch, PIECES),
+    mask(80, Event::Split, Field::Atime, PIECES),
+    mask(80, Event::Split, Field::Lpid, PIECES),
+    mask(84, Event::Torn, Field::Errno(libc::EFAULT, 0), ROWS_OF_MAPPINGS),
     mask(86, Event::Torn, Field::Nattch, PIECES),
+    mask(86, Event::Torn, Field::Atime, PIECES),
+    mask(97, Event::GivenAway, Field::Errno(0, libc::EPERM), FILES),
     mask(120, Event::Death, Field::Dtime, LATE),
     mask(120, Event::Death, Field::Lpid, LATE),
     mask(121, Event::Exec, Field::Dtime, LATE),

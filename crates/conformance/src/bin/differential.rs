@@ -1,17 +1,18 @@
 //! Any number of random sequences on both implementations: `differential --sequences 100000 --seed 1 --jobs 2`.
 
+use std::collections::HashSet;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use coseg_conformance::differential::compare::Tally;
 use coseg_conformance::differential::generate::Taste;
-use coseg_conformance::differential::{Duel, keep, kept};
+use coseg_conformance::differential::{Duel, Finding, keep, kept};
 use coseg_conformance::lab::Column;
 
 const USAGE: &str =
     "usage: differential [--sequences N] [--seed N] [--from N] [--jobs N] [--column user|kernel]
-  [--steps-min N] [--steps-max N] [--tick-one-in N] [--replay FILE]";
+  [--steps-min N] [--steps-max N] [--tick-one-in N] [--replay FILE] [--keep-going]";
 
 struct Options {
     sequences: u64,
@@ -21,14 +22,27 @@ struct Options {
     column: Column,
     taste: Taste,
     replay: Option<String>,
+    keep_going: bool,
 }
 
 fn options() -> Option<Options> {
     let taste = Taste { steps: (6, 24), tick_one_in: 2000 };
-    let mut o =
-        Options { sequences: 10_000, seed: 1, from: 0, jobs: 2, column: Column::User, taste, replay: None };
+    let mut o = Options {
+        sequences: 10_000,
+        seed: 1,
+        from: 0,
+        jobs: 2,
+        column: Column::User,
+        taste,
+        replay: None,
+        keep_going: false,
+    };
     let mut words = std::env::args().skip(1);
     while let Some(flag) = words.next() {
+        if flag == "--keep-going" {
+            o.keep_going = true;
+            continue;
+        }
         let value = words.next()?;
         let number = || value.parse::<u64>().ok();
         let size = || value.parse::<usize>().ok();
@@ -96,22 +110,33 @@ fn work(options: &Options, job: u64, stop: &AtomicBool) -> (Tally, bool) {
     const SLICE: u64 = 64;
     stay_on_one_processor(job);
     let mut duel = Duel::new(options.column);
+    let mut kinds = HashSet::new();
     let end = options.from + options.sequences;
     let mut at = options.from + job * SLICE;
     while at < end && !stop.load(Ordering::Relaxed) {
-        let found = duel.run(options.seed, at, (at + SLICE).min(end), 1, options.taste);
-        if let Some((n, finding)) = found {
-            stop.store(true, Ordering::Relaxed);
-            println!("seed {} sequence {n}:\n{finding}", options.seed);
-            match keep(&format!("seed-{}-{n}", options.seed), &finding) {
-                Ok(path) => println!("kept as {}", path.display()),
-                Err(error) => eprintln!("differential: not kept: {error}"),
+        let slice_end = (at + SLICE).min(end);
+        let mut next = at;
+        while let Some((n, finding)) = duel.run(options.seed, next, slice_end, 1, options.taste) {
+            if kinds.insert(finding.kind()) {
+                report(options.seed, n, &finding);
             }
-            return (duel.tally, false);
+            if !options.keep_going {
+                stop.store(true, Ordering::Relaxed);
+                return (duel.tally, false);
+            }
+            next = n + 1;
         }
         at += SLICE * options.jobs;
     }
-    (duel.tally, true)
+    (duel.tally, kinds.is_empty())
+}
+
+fn report(seed: u64, n: u64, finding: &Finding) {
+    println!("seed {seed} sequence {n}:\n{finding}");
+    match keep(&format!("seed-{seed}-{n}"), finding) {
+        Ok(path) => println!("kept as {}", path.display()),
+        Err(error) => eprintln!("differential: not kept: {error}"),
+    }
 }
 
 /// A job and its actors take turns and never run at once: on one processor each turn costs a third.

@@ -40,10 +40,25 @@ pub struct Finding {
     pub sequence: Sequence,
     /// Where the two differ in it.
     pub difference: Difference,
+    /// Whether it differs every time, as far as was tried.
+    pub steady: bool,
+}
+
+impl Finding {
+    /// What it has in common with other findings of the same cause, most likely.
+    #[must_use]
+    pub fn kind(&self) -> String {
+        let verbs: Vec<_> = self.sequence.steps.iter().map(|step| format!("{:?}", step.verb)).collect();
+        let what: String = self.difference.what.chars().filter(|c| !c.is_ascii_digit()).collect();
+        if self.steady { format!("{what}: {}", verbs.join(" ")) } else { format!("{what}, not every time") }
+    }
 }
 
 impl std::fmt::Display for Finding {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if !self.steady {
+            writeln!(f, "# not every time")?;
+        }
         for line in self.difference.to_string().lines() {
             writeln!(f, "# {line}")?;
         }
@@ -90,6 +105,9 @@ impl Duel {
         let mut difference = self.fight(sequence).err()?;
         let mut cut = sequence.clone();
         cut.steps.truncate(difference.step + 1);
+        if (0..3).any(|_| self.fight(&cut).is_ok()) {
+            return Some(Finding { sequence: cut, difference, steady: false });
+        }
         let sequence = shrink::shrink(&cut, &mut |shorter| match self.fight(shorter) {
             Ok(()) => false,
             Err(other) => {
@@ -97,7 +115,7 @@ impl Duel {
                 true
             }
         });
-        Some(Finding { sequence, difference })
+        Some(Finding { sequence, difference, steady: true })
     }
 
     /// Plays the sequences `from`, `from + by`, … below `to` of a seed until the two differ.
