@@ -48,9 +48,8 @@ pub(crate) struct Global {
     #[arg(long, global = true)]
     pub(crate) json: bool,
 
-    /// Use colors; NO_COLOR turns them off too
+    /// Use colors: auto, always or never; NO_COLOR turns them off too
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
-    #[arg(help = "Use colors: auto, always or never; NO_COLOR turns them off too")]
     pub(crate) color: Color,
 
     /// Print sizes as plain numbers of bytes
@@ -90,8 +89,6 @@ pub(crate) enum Command {
     Demo(commands::demo::Demo),
     Completions(commands::completions::Completions),
     Man(commands::man::Man),
-    #[command(hide = true)]
-    DemoChild(commands::demo::child::DemoChild),
 }
 
 /// What `--color` says, before the parser runs: its own messages have colors too.

@@ -6,22 +6,21 @@ use coseg_sysv::{Key, Listed, caller};
 use crate::{selector, size};
 
 #[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "Filters")]
 pub(crate) struct Filter {
     /// Only those you own
-    #[arg(long)]
+    #[arg(long, help_heading = "Filters")]
     pub(crate) mine: bool,
     /// Only those nobody is attached to
-    #[arg(long)]
+    #[arg(long, help_heading = "Filters")]
     pub(crate) unattached: bool,
     /// Only those removed and still attached
-    #[arg(long)]
+    #[arg(long, help_heading = "Filters")]
     pub(crate) removed: bool,
     /// Only the one of this key
-    #[arg(long, value_parser = selector::parse_key, allow_hyphen_values = true)]
+    #[arg(long, help_heading = "Filters", value_parser = selector::parse_key, allow_hyphen_values = true)]
     pub(crate) key: Option<Key>,
     /// Only those larger than this, such as 1M
-    #[arg(long, value_name = "SIZE", value_parser = size::parse)]
+    #[arg(long, help_heading = "Filters", value_name = "SIZE", value_parser = size::parse)]
     pub(crate) larger: Option<u64>,
 }
 

@@ -25,6 +25,9 @@ use crate::args::{Cli, Command};
 use crate::failure::Failure;
 
 fn main() -> ExitCode {
+    if let Some(result) = commands::demo::child::play_if_asked() {
+        return result.unwrap_or_else(|failure| report(&failure, false));
+    }
     output::set_color(args::color_of(std::env::args_os()));
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -33,7 +36,7 @@ fn main() -> ExitCode {
     output::set_color(cli.global.color);
     match commands::run(&cli.command, &cli.global) {
         Ok(code) => code,
-        Err(failure) => report(&cli.command, &failure),
+        Err(failure) => report(&failure, matches!(cli.command, Command::Run(_))),
     }
 }
 
@@ -48,14 +51,12 @@ fn refuse(error: &clap::Error) -> ExitCode {
     ExitCode::from(if runs { failure::RUN_FAILED } else { failure::ERROR })
 }
 
-fn report(command: &Command, failure: &Failure) -> ExitCode {
-    if failure.is_silent() {
-        return ExitCode::from(failure.code());
+fn report(failure: &Failure, runs: bool) -> ExitCode {
+    if !failure.is_silent() {
+        output::complain(&failure.to_string());
     }
-    output::complain(&failure.to_string());
-    let code = match (command, failure.code()) {
-        (Command::Run(_), failure::ERROR) => failure::RUN_FAILED,
-        (_, code) => code,
-    };
-    ExitCode::from(code)
+    match failure.code() {
+        failure::ERROR if runs => ExitCode::from(failure::RUN_FAILED),
+        code => ExitCode::from(code),
+    }
 }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{ArgGroup, Args};
-use coseg_sysv::{Backend, Errno, Key, Mode, Segment};
+use coseg_sysv::{Backend, Errno, Error, Key, Mode, Segment};
 use serde::Serialize;
 
 use crate::args::Global;
@@ -114,8 +114,20 @@ fn make(args: &Create, key: Key, facility: &Facility) -> Result<(Segment, bool)>
         Err(error) if error.errno() == Errno::EEXIST && !args.exclusive => {
             Ok((options.open_or_create(&facility.backend)?, false))
         }
+        Err(error) if args.huge.is_some() => Err(huge_pages_failed(error)),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Huge pages are set aside by hand, so their absence has remedies of its own.
+fn huge_pages_failed(error: Error) -> Failure {
+    let hint = match error.errno() {
+        Errno::ENOMEM => "sysctl vm.nr_hugepages, which sets them aside; or without --huge",
+        Errno::EPERM => "as root, or in the group of sysctl vm.hugetlb_shm_group; or without --huge",
+        Errno::EINVAL => "--huge with a size of /sys/kernel/mm/hugepages",
+        _ => return error.into(),
+    };
+    Failure::from(error).hint(hint)
 }
 
 /// shmget succeeds silently on what somebody else made, with other modes and sizes than asked for.

@@ -41,7 +41,6 @@ pub(crate) fn run(command: &Command, global: &Global) -> Result<ExitCode> {
         Command::Demo(args) => demo::run(args, global),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),
-        Command::DemoChild(args) => demo::child::run(args),
     }
 }
 

@@ -6,16 +6,20 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use clap::{Args, ValueEnum};
+use clap::{Parser, ValueEnum};
 use coseg_sysv::{Attachment, Backend, Kernel, Segment, ShmId, User};
 use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 
 use super::{alphabet, exchange};
 use crate::failure::{Failure, Result};
 
-/// A part in the demo
-#[derive(Debug, Args)]
-pub(crate) struct DemoChild {
+/// The word that makes this program one of the demo's other processes.
+pub(super) const WORD: &str = "demo-child";
+
+/// A part in the demo. Not one of the tool's commands, so that no help and no completion offers it.
+#[derive(Debug, Parser)]
+#[command(name = WORD)]
+struct DemoChild {
     #[arg(value_enum)]
     role: Role,
     #[arg(long, value_parser = parse_id, allow_hyphen_values = true)]
@@ -39,7 +43,17 @@ fn parse_id(text: &str) -> Result<ShmId, std::num::ParseIntError> {
     text.parse().map(ShmId::new)
 }
 
-pub(crate) fn run(args: &DemoChild) -> Result<ExitCode> {
+/// Plays the part that the command line names; nothing if it names none.
+pub(crate) fn play_if_asked() -> Option<Result<ExitCode>> {
+    let mut words = std::env::args_os().skip(1).peekable();
+    words.next_if(|word| word == WORD)?;
+    Some(match DemoChild::try_parse_from(std::iter::once(WORD.into()).chain(words)) {
+        Ok(args) => play(&args),
+        Err(error) => Err(Failure::error(format!("demo: {error}"))),
+    })
+}
+
+fn play(args: &DemoChild) -> Result<ExitCode> {
     set_parent_process_death_signal(Some(Signal::KILL))
         .map_err(|error| Failure::io("demo: die with the parent", &error.into()))?;
     // It may have died before it could be a cause of death.

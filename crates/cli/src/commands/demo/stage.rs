@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use coseg_sysv::{Attachment, Backend, Kernel, Key, Segment, ShmId, User};
 
+use super::child::WORD;
 use crate::failure::{Failure, Result};
 
 /// Set by Ctrl-C and its like; everything that waits looks at it.
@@ -78,7 +79,7 @@ impl Stage {
     pub(super) fn child(&self, role: &str, id: ShmId, slot: usize) -> Result<Actor> {
         let failed = |error: io::Error| Failure::io(format!("demo: start {role}"), &error);
         let mut command = Command::new(std::env::current_exe().map_err(failed)?);
-        command.args(["demo-child", role, "--id", &id.to_string(), "--slot", &slot.to_string()]);
+        command.args([WORD, role, "--id", &id.to_string(), "--slot", &slot.to_string()]);
         command.args(["--parent", &std::process::id().to_string()]);
         if let Some(directory) = &self.directory {
             command.arg("--dir").arg(&directory.0);
