@@ -198,7 +198,7 @@ fn what_the_mode_denies_names_the_key_the_mode_and_the_next_step() {
     // Somebody else, who has to be able to reach the program.
     let directory = tempfile::Builder::new().permissions(open_to_all()).tempdir().unwrap();
     let copy = directory.path().join("coseg");
-    std::fs::copy(common::binary(), &copy).unwrap();
+    common::copy_program(common::binary(), &copy);
     for (line, text) in [
         ("read 0x4242", "attach key 0x00004242 (id 0): EACCES: mode 0600, owner uid 0, you are 65534"),
         ("chmod 666 0x4242", "set key 0x00004242 (id 0): EPERM: owner uid 0"),

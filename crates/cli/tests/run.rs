@@ -5,7 +5,7 @@ mod common;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use common::{World, binary, finish};
+use common::{World, binary, copy_program, finish};
 
 /// Where cargo put the drop-in library when it built the tool.
 fn library() -> PathBuf {
@@ -41,7 +41,7 @@ fn a_missing_library_names_every_place_it_was_looked_for() {
     assert!(outcome.code == 125 && outcome.err.contains("/no/such/library.so"), "{outcome:?}");
 
     let alone = world.directory().join("coseg");
-    std::fs::copy(binary(), &alone).unwrap();
+    copy_program(binary(), &alone);
     let output =
         std::process::Command::new(&alone).args(["run", "--", "true"]).env_remove("COSEG_PRELOAD").output();
     let output = output.unwrap();
@@ -83,7 +83,7 @@ fn an_existing_preload_stays_behind_ours() {
 fn programs_out_of_reach_are_told_of_and_run_all_the_same() {
     let world = World::new("user");
     let setuid = world.directory().join("setuid");
-    std::fs::copy("/bin/true", &setuid).unwrap();
+    copy_program(Path::new("/bin/true"), &setuid);
     std::fs::set_permissions(&setuid, PermissionsExt::from_mode(0o4755)).unwrap();
     let outcome = world.run(&format!("run -- {}", setuid.display()));
     assert_eq!(outcome.code, 0);

@@ -35,6 +35,13 @@ pub fn binary() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_coseg"))
 }
 
+/// Copies a program by another process: a descriptor open for writing here would pass to the children of tests
+/// that run meanwhile, and the copy could not be started (ETXTBSY).
+pub fn copy_program(from: &Path, to: &Path) {
+    let status = Command::new("cp").arg(from).arg(to).status().unwrap();
+    assert!(status.success(), "cp: {status}");
+}
+
 impl World {
     pub fn new(backend: &'static str) -> World {
         World { backend, directory: tempfile::tempdir().unwrap() }
