@@ -103,6 +103,13 @@ pub(crate) fn is_alive(pid: i32, start: u64) -> bool {
     }
 }
 
+/// Whether the caller may make files in a directory.
+pub(crate) fn may_write(directory: &std::ffi::CStr) -> bool {
+    let wanted = libc::W_OK | libc::X_OK;
+    // SAFETY: the path ends with a zero.
+    unsafe { libc::faccessat(libc::AT_FDCWD, directory.as_ptr(), wanted, libc::AT_EACCESS) == 0 }
+}
+
 /// The parent's process id.
 pub(crate) fn parent_pid() -> i32 {
     // SAFETY: getppid takes nothing and cannot fail.

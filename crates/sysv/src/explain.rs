@@ -21,7 +21,9 @@ pub fn get(backend: &dyn Backend, key: Key, size_bytes: usize, error: Error) -> 
             _ => Some(outside_limits(backend, size_bytes)),
         },
         Errno::ENOSPC => Some(no_space(backend, size_bytes)),
-        Errno::ENOMEM => Some(format!("no memory for {size_bytes} bytes")),
+        Errno::ENOMEM => Some(format!(
+            "no memory for {size_bytes} bytes; of huge pages, vm.nr_hugepages must have enough free"
+        )),
         Errno::ENOSYS => Some("this kernel has no System V shared memory; use the user backend".to_owned()),
         _ => None,
     };
@@ -70,7 +72,7 @@ fn ownership(stat: &Stat) -> String {
 fn raise(backend: &dyn Backend, name: &str) -> String {
     match backend.name() {
         "kernel" => format!("raise it with sysctl kernel.{name}"),
-        _ => format!("raise it with coseg limits --{name}"),
+        _ => format!("raise it with coseg limits --backend user --{name} N"),
     }
 }
 

@@ -53,7 +53,7 @@ impl Key {
         let path = path.as_ref();
         let meta = std::fs::metadata(path).map_err(|error| {
             let errno = Errno::from_raw(error.raw_os_error().unwrap_or(libc::EINVAL));
-            Error::new(Op::Ftok, Target::None, errno).because(format!("{}: {}", path.display(), errno.text()))
+            Error::new(Op::Ftok, Target::None, errno).because(path.display().to_string())
         })?;
         Ok(Key::from_parts(meta.dev(), meta.ino(), project))
     }

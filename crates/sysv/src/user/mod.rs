@@ -116,6 +116,11 @@ impl User {
         Ok(User::at(namespace::directory_of_environment())?.reserve(reserve))
     }
 
+    /// The directory that [`User::open`] would open, which need not exist.
+    pub fn directory_of_environment() -> PathBuf {
+        namespace::directory_of_environment()
+    }
+
     /// Opens the namespace of this directory, made where it does not exist.
     ///
     /// # Errors
