@@ -18,12 +18,15 @@ pub(crate) fn working_in(directory: &Path) -> Vec<u32> {
         .collect()
 }
 
-/// Sends this signal to these processes, by name as kill(1) knows it.
+/// Sends this signal to these processes, by name as kill(1) knows it. One that is gone meanwhile is no error.
 pub(crate) fn signal(name: &str, pids: &[u32]) -> Result<()> {
-    if pids.is_empty() {
-        return Ok(());
+    for pid in pids {
+        let sent = run(Command::new("kill").arg(format!("-{name}")).arg(pid.to_string()));
+        if Path::new(&format!("/proc/{pid}/cwd")).read_link().is_ok() {
+            sent?;
+        }
     }
-    run(Command::new("kill").arg(format!("-{name}")).args(pids.iter().map(u32::to_string))).map(|_| ())
+    Ok(())
 }
 
 /// Waits until it is so, asking every 20 ms; the last answer is told when it never is.
