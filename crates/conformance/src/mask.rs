@@ -39,6 +39,8 @@ pub enum Event {
     Death,
     /// A process executed a program.
     Exec,
+    /// A process that became another user forked.
+    ForkedAsOther,
     /// `IPC_SET` by a process without privilege that gives a segment away.
     GivenAway,
 }
@@ -69,6 +71,8 @@ const ROWS_OF_MAPPINGS: &str =
 const FILES: &str =
     "a shared directory's files carry owner and mode, and a plain user may not give a file away";
 
+const CLOSED: &str = "a child that may no longer open the file shares its parent's lock until both are gone";
+
 /// All permitted differences.
 pub const MASKS: &[Mask] = &[
     mask(50, Event::Replaced, Field::Dtime, UNSEEN),
@@ -86,6 +90,9 @@ pub const MASKS: &[Mask] = &[
     mask(86, Event::Torn, Field::Nattch, PIECES),
     mask(86, Event::Torn, Field::Atime, PIECES),
     mask(97, Event::GivenAway, Field::Errno(0, libc::EPERM), FILES),
+    mask(123, Event::ForkedAsOther, Field::Nattch, CLOSED),
+    mask(123, Event::ForkedAsOther, Field::Atime, CLOSED),
+    mask(123, Event::ForkedAsOther, Field::Lpid, CLOSED),
     mask(120, Event::Death, Field::Dtime, LATE),
     mask(120, Event::Death, Field::Lpid, LATE),
     mask(121, Event::Exec, Field::Dtime, LATE),

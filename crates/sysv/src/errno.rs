@@ -64,6 +64,7 @@ errnos! {
     EOPNOTSUPP "operation not supported"
     ETIMEDOUT "timed out"
     ESTALE "stale"
+    ENODATA "no data available"
     EDQUOT "disk quota exceeded"
 }
 

@@ -66,6 +66,9 @@ struct Comparison<'a> {
     uncertain: HashMap<(i64, Field), u16>,
     events: &'static [Event],
     step: usize,
+    /// Actors that became another user, or were born of one.
+    others: Vec<usize>,
+    born: usize,
 }
 
 type Verdict = Result<(), Difference>;
@@ -75,14 +78,14 @@ type Verdict = Result<(), Difference>;
 /// # Errors
 /// The first difference that no mask permits.
 pub fn compare(sequence: &Sequence, expected: &[Outcome], got: &[Outcome], tally: &mut Tally) -> Verdict {
-    let mut comparison = Comparison { tally, uncertain: HashMap::new(), events: &[], step: 0 };
+    let mut comparison = Comparison { tally, uncertain: HashMap::new(), events: &[], step: 0, others: Vec::new(), born: 1 };
     let mut before: &[(i64, Stat)] = &[];
     for (n, ((step, x), y)) in sequence.steps.iter().zip(expected).zip(got).enumerate() {
         if x.skipped && y.skipped {
             continue;
         }
         comparison.step = n;
-        comparison.events = events(step, x);
+        comparison.events = comparison.events_of(step, x);
         if let Some(row) = comparison.part_ways(x, y) {
             *comparison.tally.masked.entry(row).or_default() += 1;
             break;
@@ -114,6 +117,23 @@ fn events(step: &Step, outcome: &Outcome) -> &'static [Event] {
 }
 
 impl Comparison<'_> {
+    /// The step's events, where who the actor has become matters.
+    fn events_of(&mut self, step: &Step, outcome: &Outcome) -> &'static [Event] {
+        let is_other = self.others.contains(&step.who);
+        let done = !outcome.skipped && outcome.ret >= 0;
+        match step.verb {
+            Verb::Setuid if done => self.others.push(step.who),
+            Verb::Fork | Verb::Spawn if done => {
+                if is_other {
+                    self.others.push(self.born);
+                }
+                self.born += 1;
+            }
+            _ => {}
+        }
+        if is_other && step.verb == Verb::Fork { &[Event::ForkedAsOther] } else { events(step, outcome) }
+    }
+
     /// The row by which this step makes a field uncertain.
     fn permits(&self, field: Field) -> Option<u16> {
         MASKS.iter().find(|m| m.field == field && self.events.contains(&m.after)).map(|m| m.row)

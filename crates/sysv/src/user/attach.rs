@@ -184,14 +184,17 @@ pub(super) unsafe fn detach(
         piece = if vma.end < end { next_piece(&mut vmas, vma.end, end, address, first.inode)? } else { None };
     }
 
-    // One that is removed in this very instant is buried by the next who looks at it.
+    // One that is removed in this very instant is buried by the next who looks at it. Nor is a burial that
+    // fails for us this detach's failure: the memory is gone from here.
     if let Some((record, _)) = record
         && reap::is_doomed(&record)
     {
-        let mut section = Section::enter(namespace, descriptors)?;
-        if let Ok(record) = section.record_of(ShmId::new(id)) {
-            section.reap(&record)?;
-        }
+        let bury = |descriptors| {
+            let mut section = Section::enter(namespace, descriptors)?;
+            let record = section.record_of(ShmId::new(id))?;
+            section.reap(&record)
+        };
+        let _ = super::with_descriptors(bury, descriptors);
     }
     Ok(())
 }

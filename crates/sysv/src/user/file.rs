@@ -313,6 +313,23 @@ pub(super) fn change_owner_of(path: &Path, uid: u32, gid: u32) -> Result<(), Err
     check(unsafe { libc::lchown(path.as_c().as_ptr(), uid, gid) }).map(|_| ())
 }
 
+const ACCESS_LIST: &CStr = c"system.posix_acl_access";
+
+pub(super) fn set_access_list(path: &Path, list: &[u8]) -> Result<(), Errno> {
+    let (path, name) = (path.as_c().as_ptr(), ACCESS_LIST.as_ptr());
+    // SAFETY: path and name end with a zero, and the list is as long as the call is told.
+    check(unsafe { libc::lsetxattr(path, name, list.as_ptr().cast(), list.len(), 0) }).map(|_| ())
+}
+
+/// Leaves a file with owner and mode alone; that it has no list is fine too.
+pub(super) fn drop_access_list(path: &Path) -> Result<(), Errno> {
+    // SAFETY: path and name end with a zero.
+    match check(unsafe { libc::lremovexattr(path.as_c().as_ptr(), ACCESS_LIST.as_ptr()) }) {
+        Ok(_) | Err(Errno::ENODATA | Errno::EOPNOTSUPP) => Ok(()),
+        Err(errno) => Err(errno),
+    }
+}
+
 /// Duplicates to a number that programs do not expect to be theirs.
 pub(super) fn duplicate_high(fd: i32, least: i32) -> Result<Fd, Errno> {
     // SAFETY: takes numbers.

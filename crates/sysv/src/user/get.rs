@@ -112,7 +112,7 @@ impl Section {
 
         // Should we die from here on, the next owner of the section takes the file away again.
         let huge_log2 = huge.map_or(0, |huge| huge.log2);
-        let after_choice = self.header;
+        let mut after_choice = self.header;
         self.header = before;
         let undo = |id| Log::of([Some(Step::Unlink { id, huge_log2 })]);
         self.begin(&undo(id))?;
@@ -120,6 +120,7 @@ impl Section {
         if let Err(Fault { errno: Errno::EEXIST, .. }) = made {
             // A file of another user that lost its record, in a shared namespace: it is not ours to remove.
             id = next_sequence(id);
+            after_choice.sequence = id.cast_unsigned() >> INDEX_BITS;
             self.begin(&undo(id))?;
             made = self.make_file(id, request, huge);
         }
@@ -132,7 +133,6 @@ impl Section {
         };
 
         self.header = after_choice;
-        self.header.sequence = self.header.sequence.max(id.cast_unsigned() >> INDEX_BITS);
         self.header.segment_count += 1;
         self.header.total_pages = total;
         let no_reserve = request.flags.contains(GetFlags::NO_RESERVE);

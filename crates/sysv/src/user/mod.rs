@@ -7,6 +7,7 @@
 //!
 //! What it cannot do as the kernel does stands in ARCHITECTURE.md; its bytes in FORMAT.md.
 
+mod acl;
 mod attach;
 mod control;
 mod file;
@@ -85,19 +86,25 @@ impl From<Errno> for Fault {
     }
 }
 
-/// Runs an operation, and where the process has no descriptor left or may not write so far into a file, runs
-/// it again in a helper that may. An operation fails for those reasons before it has changed anything.
-fn run<T>(op: Op, target: Target, work: impl Fn(Descriptors) -> std::result::Result<T, Fault>) -> Result<T> {
-    let result = match work(Descriptors::Kept) {
-        Err(Fault { errno: Errno::EMFILE | Errno::ENFILE | Errno::EFBIG, .. }) => {
-            match rescue::run(|| work(Descriptors::Own)) {
-                Ok(result) => result,
-                Err(errno) => Err(errno.into()),
-            }
+/// Does some work, and where the process has no descriptor left or may not write so far into a file, does it
+/// again in a helper that may. Work fails for those reasons before it has changed anything.
+fn with_descriptors<T>(
+    work: impl Fn(Descriptors) -> std::result::Result<T, Fault>,
+    descriptors: Descriptors,
+) -> std::result::Result<T, Fault> {
+    match work(descriptors) {
+        Err(Fault { errno: Errno::EMFILE | Errno::ENFILE | Errno::EFBIG, .. })
+            if descriptors == Descriptors::Kept =>
+        {
+            rescue::run(|| work(Descriptors::Own))?
         }
         result => result,
-    };
-    result.map_err(|fault| match fault.errno {
+    }
+}
+
+/// Runs an operation of the backend, and says what failed on what.
+fn run<T>(op: Op, target: Target, work: impl Fn(Descriptors) -> std::result::Result<T, Fault>) -> Result<T> {
+    with_descriptors(work, Descriptors::Kept).map_err(|fault| match fault.errno {
         // The kernel's calls never fail so: what is missing is a resource.
         Errno::EFBIG | Errno::EMFILE => Fault { errno: Errno::ENOMEM, ..fault }.of(op, target),
         _ => fault.of(op, target),

@@ -6,10 +6,11 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::{Errno, caller};
 
-use super::file::{self, Fd, Meta, Path};
+use super::file::{self, BlockedSignals, Fd, Meta, Path};
 use super::layout::{self, Damage, HEADER_SIZE, Header};
 use super::process::{self, Kept};
-use super::{Fault, huge, pins};
+use super::section::Descriptors;
+use super::{Fault, huge, pins, with_descriptors};
 
 /// A namespace that this process uses. They are few and never freed: attachments and fork handlers refer to
 /// them until the process ends.
@@ -67,7 +68,9 @@ impl Namespace {
         if let Some(known) = opened.iter().find(|known| known.directory.as_bytes() == directory.as_bytes()) {
             return Ok(known);
         }
-        let shared = trust(&path)?;
+        // A signal would come with a file that is larger than allowed.
+        let _signals = BlockedSignals::new();
+        let shared = with_descriptors(|_| trust(&path), Descriptors::Kept)?;
         let namespace: &'static Namespace = Box::leak(Box::new(Namespace {
             directory,
             registry: directory.with(b"registry"),
@@ -78,7 +81,7 @@ impl Namespace {
             registry_inode: AtomicU64::new(0),
         }));
         process::watch_forks();
-        namespace.open_registry()?;
+        with_descriptors(|_| namespace.open_registry().map(drop), Descriptors::Kept)?;
         opened.push(namespace);
         Ok(namespace)
     }

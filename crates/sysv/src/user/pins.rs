@@ -5,6 +5,8 @@
 //! one byte of its own, a *slot*, far behind the contents: the locks that others see on the slots are the
 //! attachments, whatever became of the processes.
 
+use std::collections::BTreeSet;
+
 use crate::Errno;
 
 use super::Fault;
@@ -78,18 +80,34 @@ pub(super) fn count(fd: i32, top: u32) -> Result<u64, Errno> {
     }
 }
 
-/// How many attachments /proc/locks shows for an inode: for those who may not open the file.
-pub(super) fn count_by_proc(inode: u64) -> u64 {
-    let Ok(text) = std::fs::read_to_string("/proc/locks") else { return 0 };
-    let suffix = format!(":{inode}");
-    let of_slot = |line: &str| {
-        let mut words = line.split_ascii_whitespace().skip(1);
-        let kind = words.next()?;
-        let file = words.nth(3)?;
-        let start: u64 = words.next()?.parse().ok()?;
-        (kind == "OFDLCK" && file.ends_with(&suffix) && start >= SLOTS_AT).then_some(())
+/// How many attachments /proc/locks shows for an inode, for those who may not open the file. The kernel makes
+/// that table a page at a time while locks come and go: only what two readings agree on is believed, and
+/// nothing is destroyed for it.
+pub(super) fn count_by_proc(device: Option<u64>, inode: u64) -> u64 {
+    let file = match device {
+        Some(device) => format!("{:02x}:{:02x}:{inode}", libc::major(device), libc::minor(device)),
+        None => format!(":{inode}"),
     };
-    text.lines().filter_map(of_slot).count() as u64
+    let slots = || -> BTreeSet<u64> {
+        let text = std::fs::read_to_string("/proc/locks").unwrap_or_default();
+        let of_slot = |line: &str| {
+            let mut words = line.split_ascii_whitespace().skip(1);
+            let kind = words.next()?;
+            let named = words.nth(3)?;
+            let start: u64 = words.next()?.parse().ok()?;
+            (kind == "OFDLCK" && named.ends_with(&file) && start >= SLOTS_AT).then_some(start)
+        };
+        text.lines().filter_map(of_slot).collect()
+    };
+    let mut seen = slots();
+    for _ in 0..8 {
+        let again = slots();
+        if again == seen {
+            break;
+        }
+        seen = again;
+    }
+    seen.len() as u64
 }
 
 /// Checks on a new file that this filesystem keeps a lock while a mapping lives, and drops it after.

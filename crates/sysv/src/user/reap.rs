@@ -24,7 +24,10 @@ pub(super) fn attachment_count(namespace: &Namespace, record: &Record) -> Result
         Ok(fd) => Ok(pins::count(fd.raw(), record.times.slot_top)?),
         // Destroyed since its record was read.
         Err(Fault { errno: Errno::ENOENT, .. }) => Ok(0),
-        Err(Fault { errno: Errno::EACCES, .. }) => Ok(pins::count_by_proc(record.inode)),
+        Err(Fault { errno: Errno::EACCES, .. }) => {
+            let (device, _) = namespace.registry_file();
+            Ok(pins::count_by_proc((record.huge_log2 == 0).then_some(device), record.inode))
+        }
         Err(fault) => Err(fault),
     }
 }
@@ -50,7 +53,8 @@ impl Section {
         match open_for_locks(self.namespace, record) {
             Ok(fd) => Ok(pins::any(fd.raw())?),
             Err(Fault { errno: Errno::ENOENT, .. }) => Ok(false),
-            Err(Fault { errno: Errno::EACCES, .. }) => Ok(pins::count_by_proc(record.inode) > 0),
+            // /proc/locks is no proof of absence. Somebody who may open the file will look again.
+            Err(Fault { errno: Errno::EACCES, .. }) => Ok(true),
             Err(fault) => Err(fault),
         }
     }

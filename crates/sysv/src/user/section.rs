@@ -10,6 +10,7 @@ use std::sync::MutexGuard;
 use crate::{Errno, Key};
 
 use super::Fault;
+use super::acl;
 use super::file::{self, BlockedSignals, Fd};
 use super::layout::{self, Damage, HEADER_SIZE, Header, INDEX_COUNT, Log, RECORD_SIZE, Record, State, Step, Times};
 use super::namespace::{self, Namespace};
@@ -177,6 +178,7 @@ impl Section {
                 if self.namespace.shared && record.is_used() {
                     let path = self.namespace.path_of(record.id, record.huge_log2)?;
                     let _ = file::change_mode_of(&path, self.namespace.file_mode(record.mode));
+                    let _ = acl::apply(&path, &record);
                 }
             }
         }
