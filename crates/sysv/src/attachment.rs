@@ -126,8 +126,9 @@ impl Attachment {
         let size = self.mapped.size_bytes;
         match offset.checked_add(length) {
             Some(end) if end <= size => Ok(()),
-            _ => Err(Error::new(Op::Access, self.target, Errno::ERANGE)
-                .because(format!("{length} bytes at offset {offset} do not lie in a segment of {size} bytes"))),
+            _ => Err(Error::new(Op::Access, self.target, Errno::ERANGE).because(format!(
+                "{length} bytes at offset {offset} do not lie in a segment of {size} bytes"
+            ))),
         }
     }
 

@@ -10,8 +10,8 @@ use std::mem::MaybeUninit;
 use crate::attached;
 use crate::sys::{self, ShmInfo, ShmInfoLimits, ShmidDs};
 use crate::{
-    AttachFlags, Attachers, Backend, Change, Errno, Error, GetFlags, Key, Limits, Listed, Mapped, Op, Result, ShmId, Stat,
-    Target, Usage,
+    AttachFlags, Attachers, Backend, Change, Errno, Error, GetFlags, Key, Limits, Listed, Mapped, Op, Result,
+    ShmId, Stat, Target, Usage,
 };
 
 /// System V shared memory as the running kernel has it, in the IPC namespace of the calling process.

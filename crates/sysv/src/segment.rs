@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::{
-    AttachFlags, Attachment, Backend, Change, Error, GetFlags, Key, Mode, Result, ShmId, Stat, Target, explain,
+    AttachFlags, Attachment, Backend, Change, Error, GetFlags, Key, Mode, Result, ShmId, Stat, Target,
+    explain,
 };
 
 /// A segment: bytes under an id, and a key if it has one. Holding one keeps nothing alive: the segment stays

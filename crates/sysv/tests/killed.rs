@@ -278,7 +278,11 @@ fn killed_everywhere(operation: &str) -> Report {
     let mut trial = Trial::new(operation, prepared, |world| play(&operate, world))
         .observe(Changes::OnSyscall, |world, seen| {
             let namespace = world.path().join("namespace");
-            if namespace.exists() { seen.directory(&namespace, |name, bytes| blank(name, bytes)) } else { Ok(()) }
+            if namespace.exists() {
+                seen.directory(&namespace, |name, bytes| blank(name, bytes))
+            } else {
+                Ok(())
+            }
         })
         .check(|world, death| {
             let now = seen_by_next(world)?;

@@ -1,4 +1,5 @@
 //! The user backend through the safe API.
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail like a test")]
 
 use coseg_sysv::{Backend, Change, Errno, GetFlags, Key, Mode, Segment, ShmId, User};
 

@@ -78,7 +78,8 @@ type Verdict = Result<(), Difference>;
 /// # Errors
 /// The first difference that no mask permits.
 pub fn compare(sequence: &Sequence, expected: &[Outcome], got: &[Outcome], tally: &mut Tally) -> Verdict {
-    let mut comparison = Comparison { tally, uncertain: HashMap::new(), events: &[], step: 0, others: Vec::new(), born: 1 };
+    let mut comparison =
+        Comparison { tally, uncertain: HashMap::new(), events: &[], step: 0, others: Vec::new(), born: 1 };
     let mut before: &[(i64, Stat)] = &[];
     for (n, ((step, x), y)) in sequence.steps.iter().zip(expected).zip(got).enumerate() {
         if x.skipped && y.skipped {

@@ -155,7 +155,8 @@ pub(super) unsafe fn detach(
         }
     }
     let mut vmas = Vmas::open(descriptors)?;
-    let Piece { vma: first, id, record } = first_piece(namespace, &mut vmas, address)?.ok_or(Errno::EINVAL)?;
+    let Piece { vma: first, id, record } =
+        first_piece(namespace, &mut vmas, address)?.ok_or(Errno::EINVAL)?;
 
     // Written while our mapping still pins the segment: it cannot be destroyed and its record be another's.
     // The record was just read through this descriptor, so it is the registry's. Should the write fail,
@@ -172,9 +173,9 @@ pub(super) unsafe fn detach(
         let _ = file::pwrite(fd.raw(), &bytes[TIMES_DETACH..], at);
     }
 
-    let size = record.as_ref().map_or(u64::MAX, |(record, _)| {
-        record.size_bytes.next_multiple_of(1 << record.huge_log2.max(12))
-    });
+    let size = record
+        .as_ref()
+        .map_or(u64::MAX, |(record, _)| record.size_bytes.next_multiple_of(1 << record.huge_log2.max(12)));
     let end = address.saturating_add(usize::try_from(size).unwrap_or(usize::MAX));
     let mut piece = Some(first);
     while let Some(vma) = piece {
@@ -252,7 +253,11 @@ impl Section {
         }
         let index = id.raw().cast_unsigned() % super::layout::INDEX_COUNT;
         let record = self.record(index)?;
-        if record.state == State::Free || record.id != id.raw() { Err(Errno::EINVAL.into()) } else { Ok(record) }
+        if record.state == State::Free || record.id != id.raw() {
+            Err(Errno::EINVAL.into())
+        } else {
+            Ok(record)
+        }
     }
 }
 

@@ -90,13 +90,8 @@ pub(super) fn set(
         file::change_owner_of(&path, change.uid, change.gid)
             .map_err(|errno| Fault::because(errno, "in a shared namespace only root gives a segment away"))?;
     }
-    let record = Record {
-        uid: change.uid,
-        gid: change.gid,
-        mode: change.mode,
-        change_time: file::now(),
-        ..before
-    };
+    let record =
+        Record { uid: change.uid, gid: change.gid, mode: change.mode, change_time: file::now(), ..before };
     let index = record.index();
     section.commit(&Log::of([
         Some(Step::Record { index, fresh: false, record }),
@@ -196,7 +191,9 @@ pub(super) fn list(namespace: &'static Namespace, descriptors: Descriptors) -> R
         // Never attached, never counted: most of a long list are such.
         let attachment_count =
             if record.times.attach_time == 0 { 0 } else { reap::attachment_count(namespace, &record)? };
-        if reap::is_doomed(&record) && attachment_count == 0 && stat(namespace, ShmId::new(record.id), descriptors).is_err()
+        if reap::is_doomed(&record)
+            && attachment_count == 0
+            && stat(namespace, ShmId::new(record.id), descriptors).is_err()
         {
             continue;
         }
@@ -227,7 +224,10 @@ pub(super) fn set_knobs(namespace: &'static Namespace, knobs: Knobs) -> Result<(
         let owner = file::stat(namespace.directory())?.uid;
         let me = caller::effective_uid();
         if me != owner && me != 0 {
-            return Err(Fault::because(Errno::EPERM, "only the owner of a shared namespace's directory sets limits"));
+            return Err(Fault::because(
+                Errno::EPERM,
+                "only the owner of a shared namespace's directory sets limits",
+            ));
         }
     }
     section.header.max_size_bytes = knobs.max_size_bytes;

@@ -12,9 +12,9 @@ use super::Fault;
 use super::file::{self, BlockedSignals, Fd};
 use super::layout::Times;
 use super::namespace::{self, Namespace};
+use super::pins;
 use super::section::{self, Descriptors, Section};
 use super::vmas::{Vma, Vmas};
-use super::pins;
 
 /// An attachment while its pieces are mapped anew.
 struct Renewed {
@@ -52,8 +52,7 @@ fn register_each() -> Result<(), Fault> {
         let same = renewed.as_ref().is_some_and(|r| r.origin == vma.origin() && r.inode == vma.inode);
         if !same {
             // SAFETY: the kernel just described the mapping so.
-            let could_write =
-                || unsafe { file::could_write(vma.start, caller::page_size(), vma.protection) };
+            let could_write = || unsafe { file::could_write(vma.start, caller::page_size(), vma.protection) };
             let writable = vma.protection & libc::PROT_WRITE != 0 || could_write();
             renewed = open_anew(namespace, id, &vma, writable).ok();
         }

@@ -107,7 +107,8 @@ fn mount_of(log2: u8) -> Result<Path, Fault> {
     let text = fs::read_to_string("/proc/self/mounts").map_err(|_| Errno::ENOSYS)?;
     for line in text.lines() {
         let mut words = line.split(' ').skip(1);
-        let (Some(point), Some("hugetlbfs"), Some(options)) = (words.next(), words.next(), words.next()) else {
+        let (Some(point), Some("hugetlbfs"), Some(options)) = (words.next(), words.next(), words.next())
+        else {
             continue;
         };
         let size = options.split(',').find_map(|option| option.strip_prefix("pagesize="));

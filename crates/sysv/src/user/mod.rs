@@ -30,8 +30,8 @@ use std::path::{Path, PathBuf};
 
 use crate::attached;
 use crate::{
-    AttachFlags, Attachers, Backend, Change, Errno, Error, GetFlags, Key, Limits, Listed, Mapped, Op, Result, ShmId,
-    Stat, Target, Usage,
+    AttachFlags, Attachers, Backend, Change, Errno, Error, GetFlags, Key, Limits, Listed, Mapped, Op, Result,
+    ShmId, Stat, Target, Usage,
 };
 
 use namespace::Namespace;

@@ -134,7 +134,9 @@ impl Namespace {
                     Err(Fault { errno: Errno::EEXIST, .. }) => continue,
                     Err(fault) => return Err(fault),
                 },
-                Err(Errno::ELOOP) => return Err(Fault::because(Errno::EPERM, "the file `registry` is a link")),
+                Err(Errno::ELOOP) => {
+                    return Err(Fault::because(Errno::EPERM, "the file `registry` is a link"));
+                }
                 Err(errno) => return Err(errno.into()),
             };
             let meta = file::fstat(fd.raw())?;
@@ -168,7 +170,10 @@ impl Namespace {
             return Err(Fault::because(Errno::EPERM, "the file `registry` is another user's"));
         }
         if !self.shared && meta.mode & 0o022 != 0 {
-            return Err(Fault::because(Errno::EPERM, "the file `registry` is writable by others: chmod 600 it"));
+            return Err(Fault::because(
+                Errno::EPERM,
+                "the file `registry` is writable by others: chmod 600 it",
+            ));
         }
         Ok(())
     }
@@ -194,7 +199,8 @@ impl Namespace {
             Ok(fd) => (fd, None),
             // Not every filesystem makes files without a name. A maker's leftover is told by its dead pid.
             Err(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::EINVAL) => {
-                let name = self.directory.with(b"making-").with_number(u64::from(caller::pid().unsigned_abs()));
+                let name =
+                    self.directory.with(b"making-").with_number(u64::from(caller::pid().unsigned_abs()));
                 let _ = file::unlink(&name);
                 let fd = file::open(&name, libc::O_RDWR | libc::O_CREAT | libc::O_EXCL, mode)?;
                 (fd, Some(name))
@@ -261,7 +267,8 @@ impl Namespace {
 /// The id in a data file's name.
 pub(super) fn id_of_name(name: &[u8]) -> Option<i32> {
     let digits = name.strip_prefix(b"seg-")?;
-    if digits.is_empty() || (digits[0] == b'0' && digits.len() > 1) || !digits.iter().all(u8::is_ascii_digit) {
+    if digits.is_empty() || (digits[0] == b'0' && digits.len() > 1) || !digits.iter().all(u8::is_ascii_digit)
+    {
         return None;
     }
     std::str::from_utf8(digits).ok()?.parse().ok()
@@ -276,7 +283,10 @@ fn trust(path: &Path) -> Result<bool, Fault> {
     let fd = match file::open(path, libc::O_PATH | libc::O_DIRECTORY, 0) {
         Ok(fd) => fd,
         Err(Errno::ENOTDIR | Errno::ELOOP) => {
-            return Err(Fault::because(Errno::EPERM, "the namespace's path is a link or no directory: remove it"));
+            return Err(Fault::because(
+                Errno::EPERM,
+                "the namespace's path is a link or no directory: remove it",
+            ));
         }
         Err(errno) => return Err(errno.into()),
     };

@@ -132,7 +132,11 @@ pub(super) fn check_filesystem(fd: i32) -> Result<(), Fault> {
     let dropped = file::find_lock(fd, SLOTS_AT, 1)?.is_none();
     match (held, dropped) {
         (true, true) => Ok(()),
-        (false, _) => fault("this filesystem drops a lock while its file is mapped: name another in COSEG_DIR"),
-        (true, false) => fault("this filesystem keeps a lock after its file is unmapped: name another in COSEG_DIR"),
+        (false, _) => {
+            fault("this filesystem drops a lock while its file is mapped: name another in COSEG_DIR")
+        }
+        (true, false) => {
+            fault("this filesystem keeps a lock after its file is unmapped: name another in COSEG_DIR")
+        }
     }
 }

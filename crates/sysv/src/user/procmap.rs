@@ -36,7 +36,8 @@ const COVERING_OR_NEXT: u64 = 0x10;
 const FILE_BACKED: u64 = 0x20;
 
 /// `_IOWR('f', 17, struct procmap_query)`
-const PROCMAP_QUERY: libc::c_ulong = (3 << 30) | ((size_of::<Query>() as libc::c_ulong) << 16) | (0x66 << 8) | 17;
+const PROCMAP_QUERY: libc::c_ulong =
+    (3 << 30) | ((size_of::<Query>() as libc::c_ulong) << 16) | (0x66 << 8) | 17;
 
 /// The first shared mapping of a file that ends above `address`; an error where `fd` does not answer.
 pub(super) fn query(fd: i32, address: usize) -> Result<Option<Vma>, Errno> {

@@ -39,7 +39,8 @@ pub(super) fn is_doomed(record: &Record) -> bool {
         State::Removed => true,
         State::Live => {
             record.forced
-                && (record.times.attach_time != 0 || !caller::is_alive(record.creator_pid, record.creator_start))
+                && (record.times.attach_time != 0
+                    || !caller::is_alive(record.creator_pid, record.creator_start))
         }
     }
 }

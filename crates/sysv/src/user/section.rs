@@ -12,7 +12,9 @@ use crate::{Errno, Key};
 use super::Fault;
 use super::acl;
 use super::file::{self, BlockedSignals, Fd};
-use super::layout::{self, Damage, HEADER_SIZE, Header, INDEX_COUNT, Log, RECORD_SIZE, Record, State, Step, Times};
+use super::layout::{
+    self, Damage, HEADER_SIZE, Header, INDEX_COUNT, Log, RECORD_SIZE, Record, State, Step, Times,
+};
 use super::namespace::{self, Namespace};
 use super::process;
 use super::vmas;

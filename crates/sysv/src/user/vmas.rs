@@ -126,8 +126,9 @@ pub(super) fn forget_descriptor() {
 
 /// The same by reading /proc/self/maps, for kernels without the query.
 fn parse_next(address: usize) -> Result<Option<Vma>, Fault> {
-    let text = std::fs::read("/proc/self/maps")
-        .map_err(|_| Fault::because(Errno::ENOSYS, "/proc is hidden: the user backend needs /proc/self/maps"))?;
+    let text = std::fs::read("/proc/self/maps").map_err(|_| {
+        Fault::because(Errno::ENOSYS, "/proc is hidden: the user backend needs /proc/self/maps")
+    })?;
     let text = String::from_utf8_lossy(&text);
     let found = text
         .lines()
