@@ -7,14 +7,24 @@
 use std::path::Path;
 use std::ptr::null_mut;
 
-use coseg_sysv::{AttachFlags, Backend, Result, ShmId};
+use coseg_sysv::{AttachFlags, Backend, Errno, Error, Op, Result, ShmId, Target};
 use rustix::fs::{OFlags, open};
 use rustix::io;
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use rustix::thread::UnshareFlags;
 
 /// Attaches a segment and detaches it again, touching nothing.
+///
+/// On the kernel by the bare calls: [`coseg_sysv::Kernel`] asks for the segment's size besides, which a C program
+/// does not.
 pub(crate) fn attach_detach(backend: &dyn Backend, id: ShmId) -> Result<()> {
+    if backend.name() == "kernel" {
+        // SAFETY: an attach without SHM_REMAP only makes a new mapping in a free place.
+        let address = unsafe { libc::shmat(id.raw(), null_mut(), 0) };
+        // SAFETY: nothing has seen the address but this function; where the attach failed, so does this.
+        let detached = unsafe { libc::shmdt(address) };
+        return if detached == 0 { Ok(()) } else { Err(Error::new(Op::Attach, Target::Id(id), Errno::last())) };
+    }
     // SAFETY: without SHM_REMAP an attach only makes a new mapping in a free place.
     let mapped = unsafe { backend.attach(id, 0, AttachFlags::NONE) }?;
     // SAFETY: nothing has seen the address but this function.

@@ -47,6 +47,9 @@ struct Stage<'a> {
     lab: &'a Lab,
     players: Vec<Option<Player>>,
     observer: Option<Actor>,
+    /// Several users: root looks. Who may not open a removed segment's file cannot bury it, and others would
+    /// see it until somebody can.
+    shared: bool,
     numbers: HashMap<i32, i32>,
     ids: Vec<i64>,
     boundaries: Vec<i64>,
@@ -59,6 +62,7 @@ pub fn play(lab: &mut Lab, sequence: &Sequence) -> Vec<Outcome> {
         lab,
         players: Vec::new(),
         observer: None,
+        shared: sequence.shared,
         numbers: HashMap::new(),
         ids: Vec::new(),
         boundaries: Vec::new(),
@@ -123,7 +127,8 @@ impl Stage<'_> {
             _ => {
                 let Some(cmd) = self.command(step) else { return failed() };
                 let Some(Some(player)) = self.players.get(step.who) else { return failed() };
-                let mut parts = player.actor.run(&Cmd::Batch(vec![cmd, Cmd::Survey])).parts.into_iter();
+                let cmds = if self.shared { vec![cmd] } else { vec![cmd, Cmd::Survey] };
+                let mut parts = player.actor.run(&Cmd::Batch(cmds)).parts.into_iter();
                 let (reply, survey) = (parts.next().unwrap_or_default(), parts.next());
                 self.note(step, &reply);
                 self.seen(reply, survey, step)
@@ -234,7 +239,8 @@ impl Stage<'_> {
     }
 
     fn survey(&mut self) -> Reply {
-        let living = self.players.iter().flatten().map(|player| &player.actor).next();
+        let mut living = self.players.iter().flatten().map(|player| &player.actor);
+        let living = if self.shared { None } else { living.next() };
         let watcher = living.unwrap_or_else(|| self.observer.get_or_insert_with(|| self.lab.actor()));
         watcher.run(&Cmd::Survey)
     }
