@@ -2,7 +2,7 @@
 
 use std::path::{Path as StdPath, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::{Errno, caller};
 
@@ -29,9 +29,17 @@ pub(super) struct Namespace {
 
 static OPENED: Mutex<Vec<&'static Namespace>> = Mutex::new(Vec::new());
 
+/// The list of namespaces, nobody else's while this lives.
+pub(super) type Opened = MutexGuard<'static, Vec<&'static Namespace>>;
+
+/// Waits for whoever opens a namespace.
+pub(super) fn opened() -> Opened {
+    OPENED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// All namespaces that this process has opened.
 pub(super) fn each_opened(mut visit: impl FnMut(&'static Namespace)) {
-    for namespace in OPENED.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+    for namespace in opened().iter() {
         visit(namespace);
     }
 }
@@ -63,13 +71,14 @@ impl Namespace {
             return Err(Fault::because(Errno::ENAMETOOLONG, "the directory's path has more than 400 bytes"));
         }
         let path = Path::new(&bytes)?;
-        let mut opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner);
+        // A signal would come with a file that is larger than allowed; and a handler that forks would wait for the
+        // list that its own thread has.
+        let _signals = BlockedSignals::new();
+        let mut opened = opened();
         let directory = path.with(b"/");
         if let Some(known) = opened.iter().find(|known| known.directory.as_bytes() == directory.as_bytes()) {
             return Ok(known);
         }
-        // A signal would come with a file that is larger than allowed.
-        let _signals = BlockedSignals::new();
         let shared = with_descriptors(|_| trust(&path), Descriptors::Kept)?;
         let namespace: &'static Namespace = Box::leak(Box::new(Namespace {
             directory,

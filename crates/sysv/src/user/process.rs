@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 use crate::caller;
 
 use super::file::{self, Fd};
-use super::fork;
+use super::{fork, namespace};
 
 /// Covers every section of every registry, so that no fork happens inside one.
 static WORKING: Mutex<()> = Mutex::new(());
@@ -101,19 +101,21 @@ impl Kept {
     }
 }
 
-/// The guard that `prepare` takes and the two others drop.
-struct Held(UnsafeCell<Option<MutexGuard<'static, ()>>>);
+/// The guards that `prepare` takes and the two others drop.
+struct Held(UnsafeCell<Option<(MutexGuard<'static, ()>, namespace::Opened)>>);
 
 // SAFETY: the cell is touched only by the thread that forks, between `prepare` and `parent` or `child`, all of
-// which time it holds the very lock whose guard is in the cell.
+// which time it holds the very locks whose guards are in the cell.
 unsafe impl Sync for Held {}
 
 static HELD: Held = Held(UnsafeCell::new(None));
 
 extern "C" fn prepare() {
-    let guard = work();
+    // Both, for the child looks at the list, and a thread that was at it would not be there to let it go. In this
+    // order, as everywhere.
+    let guards = (work(), namespace::opened());
     // SAFETY: see `Held`.
-    unsafe { *HELD.0.get() = Some(guard) };
+    unsafe { *HELD.0.get() = Some(guards) };
 }
 
 extern "C" fn parent() {
