@@ -159,9 +159,10 @@ pub(super) unsafe fn detach(
         first_piece(namespace, &mut vmas, address)?.ok_or(Errno::EINVAL)?;
 
     // Written while our mapping still pins the segment: it cannot be destroyed and its record be another's.
-    // The record was just read through this descriptor, so it is the registry's. Should the write fail,
-    // times are the least of it: what is asked for is that the memory goes.
-    if let Some((record, fd)) = &record {
+    // Should the write fail, times are the least of it: what is asked for is that the memory goes.
+    if let Some((record, fd)) = &record
+        && fd.is_registry(namespace)
+    {
         let times = Times {
             last_pid: descriptors.caller_pid(),
             slot_hint: 0,
@@ -288,8 +289,7 @@ impl Namespace {
         }
         // The number was closed by the program: look again by name.
         if let Borrowed::Kept(_) = fd {
-            let (device, inode) = self.registry_file();
-            drop(self.kept.forget(device, inode));
+            self.kept.forget();
             let fd = Borrowed::Own(self.open_registry().ok()?);
             let record = section::read_record(fd.raw(), self.salt(), index).ok()?;
             return (record.is_used() && record.id == id).then_some((record, fd));
@@ -306,6 +306,14 @@ pub(super) enum Borrowed {
 }
 
 impl Borrowed {
+    /// Whether the number is not another file's by now.
+    fn is_registry(&self, namespace: &Namespace) -> bool {
+        match self {
+            Borrowed::Kept(fd) => namespace.kept.get_checked() == Some(*fd),
+            Borrowed::Own(_) => true,
+        }
+    }
+
     pub(super) fn raw(&self) -> i32 {
         match self {
             Borrowed::Kept(fd) => *fd,

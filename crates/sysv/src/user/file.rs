@@ -110,8 +110,11 @@ pub(super) struct Meta {
     pub(super) mode: u32,
     pub(super) uid: u32,
     pub(super) gid: u32,
+    pub(super) size_bytes: u64,
     /// Of 512 bytes.
     pub(super) block_count: u64,
+    /// How many names the file has.
+    pub(super) link_count: u64,
 }
 
 impl Meta {
@@ -122,7 +125,10 @@ impl Meta {
             mode: stat.st_mode,
             uid: stat.st_uid,
             gid: stat.st_gid,
+            size_bytes: stat.st_size.cast_unsigned(),
             block_count: stat.st_blocks.cast_unsigned(),
+            #[allow(clippy::useless_conversion, reason = "narrower elsewhere")]
+            link_count: stat.st_nlink.into(),
         }
     }
 

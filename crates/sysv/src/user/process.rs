@@ -5,12 +5,12 @@
 #![allow(unsafe_code, reason = "the page that tells a fork, and fork handlers")]
 
 use std::cell::UnsafeCell;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
 use crate::caller;
 
-use super::file::{self, Fd};
+use super::file::{self, Fd, Meta};
 use super::{fork, namespace};
 
 /// Covers every section of every registry, so that no fork happens inside one.
@@ -63,41 +63,63 @@ pub(super) fn settle_in() {
 }
 
 /// A descriptor kept between calls. Programs close what they did not open, so a kept number may have become
-/// somebody else's file: whoever uses one checks that it still is what it was.
+/// somebody else's file: whoever does more than read with one checks that it still is what it was.
 #[derive(Debug)]
-pub(super) struct Kept(AtomicI32);
+pub(super) struct Kept {
+    fd: AtomicI32,
+    device: AtomicU64,
+    inode: AtomicU64,
+}
 
 impl Kept {
     pub(super) const fn new() -> Kept {
-        Kept(AtomicI32::new(-1))
+        Kept { fd: AtomicI32::new(-1), device: AtomicU64::new(0), inode: AtomicU64::new(0) }
     }
 
+    /// The number, for reading: what is read tells whether it still is the file it was.
     pub(super) fn get(&self) -> Option<i32> {
-        match self.0.load(Ordering::Acquire) {
+        match self.fd.load(Ordering::Acquire) {
             -1 => None,
             fd => Some(fd),
         }
+    }
+
+    /// The number if it still is the file it was, and the file still has a name.
+    pub(super) fn get_checked(&self) -> Option<i32> {
+        let fd = self.get()?;
+        let meta = file::fstat(fd).ok()?;
+        (self.is(&meta) && meta.link_count > 0).then_some(fd)
+    }
+
+    fn is(&self, meta: &Meta) -> bool {
+        (meta.device, meta.inode) == (self.device.load(Ordering::Relaxed), self.inode.load(Ordering::Relaxed))
     }
 
     /// Keeps a descriptor under a high number, out of the way of programs that count on low ones. Where the
     /// limit has no room for that nothing is kept, and `fd` comes back.
     pub(super) fn keep(&self, fd: Fd) -> Result<i32, Fd> {
         const LEAST: i32 = 500;
-        match file::duplicate_high(fd.raw(), LEAST) {
-            Ok(high) => {
-                let raw = high.into_raw();
-                self.0.store(raw, Ordering::Release);
-                Ok(raw)
-            }
+        let (Ok(high), Ok(meta)) = (file::duplicate_high(fd.raw(), LEAST), file::fstat(fd.raw())) else {
+            return Err(fd);
+        };
+        self.device.store(meta.device, Ordering::Relaxed);
+        self.inode.store(meta.inode, Ordering::Relaxed);
+        // Another thread may have kept one meanwhile.
+        match self.fd.compare_exchange(-1, high.raw(), Ordering::AcqRel, Ordering::Relaxed) {
+            Ok(_) => Ok(high.into_raw()),
             Err(_) => Err(fd),
         }
     }
 
-    /// Forgets the descriptor and gives it back for closing, if it still is the file it was.
-    pub(super) fn forget(&self, device: u64, inode: u64) -> Option<Fd> {
-        let fd = self.0.swap(-1, Ordering::AcqRel);
-        let meta = (fd != -1).then(|| file::fstat(fd).ok()).flatten()?;
-        (meta.device == device && meta.inode == inode).then(|| Fd::from_raw(fd))
+    /// Forgets the descriptor, and closes it if it still is the file it was.
+    pub(super) fn forget(&self) {
+        let fd = self.fd.swap(-1, Ordering::AcqRel);
+        if fd != -1
+            && let Ok(meta) = file::fstat(fd)
+            && self.is(&meta)
+        {
+            drop(Fd::from_raw(fd));
+        }
     }
 }
 

@@ -68,7 +68,7 @@ impl Section {
             let signals = BlockedSignals::new();
             let working = process::work();
             let (fd, own) = registry(namespace, descriptors)?;
-            if file::try_lock_file(fd).unwrap_or(false) {
+            if file::try_lock_file(fd)? {
                 let mut bytes = [0; HEADER_SIZE];
                 match namespace.read_header(fd, &mut bytes) {
                     Ok(header) if reopened || header.salt() == namespace.salt() => {
@@ -91,8 +91,7 @@ impl Section {
                         }
                         return Ok(section);
                     }
-                    // A program closed our descriptor and the number is another file's now; or the registry
-                    // was replaced. Opening it anew tells which.
+                    // The registry was replaced. Opening it anew tells.
                     result => {
                         file::unlock_file(fd);
                         if reopened {
@@ -100,8 +99,7 @@ impl Section {
                         }
                     }
                 }
-                let (device, inode) = namespace.registry_file();
-                drop(namespace.kept.forget(device, inode));
+                namespace.kept.forget();
                 reopened = true;
                 continue;
             }
@@ -275,9 +273,12 @@ fn registry(namespace: &'static Namespace, descriptors: Descriptors) -> Result<(
         return Ok((fd.raw(), Some(fd)));
     }
     leave_parents_descriptors();
-    if let Some(fd) = namespace.kept.get() {
+    // Looked at before it is locked: by now the number may be a file of the program's, with a lock of its own, or
+    // the registry may have been deleted, and others be at work in a new one.
+    if let Some(fd) = namespace.kept.get_checked() {
         return Ok((fd, None));
     }
+    namespace.kept.forget();
     let fd = namespace.open_registry()?;
     match namespace.kept.keep(fd) {
         Ok(raw) => Ok((raw, None)),
@@ -298,8 +299,7 @@ pub(super) fn leave_parents_descriptors_if_new() {
 pub(super) fn leave_parents_descriptors() {
     if process::is_new_child() {
         namespace::each_opened(|namespace| {
-            let (device, inode) = namespace.registry_file();
-            drop(namespace.kept.forget(device, inode));
+            namespace.kept.forget();
         });
         vmas::forget_descriptor();
         process::settle_in();

@@ -69,10 +69,12 @@ pub(super) struct Vmas {
 impl Vmas {
     /// Opens /proc/self/maps, or uses the descriptor that is kept.
     pub(super) fn open(descriptors: Descriptors) -> Result<Vmas, Fault> {
-        if descriptors == Descriptors::Kept
-            && let Some(fd) = KEPT.get()
-        {
-            return Ok(Vmas { fd, own: None, descriptors });
+        if descriptors == Descriptors::Kept {
+            // Another process's maps would answer as well.
+            if let Some(fd) = KEPT.get_checked() {
+                return Ok(Vmas { fd, own: None, descriptors });
+            }
+            KEPT.forget();
         }
         let fd = file::open_proc(c"/proc/self/maps", libc::O_RDONLY).map_err(|errno| match errno {
             Errno::EMFILE | Errno::ENFILE => Fault::from(errno),
@@ -108,20 +110,9 @@ impl Vmas {
     }
 }
 
-/// Closes the kept descriptor if it still is one of /proc; what is not is somebody else's.
+/// Closes the kept descriptor if it still is what it was.
 pub(super) fn forget_descriptor() {
-    if let Some(fd) = KEPT.get()
-        && let Ok(meta) = file::fstat(fd)
-        && let Ok(maps) = file::open_proc(c"/proc/self/maps", libc::O_RDONLY)
-        && let Ok(own) = file::fstat(maps.raw())
-    {
-        // Every open of it has an inode of its own in some kernels, so only the filesystem is compared.
-        let same = meta.device == own.device && meta.is_file();
-        let (device, inode) = if same { (meta.device, meta.inode) } else { (0, 0) };
-        drop(KEPT.forget(device, inode));
-    } else {
-        drop(KEPT.forget(0, 0));
-    }
+    KEPT.forget();
 }
 
 /// The same by reading /proc/self/maps, for kernels without the query.
