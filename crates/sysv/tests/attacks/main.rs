@@ -58,7 +58,7 @@ pub(crate) fn by<T: ToString>(uid: u32, play: impl FnOnce() -> T) -> String {
 
 pub(crate) fn chmod(path: &Path, mode: u32) {
     use std::os::unix::fs::PermissionsExt as _;
-    std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
 }
 
 pub(crate) fn mode_of(path: &Path) -> u32 {
