@@ -159,10 +159,9 @@ pub(super) unsafe fn detach(
         first_piece(namespace, &mut vmas, address)?.ok_or(Errno::EINVAL)?;
 
     // Written while our mapping still pins the segment: it cannot be destroyed and its record be another's.
-    // Should the write fail, times are the least of it: what is asked for is that the memory goes.
-    if let Some((record, fd)) = &record
-        && fd.is_registry(namespace)
-    {
+    // The record was read through this descriptor an instant ago, so it is the registry's. Should the write fail,
+    // times are the least of it: what is asked for is that the memory goes.
+    if let Some((record, fd)) = &record {
         let times = Times {
             last_pid: descriptors.caller_pid(),
             slot_hint: 0,
@@ -306,14 +305,6 @@ pub(super) enum Borrowed {
 }
 
 impl Borrowed {
-    /// Whether the number is not another file's by now.
-    fn is_registry(&self, namespace: &Namespace) -> bool {
-        match self {
-            Borrowed::Kept(fd) => namespace.kept.get_checked() == Some(*fd),
-            Borrowed::Own(_) => true,
-        }
-    }
-
     pub(super) fn raw(&self) -> i32 {
         match self {
             Borrowed::Kept(fd) => *fd,
