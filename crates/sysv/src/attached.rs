@@ -38,6 +38,7 @@ pub(crate) struct MapLine<'a> {
     pub(crate) end: usize,
     pub(crate) permissions: &'a str,
     pub(crate) offset: u64,
+    pub(crate) device: u64,
     pub(crate) inode: u64,
     pub(crate) path: &'a str,
 }
@@ -48,13 +49,17 @@ impl<'a> MapLine<'a> {
         let (start, end) = words.next()?.split_once('-')?;
         let permissions = words.next()?;
         let offset = u64::from_str_radix(words.next()?, 16).ok()?;
-        let _device = words.next()?;
+        let (major, minor) = words.next()?.split_once(':')?;
+        let number = |text| u32::from_str_radix(text, 16).ok();
+        #[allow(clippy::useless_conversion, reason = "narrower elsewhere")]
+        let device = libc::makedev(number(major)?, number(minor)?).into();
         let inode = words.next()?.parse().ok()?;
         Some(MapLine {
             start: usize::from_str_radix(start, 16).ok()?,
             end: usize::from_str_radix(end, 16).ok()?,
             permissions,
             offset,
+            device,
             inode,
             path: words.next().unwrap_or("").trim_start(),
         })
@@ -126,7 +131,7 @@ mod tests {
         let line = "7f43fb1c4000-7f43fb1c5000 rw-s 00001000 00:01 32768                      /SYSV0000162e (deleted)";
         let map = MapLine::parse(line).unwrap();
         assert_eq!((map.start, map.end), (0x7f43_fb1c_4000, 0x7f43_fb1c_5000));
-        assert_eq!((map.offset, map.inode), (0x1000, 32768));
+        assert_eq!((map.offset, map.device, map.inode), (0x1000, 1, 32768));
         assert_eq!(map.path, "/SYSV0000162e (deleted)");
         assert_eq!(map.permissions, "rw-s");
         let anonymous = MapLine::parse("7f43fb1c4000-7f43fb1c5000 rw-p 00000000 00:00 0 ").unwrap();

@@ -35,6 +35,7 @@ errnos! {
     ENOENT "no such file, directory or segment"
     EINTR "interrupted by a signal"
     EIO "the registry's bytes are not what they should be"
+    ENXIO "no such device or address"
     EBADF "bad file descriptor"
     EAGAIN "resource unavailable for now"
     ENOMEM "not enough memory or address space"

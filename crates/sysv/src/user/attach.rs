@@ -10,7 +10,7 @@ use super::layout::{DETACH_AT, Record, State, TIMES_DETACH, Times};
 use super::namespace::Namespace;
 use super::section::{self, Descriptors, Section};
 use super::vmas::{Vma, Vmas};
-use super::{Fault, permission, pins, process, reap};
+use super::{Fault, data, permission, pins, process, reap};
 
 /// # Safety
 /// As [`Backend::attach`](crate::Backend::attach).
@@ -39,9 +39,11 @@ pub(super) unsafe fn attach(
     }
 
     let writable = !flags.contains(AttachFlags::READ_ONLY);
-    let path = namespace.path_of(record.id, record.huge_log2)?;
     let access = if writable { libc::O_RDWR } else { libc::O_RDONLY };
-    let fd = file::open(&path, access, 0).map_err(lost_file)?;
+    let (fd, meta) = data::open(namespace, &record, access)?;
+    if meta.size_bytes < record.size_bytes {
+        return Err(Fault::because(Errno::EIDRM, "its data file was cut short: remove the segment"));
+    }
     let (slot, slot_top) = pins::take(&fd, writable, record.times.slot_hint, record.times.slot_top)?;
 
     let mut protection = libc::PROT_READ;
@@ -116,14 +118,6 @@ fn place(address: usize, flags: AttachFlags) -> Result<Place, Errno> {
         0 => Ok(Place::Replacing(0)),
         rounded if remap => Ok(Place::Replacing(rounded)),
         rounded => Ok(Place::Free(rounded)),
-    }
-}
-
-/// A record without its file: somebody removed it by hand, which only a removal repairs.
-fn lost_file(errno: Errno) -> Fault {
-    match errno {
-        Errno::ENOENT => Fault::because(Errno::EIDRM, "its data file is gone: remove the segment"),
-        errno => errno.into(),
     }
 }
 
@@ -268,10 +262,21 @@ impl Namespace {
         let name = vma.name();
         let id = self.id_of_path(name)?;
         match self.peek_record(id, Descriptors::Kept) {
-            Some((record, fd)) if record.inode == vma.inode => Some((id, Some((record, fd)))),
+            Some((record, fd)) if record.inode == vma.inode && self.is_place_of(&record, vma) => {
+                Some((id, Some((record, fd))))
+            }
             // Destroyed under us, or a registry we cannot read: then only the whole path will do.
-            _ => name.starts_with(self.directory().as_bytes()).then_some((id, None)),
+            _ => self.is_above(name).then_some((id, None)),
         }
+    }
+
+    /// Whether a mapping lies where a record's data file does. Another namespace, on another filesystem, has files
+    /// of the same names, and likely the same inodes.
+    fn is_place_of(&self, record: &Record, vma: &Vma) -> bool {
+        let (device, _) = self.registry_file();
+        // Some filesystems tell stat of a device that is not the mappings'; and the name of one on huge pages is
+        // this namespace's alone.
+        record.huge_log2 != 0 || vma.device == device || self.is_above(vma.name())
     }
 
     /// A used record without the lock, and a descriptor of the registry.

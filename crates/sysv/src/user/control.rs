@@ -7,7 +7,7 @@ use super::file;
 use super::layout::{INDEX_COUNT, Log, Record, State, Step};
 use super::namespace::Namespace;
 use super::section::{Descriptors, Section};
-use super::{Fault, Knobs, permission, reap};
+use super::{Fault, Knobs, data, permission, reap};
 
 fn stat_of(namespace: &Namespace, record: &Record) -> Result<Stat, Fault> {
     Ok(record.to_stat(reap::attachment_count(namespace, record)?))
@@ -86,9 +86,7 @@ pub(super) fn set(
         return Err(Errno::EINVAL.into());
     }
     if namespace.shared && (change.uid, change.gid) != (before.uid, before.gid) {
-        let path = namespace.path_of(before.id, before.huge_log2)?;
-        file::change_owner_of(&path, change.uid, change.gid)
-            .map_err(|errno| Fault::because(errno, "in a shared namespace only root gives a segment away"))?;
+        data::give(namespace, &before, change.uid, change.gid)?;
     }
     let record =
         Record { uid: change.uid, gid: change.gid, mode: change.mode, change_time: file::now(), ..before };

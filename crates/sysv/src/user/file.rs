@@ -282,8 +282,8 @@ pub(super) fn unlink(path: &Path) -> Result<(), Errno> {
 }
 
 /// Gives a file made without a name its name, unless that is taken.
-pub(super) fn link_unnamed(fd: i32, path: &Path) -> Result<(), Errno> {
-    let source = Path::new(b"/proc/self/fd/")?.with_number(u64::from(fd.unsigned_abs()));
+pub(super) fn link_unnamed(fd: &Fd, path: &Path) -> Result<(), Errno> {
+    let source = path_of_descriptor(fd)?;
     // SAFETY: both paths end with a zero.
     let result = unsafe {
         libc::linkat(
@@ -303,34 +303,46 @@ pub(super) fn link(from: &Path, to: &Path) -> Result<(), Errno> {
     check(unsafe { libc::link(from.as_c().as_ptr(), to.as_c().as_ptr()) }).map(|_| ())
 }
 
+pub(super) fn change_group(fd: i32, gid: u32) -> Result<(), Errno> {
+    // SAFETY: takes numbers, of which the largest leaves the owner alone.
+    check(unsafe { libc::fchown(fd, u32::MAX, gid) }).map(|_| ())
+}
+
 pub(super) fn change_mode(fd: i32, mode: u32) -> Result<(), Errno> {
     // SAFETY: takes numbers.
     check(unsafe { libc::fchmod(fd, mode) }).map(|_| ())
 }
 
-/// Changes mode by name; the name is one of ours and never a link.
+/// A name for an open file, which follows it wherever it goes.
+pub(super) fn path_of_descriptor(fd: &Fd) -> Result<Path, Errno> {
+    Ok(Path::new(b"/proc/self/fd/")?.with_number(u64::from(fd.0.unsigned_abs())))
+}
+
+/// Changes the mode of what [`path_of_descriptor`] names.
 pub(super) fn change_mode_of(path: &Path, mode: u32) -> Result<(), Errno> {
     // SAFETY: the path ends with a zero.
     check(unsafe { libc::chmod(path.as_c().as_ptr(), mode) }).map(|_| ())
 }
 
+/// Changes owner and group of what [`path_of_descriptor`] names.
 pub(super) fn change_owner_of(path: &Path, uid: u32, gid: u32) -> Result<(), Errno> {
     // SAFETY: the path ends with a zero.
-    check(unsafe { libc::lchown(path.as_c().as_ptr(), uid, gid) }).map(|_| ())
+    check(unsafe { libc::chown(path.as_c().as_ptr(), uid, gid) }).map(|_| ())
 }
 
 const ACCESS_LIST: &CStr = c"system.posix_acl_access";
 
+/// Sets the access list of what [`path_of_descriptor`] names.
 pub(super) fn set_access_list(path: &Path, list: &[u8]) -> Result<(), Errno> {
     let (path, name) = (path.as_c().as_ptr(), ACCESS_LIST.as_ptr());
     // SAFETY: path and name end with a zero, and the list is as long as the call is told.
-    check(unsafe { libc::lsetxattr(path, name, list.as_ptr().cast(), list.len(), 0) }).map(|_| ())
+    check(unsafe { libc::setxattr(path, name, list.as_ptr().cast(), list.len(), 0) }).map(|_| ())
 }
 
 /// Leaves a file with owner and mode alone; that it has no list is fine too.
 pub(super) fn drop_access_list(path: &Path) -> Result<(), Errno> {
     // SAFETY: path and name end with a zero.
-    match check(unsafe { libc::lremovexattr(path.as_c().as_ptr(), ACCESS_LIST.as_ptr()) }) {
+    match check(unsafe { libc::removexattr(path.as_c().as_ptr(), ACCESS_LIST.as_ptr()) }) {
         Ok(_) | Err(Errno::ENODATA | Errno::EOPNOTSUPP) => Ok(()),
         Err(errno) => Err(errno),
     }
@@ -386,12 +398,13 @@ pub(super) fn try_lock_range(fd: i32, write: bool, start: u64, length: u64) -> R
     }
 }
 
-/// Where some lock in the range starts, that other open files hold.
-pub(super) fn find_lock(fd: i32, start: u64, length: u64) -> Result<Option<u64>, Errno> {
+/// Where some lock that touches the range starts, of those that other open files hold, and its length.
+pub(super) fn find_lock(fd: i32, start: u64, length: u64) -> Result<Option<(u64, u64)>, Errno> {
     let mut lock = range_lock(true, start, length);
     // SAFETY: the lock is read and written during the call only.
     check(unsafe { libc::fcntl(fd, libc::F_OFD_GETLK, &raw mut lock) })?;
-    if i32::from(lock.l_type) == libc::F_UNLCK { Ok(None) } else { Ok(Some(lock.l_start.cast_unsigned())) }
+    let found = i32::from(lock.l_type) != libc::F_UNLCK;
+    Ok(found.then(|| (lock.l_start.cast_unsigned(), lock.l_len.cast_unsigned())))
 }
 
 /// Maps a file shared.

@@ -12,9 +12,9 @@ use super::Fault;
 use super::file::{self, BlockedSignals, Fd};
 use super::layout::Times;
 use super::namespace::{self, Namespace};
-use super::pins;
 use super::section::{self, Descriptors, Section};
 use super::vmas::{Vma, Vmas};
+use super::{data, pins};
 
 /// An attachment while its pieces are mapped anew.
 struct Renewed {
@@ -82,8 +82,7 @@ fn open_anew(namespace: &'static Namespace, id: i32, vma: &Vma, writable: bool) 
     if record.inode != vma.inode {
         return Err(crate::Errno::EIDRM.into());
     }
-    let path = namespace.path_of(id, record.huge_log2)?;
-    let fd = file::open(&path, if writable { libc::O_RDWR } else { libc::O_RDONLY }, 0)?;
+    let (fd, _) = data::open(namespace, &record, if writable { libc::O_RDWR } else { libc::O_RDONLY })?;
     let (slot, slot_top) = pins::take(&fd, writable, record.times.slot_hint, record.times.slot_top)?;
     // The kernel counts a fork as the parent's attach.
     let times = Times {

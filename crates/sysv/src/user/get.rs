@@ -88,6 +88,9 @@ fn peek(namespace: &Namespace, key: Key) -> Option<Record> {
     None
 }
 
+/// How many names that others took are passed over in one creation.
+const MOST_TAKEN_NAMES: usize = 64;
+
 impl Section {
     fn create(&mut self, request: Request, descriptors: Descriptors) -> Result<ShmId, Fault> {
         let size_bytes = request.size_bytes as u64;
@@ -117,7 +120,10 @@ impl Section {
         let undo = |id| Log::of([Some(Step::Unlink { id, huge_log2 })]);
         self.begin(&undo(id))?;
         let mut made = self.make_file(id, request, huge);
-        if let Err(Fault { errno: Errno::EEXIST, .. }) = made {
+        for _ in 0..MOST_TAKEN_NAMES {
+            if !matches!(made, Err(Fault { errno: Errno::EEXIST, .. })) {
+                break;
+            }
             // A file of another user that lost its record, in a shared namespace: it is not ours to remove.
             id = next_sequence(id);
             after_choice.sequence = id.cast_unsigned() >> INDEX_BITS;
@@ -128,7 +134,13 @@ impl Section {
             Ok(made) => made,
             Err(fault) => {
                 self.undo(&undo(id))?;
-                return Err(fault);
+                return Err(match fault.errno {
+                    // Which would say that the key exists.
+                    Errno::EEXIST => {
+                        Fault::because(Errno::ENOSPC, "files of others have the names of the next segments")
+                    }
+                    _ => fault,
+                });
             }
         };
 
@@ -137,7 +149,7 @@ impl Section {
         self.header.total_pages = total;
         let no_reserve = request.flags.contains(GetFlags::NO_RESERVE);
         if !no_reserve && huge.is_none() {
-            self.header.promised_pages += pages;
+            self.header.promised_pages = self.header.promised_pages.saturating_add(pages);
         }
         self.header.highest_index = self.header.highest_index.max(index.cast_signed());
 
@@ -248,7 +260,8 @@ impl Section {
             Some(huge) => huge.data_path(self.namespace, id),
         };
         let mode = self.namespace.file_mode(request.flags.mode());
-        let fd = create_file(&path, mode)?;
+        // A directory may give its own group to what is made in it: nobody else's before the group is ours.
+        let fd = create_file(&path, mode & 0o600)?;
         let size_bytes = request.size_bytes as u64;
         match &huge {
             None => {
@@ -264,6 +277,10 @@ impl Section {
             Some(huge) => huge.prepare(&fd, size_bytes, request.flags)?,
         }
         let meta = file::fstat(fd.raw())?;
+        let gid = caller::effective_gid();
+        if self.namespace.shared && meta.gid != gid {
+            file::change_group(fd.raw(), gid)?;
+        }
         // The umask took bits away that the segment is to have.
         if meta.mode & 0o777 != mode {
             file::change_mode(fd.raw(), mode)?;

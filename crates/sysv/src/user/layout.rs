@@ -212,7 +212,9 @@ impl Header {
             && header.segment_count <= INDEX_COUNT
             && header.removed_count <= header.segment_count
             && (-1..INDEX_COUNT.cast_signed()).contains(&header.highest_index)
-            && (-1..INDEX_COUNT.cast_signed()).contains(&header.last_index);
+            && (-1..INDEX_COUNT.cast_signed()).contains(&header.last_index)
+            && header.cursor <= INDEX_COUNT
+            && header.sequence <= i32::MAX.cast_unsigned() >> sys::INDEX_BITS;
         if in_range { Ok(header) } else { Err(Damage::Header) }
     }
 }
@@ -240,16 +242,17 @@ pub(super) enum Damage {
 impl From<Damage> for Fault {
     fn from(damage: Damage) -> Fault {
         let what = match damage {
-            Damage::Truncated => "the registry is shorter than it was made",
-            Damage::Foreign => "the file `registry` is not a registry of coseg",
+            Damage::Truncated => {
+                "the registry is shorter than it was made: remove the directory to begin anew"
+            }
+            Damage::Foreign => "the file `registry` is not a registry of coseg: remove it",
             Damage::Retired => "the namespace was given up while it was in use",
             Damage::Version(_) => "the registry is of another format version: use the coseg that made it",
-            Damage::Header => "the registry's header is damaged",
-            Damage::Log => "the registry's log is damaged",
-            Damage::Record => "a record of the registry is damaged",
-            Damage::Chain => "a chain of the registry's keys is damaged",
+            Damage::Header => "the registry's header is damaged: remove the directory to begin anew",
+            Damage::Log => "the registry's log is damaged: remove the directory to begin anew",
+            Damage::Record => "a record of the registry is damaged: remove the directory to begin anew",
+            Damage::Chain => "a chain of the registry's keys is damaged: remove the directory to begin anew",
         };
-        // Naming what to do here keeps it out of every caller: there is but one thing to do.
         Fault::because(Errno::EIO, what)
     }
 }
@@ -262,6 +265,11 @@ pub(super) enum State {
     Live,
     /// Removed while attached: no key finds it, its id still does.
     Removed,
+}
+
+/// Whether it is the log2 of a huge page's size, or zero.
+fn is_huge_log2(log2: u8) -> bool {
+    log2 == 0 || (10..=40).contains(&log2)
 }
 
 /// One segment.
@@ -412,7 +420,7 @@ impl Record {
             2 => State::Removed,
             _ => return Err(Damage::Record),
         };
-        Ok(Record {
+        let record = Record {
             state,
             locked: bytes[1] & LOCKED != 0,
             no_reserve: bytes[1] & NO_RESERVE != 0,
@@ -432,7 +440,13 @@ impl Record {
             creator_pid: get_i32(bytes, 56),
             creator_start: get_u64(bytes, 64),
             times: Times::decode(&bytes[STABLE_SIZE..]),
-        })
+        };
+        // A sum is no proof: members of a shared namespace can make one.
+        let in_range = record.id >= 0
+            && (1..=i64::MAX.cast_unsigned()).contains(&record.size_bytes)
+            && is_huge_log2(record.huge_log2)
+            && record.next <= INDEX_COUNT;
+        if in_range || state == State::Free { Ok(record) } else { Err(Damage::Record) }
     }
 
     pub(super) fn is_used(&self) -> bool {
@@ -572,13 +586,23 @@ impl Log {
             *slot = Some(match kind {
                 1 | 2 => {
                     let record = Record::decode(salt, take(RECORD_SIZE)?)?;
-                    Step::Record { index: index()?, fresh: kind == 2, record }
+                    let index = index()?;
+                    if record.is_used() && record.index() != index {
+                        return Err(Damage::Log);
+                    }
+                    Step::Record { index, fresh: kind == 2, record }
                 }
                 3 if argument < BUCKET_COUNT => {
                     let first = u32::try_from(get_u64(take(8)?, 0)).map_err(|_| Damage::Log)?;
                     Step::Bucket { bucket: argument, first }
                 }
-                4 => Step::Unlink { id: argument.cast_signed(), huge_log2: take(8)?[0] },
+                4 => {
+                    let (id, huge_log2) = (argument.cast_signed(), take(8)?[0]);
+                    if id < 0 || !is_huge_log2(huge_log2) {
+                        return Err(Damage::Log);
+                    }
+                    Step::Unlink { id, huge_log2 }
+                }
                 5 => Step::Permit { index: index()? },
                 _ => return Err(Damage::Log),
             });
@@ -625,7 +649,7 @@ mod tests {
         let record = Step::Record { index: 5, fresh: true, record: sample() };
         let steps = [
             Some(record),
-            Some(Step::Record { index: 6, fresh: false, record: sample() }),
+            Some(Step::Record { index: 6, fresh: false, record: Record { id: 6, ..sample() } }),
             Some(Step::Bucket { bucket: 8191, first: 6 }),
             Some(Step::Unlink { id: 77, huge_log2: 21 }),
         ];

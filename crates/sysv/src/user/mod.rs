@@ -10,6 +10,7 @@
 mod acl;
 mod attach;
 mod control;
+mod data;
 mod file;
 mod fork;
 mod get;
@@ -71,11 +72,15 @@ impl Fault {
         Fault { errno, reason: Some(reason.into()) }
     }
 
-    fn of(self, op: Op, target: Target) -> Error {
+    fn of(self, namespace: &Namespace, op: Op, target: Target) -> Error {
         let error = Error::new(op, target, self.errno);
-        match self.reason {
-            Some(reason) => error.because(reason),
-            None => error,
+        match (self.errno, self.reason) {
+            // About the namespace and not the segment: so which it is.
+            (Errno::EIO | Errno::EPERM | Errno::ETIMEDOUT | Errno::EAGAIN, Some(reason)) => {
+                error.because(format!("{:?}: {reason}", namespace.directory()))
+            }
+            (_, Some(reason)) => error.because(reason),
+            (_, None) => error,
         }
     }
 }
@@ -103,11 +108,16 @@ fn with_descriptors<T>(
 }
 
 /// Runs an operation of the backend, and says what failed on what.
-fn run<T>(op: Op, target: Target, work: impl Fn(Descriptors) -> std::result::Result<T, Fault>) -> Result<T> {
+fn run<T>(
+    namespace: &Namespace,
+    op: Op,
+    target: Target,
+    work: impl Fn(Descriptors) -> std::result::Result<T, Fault>,
+) -> Result<T> {
     with_descriptors(work, Descriptors::Kept).map_err(|fault| match fault.errno {
         // The kernel's calls never fail so: what is missing is a resource.
-        Errno::EFBIG | Errno::EMFILE => Fault { errno: Errno::ENOMEM, ..fault }.of(op, target),
-        _ => fault.of(op, target),
+        Errno::EFBIG | Errno::EMFILE => Fault { errno: Errno::ENOMEM, ..fault }.of(namespace, op, target),
+        _ => fault.of(namespace, op, target),
     })
 }
 
@@ -167,7 +177,7 @@ impl User {
     /// # Errors
     /// `EIO`: the registry is damaged.
     pub fn knobs(&self) -> Result<Knobs> {
-        control::knobs(self.namespace).map_err(|fault| fault.of(Op::Limits, Target::None))
+        control::knobs(self.namespace).map_err(|fault| fault.of(self.namespace, Op::Limits, Target::None))
     }
 
     /// Sets the knobs.
@@ -175,7 +185,8 @@ impl User {
     /// # Errors
     /// `EINVAL`: a value out of range. `EPERM`: a shared namespace of which the caller is not the owner.
     pub fn set_knobs(&self, knobs: Knobs) -> Result<()> {
-        control::set_knobs(self.namespace, knobs).map_err(|fault| fault.of(Op::Limits, Target::None))
+        control::set_knobs(self.namespace, knobs)
+            .map_err(|fault| fault.of(self.namespace, Op::Limits, Target::None))
     }
 
     /// Names of data files in the directory that no segment has: what a program or a person put there. A kill
@@ -184,7 +195,8 @@ impl User {
     /// # Errors
     /// `EIO`: the registry is damaged.
     pub fn strays(&self) -> Result<Vec<String>> {
-        control::strays(self.namespace, false).map_err(|fault| fault.of(Op::List, Target::None))
+        control::strays(self.namespace, false)
+            .map_err(|fault| fault.of(self.namespace, Op::List, Target::None))
     }
 
     /// Removes what [`User::strays`] names.
@@ -192,7 +204,8 @@ impl User {
     /// # Errors
     /// Those of `unlink(2)`.
     pub fn reclaim_strays(&self) -> Result<Vec<String>> {
-        control::strays(self.namespace, true).map_err(|fault| fault.of(Op::Remove, Target::None))
+        control::strays(self.namespace, true)
+            .map_err(|fault| fault.of(self.namespace, Op::Remove, Target::None))
     }
 }
 
@@ -203,12 +216,14 @@ impl Backend for User {
 
     fn get(&self, key: Key, size_bytes: usize, flags: GetFlags) -> Result<ShmId> {
         let request = get::Request { key, size_bytes, flags, reserve: self.reserve };
-        run(Op::Get, Target::Key(key), |descriptors| get::get(self.namespace, request, descriptors))
+        run(self.namespace, Op::Get, Target::Key(key), |descriptors| {
+            get::get(self.namespace, request, descriptors)
+        })
     }
 
     #[allow(unsafe_code, reason = "declared so by the trait")]
     unsafe fn attach(&self, id: ShmId, address: usize, flags: AttachFlags) -> Result<Mapped> {
-        run(Op::Attach, Target::Id(id), |descriptors| {
+        run(self.namespace, Op::Attach, Target::Id(id), |descriptors| {
             // SAFETY: the caller's promise; a second run comes only after a first that mapped nothing.
             unsafe { attach::attach(self.namespace, id, address, flags, descriptors) }
         })
@@ -216,48 +231,60 @@ impl Backend for User {
 
     #[allow(unsafe_code, reason = "declared so by the trait")]
     unsafe fn detach(&self, address: usize) -> Result<()> {
-        run(Op::Detach, Target::Address(address), |descriptors| {
+        run(self.namespace, Op::Detach, Target::Address(address), |descriptors| {
             // SAFETY: the caller's promise; a second run comes only after a first that unmapped nothing.
             unsafe { attach::detach(self.namespace, address, descriptors) }
         })
     }
 
     fn stat(&self, id: ShmId) -> Result<Stat> {
-        run(Op::Stat, Target::Id(id), |descriptors| control::stat(self.namespace, id, descriptors))
+        run(self.namespace, Op::Stat, Target::Id(id), |descriptors| {
+            control::stat(self.namespace, id, descriptors)
+        })
     }
 
     fn stat_index(&self, index: i32, any: bool) -> Result<Stat> {
-        run(Op::Stat, Target::Index(index), |descriptors| {
+        run(self.namespace, Op::Stat, Target::Index(index), |descriptors| {
             control::stat_index(self.namespace, index, any, descriptors)
         })
     }
 
     fn set(&self, id: ShmId, change: Change) -> Result<()> {
-        run(Op::Set, Target::Id(id), |descriptors| control::set(self.namespace, id, change, descriptors))
+        run(self.namespace, Op::Set, Target::Id(id), |descriptors| {
+            control::set(self.namespace, id, change, descriptors)
+        })
     }
 
     fn remove(&self, id: ShmId) -> Result<()> {
-        run(Op::Remove, Target::Id(id), |descriptors| control::remove(self.namespace, id, descriptors))
+        run(self.namespace, Op::Remove, Target::Id(id), |descriptors| {
+            control::remove(self.namespace, id, descriptors)
+        })
     }
 
     fn lock(&self, id: ShmId) -> Result<()> {
-        run(Op::Lock, Target::Id(id), |descriptors| control::lock(self.namespace, id, true, descriptors))
+        run(self.namespace, Op::Lock, Target::Id(id), |descriptors| {
+            control::lock(self.namespace, id, true, descriptors)
+        })
     }
 
     fn unlock(&self, id: ShmId) -> Result<()> {
-        run(Op::Unlock, Target::Id(id), |descriptors| control::lock(self.namespace, id, false, descriptors))
+        run(self.namespace, Op::Unlock, Target::Id(id), |descriptors| {
+            control::lock(self.namespace, id, false, descriptors)
+        })
     }
 
     fn limits(&self) -> Result<Limits> {
-        run(Op::Info, Target::None, |descriptors| control::limits(self.namespace, descriptors))
+        run(self.namespace, Op::Info, Target::None, |descriptors| {
+            control::limits(self.namespace, descriptors)
+        })
     }
 
     fn usage(&self) -> Result<Usage> {
-        run(Op::Info, Target::None, |descriptors| control::usage(self.namespace, descriptors))
+        run(self.namespace, Op::Info, Target::None, |descriptors| control::usage(self.namespace, descriptors))
     }
 
     fn list(&self) -> Result<Vec<Listed>> {
-        run(Op::List, Target::None, |descriptors| control::list(self.namespace, descriptors))
+        run(self.namespace, Op::List, Target::None, |descriptors| control::list(self.namespace, descriptors))
     }
 
     fn attachers(&self) -> Result<Attachers> {
@@ -272,7 +299,9 @@ impl Backend for User {
         let id_of = |line: &attached::MapLine<'_>| {
             let path = line.path.strip_suffix(" (deleted)").unwrap_or(line.path);
             let id = self.namespace.id_of_path(path.as_bytes())?;
-            known.get(&line.inode).copied().filter(|known| known.raw() == id)
+            let (device, _) = self.namespace.registry_file();
+            let here = line.device == device || self.namespace.is_above(path.as_bytes());
+            known.get(&line.inode).copied().filter(|known| known.raw() == id && here)
         };
         Ok(attached::scan(|_| true, id_of))
     }

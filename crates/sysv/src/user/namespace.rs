@@ -18,6 +18,8 @@ use super::{Fault, huge, pins, with_descriptors};
 pub(super) struct Namespace {
     /// With a slash behind it.
     directory: Path,
+    /// The same without links on the way, as the kernel names mapped files.
+    resolved: Path,
     registry: Path,
     /// Made by root or a group for several users: files carry the segments' modes.
     pub(super) shared: bool,
@@ -49,6 +51,11 @@ pub(super) fn directory_of_environment() -> PathBuf {
     if let Some(directory) = std::env::var_os("COSEG_DIR").filter(|value| !value.is_empty()) {
         return directory.into();
     }
+    default_directory()
+}
+
+/// Where a user's own namespace is.
+fn default_directory() -> PathBuf {
     let name = format!("coseg-{}", caller::effective_uid());
     let in_memory = StdPath::new("/dev/shm").join(&name);
     // One that exists is the one, whoever made it; whether it can be trusted is looked at when it is opened.
@@ -79,9 +86,10 @@ impl Namespace {
         if let Some(known) = opened.iter().find(|known| known.directory.as_bytes() == directory.as_bytes()) {
             return Ok(known);
         }
-        let shared = with_descriptors(|_| trust(&path), Descriptors::Kept)?;
+        let shared = with_descriptors(|_| trust(&path, absolute != default_directory()), Descriptors::Kept)?;
         let namespace: &'static Namespace = Box::leak(Box::new(Namespace {
             directory,
+            resolved: resolved(&absolute).unwrap_or(directory),
             registry: directory.with(b"registry"),
             shared,
             kept: Kept::new(),
@@ -117,6 +125,13 @@ impl Namespace {
         id_of_name(name).or_else(|| huge::id_of_name(self, name))
     }
 
+    /// Whether a mapped file of this path lies in the directory.
+    pub(super) fn is_above(&self, path: &[u8]) -> bool {
+        [&self.directory, &self.resolved].iter().any(|directory| {
+            path.strip_prefix(directory.as_bytes()).is_some_and(|name| !name.contains(&b'/'))
+        })
+    }
+
     /// What the records' checksums start from.
     pub(super) fn salt(&self) -> u64 {
         self.salt.load(Ordering::Acquire)
@@ -141,11 +156,22 @@ impl Namespace {
                     Ok(fd) => fd,
                     // Somebody else was faster.
                     Err(Fault { errno: Errno::EEXIST, .. }) => continue,
+                    // Which would say that there is no such key.
+                    Err(Fault { errno: Errno::ENOENT, .. }) => {
+                        return Err(Fault::because(
+                            Errno::EIO,
+                            "the namespace's directory is gone: make it anew",
+                        ));
+                    }
                     Err(fault) => return Err(fault),
                 },
                 Err(Errno::ELOOP) => {
                     return Err(Fault::because(Errno::EPERM, "the file `registry` is a link"));
                 }
+                Err(Errno::EACCES) => {
+                    return Err(Fault::because(Errno::EPERM, "the file `registry` may not be opened by you"));
+                }
+                Err(Errno::EISDIR | Errno::ENXIO | Errno::ENODEV) => return Err(Damage::Foreign.into()),
                 Err(errno) => return Err(errno.into()),
             };
             let meta = file::fstat(fd.raw())?;
@@ -222,7 +248,7 @@ impl Namespace {
             file::pwrite(fd.raw(), &initial, 0)?;
             file::truncate(fd.raw(), layout::FILE_SIZE)?;
             match &name {
-                None => file::link_unnamed(fd.raw(), &self.registry)?,
+                None => file::link_unnamed(&fd, &self.registry)?,
                 Some(name) => file::link(name, &self.registry)?,
             }
             Ok(())
@@ -273,6 +299,11 @@ impl Namespace {
     }
 }
 
+fn resolved(directory: &StdPath) -> Option<Path> {
+    let path = directory.canonicalize().ok()?;
+    Path::new(path.as_os_str().as_encoded_bytes()).ok().map(|path| path.with(b"/"))
+}
+
 /// The id in a data file's name.
 pub(super) fn id_of_name(name: &[u8]) -> Option<i32> {
     let digits = name.strip_prefix(b"seg-")?;
@@ -283,8 +314,9 @@ pub(super) fn id_of_name(name: &[u8]) -> Option<i32> {
     std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
-/// Makes the directory where it is missing, and decides whether it is one to work in: `true` if shared.
-fn trust(path: &Path) -> Result<bool, Fault> {
+/// Makes the directory where it is missing, and decides whether it is one to work in: `true` if shared, which a
+/// user's own must not be.
+fn trust(path: &Path, may_be_shared: bool) -> Result<bool, Fault> {
     match file::make_directory(path, 0o700) {
         Ok(()) | Err(Errno::EEXIST) => {}
         Err(errno) => return Err(Fault::because(errno, "the namespace's directory cannot be made")),
@@ -310,6 +342,12 @@ fn trust(path: &Path) -> Result<bool, Fault> {
         return Err(Fault::because(
             Errno::EPERM,
             "the namespace's directory is writable by others and not sticky: chmod 700 it, or 1777 to share it",
+        ));
+    }
+    if (group_writes || others_write) && !may_be_shared {
+        return Err(Fault::because(
+            Errno::EPERM,
+            "a user's default directory is not to be shared: chmod 700 it, or name another one in COSEG_DIR",
         ));
     }
     if group_writes || others_write {

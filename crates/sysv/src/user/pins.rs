@@ -38,6 +38,10 @@ pub(super) fn take(fd: &Fd, writable: bool, hint: u32, top: u32) -> Result<(u32,
             return Ok((slot, top.max(slot.wrapping_add(1))));
         }
     }
+    // Somebody who only reads the file may have locked all of it. He cannot keep others from a lock as weak as his.
+    if file::try_lock_range(fd.raw(), false, SLOTS_AT + u64::from(top) % SLOT_COUNT, 1)? {
+        return Ok((top, top.wrapping_add(1)));
+    }
     Err(Fault::because(Errno::ENOMEM, "no slot for one more attachment was found"))
 }
 
@@ -56,11 +60,14 @@ pub(super) fn count(fd: i32, top: u32) -> Result<u64, Errno> {
     let (mut start, mut end) = (SLOTS_AT, SLOTS_AT + u64::from(top).min(SLOT_COUNT));
     loop {
         let lock = if start < end { file::find_lock(fd, start, end - start)? } else { None };
-        // A lock that is longer than one slot is not ours; it is counted, and searched around.
-        match lock.map(|at| at.clamp(start, end - 1)) {
-            Some(at) => {
+        // A lock that is longer than one slot is not ours: anybody who may read the file may lock as much of it as
+        // he likes. It counts once.
+        match lock {
+            Some((at, length)) => {
                 found += 1;
-                let (left, right) = ((start, at), (at + 1, end));
+                // One of length 0 has no end.
+                let lock_end = if length == 0 { end } else { at.saturating_add(length) };
+                let (left, right) = ((start, at.clamp(start, end)), (lock_end.clamp(start, end), end));
                 let left_is_smaller = left.1 - left.0 < right.1 - right.0;
                 let (smaller, larger) = if left_is_smaller { (left, right) } else { (right, left) };
                 if smaller.0 < smaller.1 && depth < waiting.len() {

@@ -74,6 +74,8 @@ pub(super) fn query(fd: i32, address: usize) -> Result<Option<Vma>, Errno> {
             start: to_address(query.vma_start)?,
             end: to_address(query.vma_end)?,
             offset: query.vma_offset,
+            #[allow(clippy::useless_conversion, reason = "narrower elsewhere")]
+            device: libc::makedev(query.dev_major, query.dev_minor).into(),
             inode: query.inode,
             protection: bit(READABLE, libc::PROT_READ)
                 | bit(WRITABLE, libc::PROT_WRITE)

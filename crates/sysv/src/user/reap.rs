@@ -6,24 +6,24 @@ use super::Fault;
 use super::file::{self, Fd};
 use super::layout::{INDEX_COUNT, Log, Record, State, Step};
 use super::namespace::Namespace;
-use super::pins;
 use super::section::Section;
+use super::{data, pins};
 
 /// Opens a data file for looking at its locks, which needs any one permission.
 fn open_for_locks(namespace: &Namespace, record: &Record) -> Result<Fd, Fault> {
-    let path = namespace.path_of(record.id, record.huge_log2)?;
-    match file::open(&path, libc::O_RDONLY, 0) {
-        Err(Errno::EACCES) => Ok(file::open(&path, libc::O_WRONLY, 0)?),
-        result => Ok(result?),
-    }
+    let (fd, _) = match data::open(namespace, record, libc::O_RDONLY) {
+        Err(Fault { errno: Errno::EACCES, .. }) => data::open(namespace, record, libc::O_WRONLY)?,
+        result => result?,
+    };
+    Ok(fd)
 }
 
 /// How many attachments a segment has.
 pub(super) fn attachment_count(namespace: &Namespace, record: &Record) -> Result<u64, Fault> {
     match open_for_locks(namespace, record) {
         Ok(fd) => Ok(pins::count(fd.raw(), record.times.slot_top)?),
-        // Destroyed since its record was read.
-        Err(Fault { errno: Errno::ENOENT, .. }) => Ok(0),
+        // Destroyed since its record was read, or lost: who has it attached cannot be told.
+        Err(Fault { errno: Errno::EIDRM, .. }) => Ok(0),
         Err(Fault { errno: Errno::EACCES, .. }) => {
             let (device, _) = namespace.registry_file();
             Ok(pins::count_by_proc((record.huge_log2 == 0).then_some(device), record.inode))
@@ -53,7 +53,7 @@ impl Section {
         }
         match open_for_locks(self.namespace, record) {
             Ok(fd) => Ok(pins::any(fd.raw())?),
-            Err(Fault { errno: Errno::ENOENT, .. }) => Ok(false),
+            Err(Fault { errno: Errno::EIDRM, .. }) => Ok(false),
             // /proc/locks is no proof of absence. Somebody who may open the file will look again.
             Err(Fault { errno: Errno::EACCES, .. }) => Ok(true),
             Err(fault) => Err(fault),

@@ -10,7 +10,7 @@ use std::sync::MutexGuard;
 use crate::{Errno, Key};
 
 use super::Fault;
-use super::acl;
+use super::data;
 use super::file::{self, BlockedSignals, Fd};
 use super::layout::{
     self, Damage, HEADER_SIZE, Header, INDEX_COUNT, Log, RECORD_SIZE, Record, State, Step, Times,
@@ -176,9 +176,8 @@ impl Section {
             Step::Permit { index } => {
                 let record = self.record(index)?;
                 if self.namespace.shared && record.is_used() {
-                    let path = self.namespace.path_of(record.id, record.huge_log2)?;
-                    let _ = file::change_mode_of(&path, self.namespace.file_mode(record.mode));
-                    let _ = acl::apply(&path, &record);
+                    // Not for whoever finishes another's change; nor where the file is not the segment's.
+                    let _ = data::permit(self.namespace, &record);
                 }
             }
         }
@@ -223,7 +222,8 @@ impl Section {
     /// The live record of a key, and the index of the record before it in its chain.
     pub(super) fn find(&self, key: Key) -> Result<Option<(Record, Option<u32>)>, Fault> {
         let mut before = None;
-        let mut next = self.bucket(layout::bucket_of(key))?;
+        let bucket = layout::bucket_of(key);
+        let mut next = self.bucket(bucket)?;
         // A chain has at most all records; a longer one goes in a circle.
         for _ in 0..=INDEX_COUNT {
             if next == 0 {
@@ -233,7 +233,7 @@ impl Section {
                 return Err(Damage::Chain.into());
             }
             let record = self.record(next - 1)?;
-            if record.state != State::Live {
+            if record.state != State::Live || layout::bucket_of(Key::new(record.key)) != bucket {
                 return Err(Damage::Chain.into());
             }
             if record.key == key.raw() {
@@ -348,8 +348,11 @@ fn read_records(fd: i32, salt: u64, first: u32, records: &mut [Record]) -> Resul
     if file::pread(fd, bytes, layout::record_at(first))? != bytes.len() {
         return Err(Damage::Truncated.into());
     }
-    for (record, bytes) in records.iter_mut().zip(bytes.chunks_exact(RECORD_SIZE)) {
+    for ((record, bytes), index) in records.iter_mut().zip(bytes.chunks_exact(RECORD_SIZE)).zip(first..) {
         *record = Record::decode(salt, bytes)?;
+        if record.is_used() && record.index() != index {
+            return Err(Damage::Record.into());
+        }
     }
     Ok(count)
 }

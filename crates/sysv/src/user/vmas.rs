@@ -24,6 +24,7 @@ pub(super) struct Vma {
     pub(super) end: usize,
     /// Of the first byte, in the file.
     pub(super) offset: u64,
+    pub(super) device: u64,
     pub(super) inode: u64,
     /// `PROT_…` bits as they are now.
     pub(super) protection: i32,
@@ -136,6 +137,7 @@ fn parse_next(address: usize) -> Result<Option<Vma>, Fault> {
             start: line.start,
             end: line.end,
             offset: line.offset,
+            device: line.device,
             inode: line.inode,
             protection: bit(0, b'r', libc::PROT_READ)
                 | bit(1, b'w', libc::PROT_WRITE)

@@ -16,6 +16,9 @@ fn node(path: &Path, kind: libc::mode_t, device: libc::dev_t) {
     assert_eq!(unsafe { libc::mknod(path.as_ptr(), kind | 0o666, device) }, 0);
 }
 
+/// Puts something where the registry would be.
+type Make<'a> = &'a dyn Fn(&Path);
+
 fn refusal(directory: &Path) -> Error {
     User::at(directory).expect_err("refused")
 }
@@ -129,7 +132,7 @@ fn a_registry_that_is_no_file_of_ours_is_refused() {
     apart("directory::a_registry_that_is_no_file_of_ours_is_refused", |world| {
         let outside = world.join("outside");
         fs::write(&outside, "precious").unwrap();
-        let registries: [(&str, Errno, &dyn Fn(&Path)); 12] = [
+        let registries: [(&str, Errno, Make<'_>); 12] = [
             ("link", Errno::EPERM, &|path| symlink(&outside, path).unwrap()),
             ("dangling link", Errno::EPERM, &|path| symlink("nowhere", path).unwrap()),
             ("fifo", Errno::EIO, &|path| node(path, libc::S_IFIFO, 0)),

@@ -142,16 +142,19 @@ fn the_file_follows_its_segment() {
         assert_eq!((mode_of(&path), fs::metadata(&path).unwrap().uid()), (0o646, OWNER));
 
         as_root.set(ShmId::new(id), Change { uid: OTHER, gid: OTHER, mode: Mode::new(0o600) }).unwrap();
-        assert_eq!((mode_of(&path), fs::metadata(&path).unwrap().uid()), (0o600, OTHER));
-        by(OTHER, || {
-            let user = User::at(&directory).unwrap();
-            detach(&user, attach(&user, ShmId::new(id))).unwrap();
-            0
-        });
-        // Its creator may still do what an owner may, except with the file, which is another's now.
-        let said =
-            by(OWNER, || errno(attach_as(&User::at(&directory).unwrap(), ShmId::new(id), AttachFlags::NONE)));
-        assert_eq!(said, "EACCES");
+        assert_eq!(fs::metadata(&path).unwrap().uid(), OTHER);
+        // The new owner may, its creator still may, and nobody else.
+        for (uid, expected) in [(OTHER, "done"), (OWNER, "done"), (1002, "EACCES")] {
+            let said = by(uid, || {
+                let user = User::at(&directory).unwrap();
+                errno(
+                    attach_as(&user, ShmId::new(id), AttachFlags::NONE)
+                        .and_then(|address| detach(&user, address)),
+                )
+            });
+            assert_eq!(said, expected, "{uid}");
+        }
+        assert_eq!(by(1002, || fs::read(&path).is_err()), "true");
     });
 }
 
