@@ -2,6 +2,7 @@
 
 mod build;
 mod dist;
+mod mutants;
 mod programs;
 mod run;
 
@@ -12,6 +13,7 @@ cargo xtask COMMAND
 
   programs [--backend user|kernel] [NAME…]   unmodified programs on a backend; installs what they need, as root
   dist --to DIR                              what a package installs, under this prefix
+  mutants [NAME…]                            known mistakes, each of which a test must find; as root
 ";
 
 fn main() -> ExitCode {
@@ -37,6 +39,7 @@ fn command() -> anyhow::Result<()> {
     match name.to_str() {
         Some("programs") => programs::command(words),
         Some("dist") => dist::command(words),
+        Some("mutants") => mutants::command(words),
         _ => anyhow::bail!("no command {}\n{HELP}", name.display()),
     }
 }

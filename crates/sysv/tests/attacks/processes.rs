@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use coseg_sysv::{AttachFlags, Backend, GetFlags, Key, User};
+use coseg_sysv::{AttachFlags, Backend, Errno, GetFlags, Key, Mode, User};
 
 use crate::peer::{Peer, become_user, end, wait_for};
 use crate::{OWNER, apart, attach, attach_as, chmod, create, detach, is_mapped, nattch, peek, poke};
@@ -253,6 +253,49 @@ fn a_raw_fork_in_the_middle() {
         wait_for(pid);
         assert_eq!(nattch(&user, id), 0);
         user.remove(id).unwrap();
+    });
+}
+
+/// Several processes at the same keys: each is one's, and no id is given twice.
+#[test]
+fn creators_at_once() {
+    apart("processes::creators_at_once", |world| {
+        let directory = world.join("namespace");
+        User::at(&directory).unwrap();
+        let mut peers: Vec<Peer> = (0..4)
+            .map(|_| {
+                Peer::start(0, |peer| {
+                    let user = User::at(&directory).unwrap();
+                    peer.say("ready");
+                    peer.hear();
+                    let flags = (GetFlags::CREATE | GetFlags::EXCLUSIVE).with_mode(Mode::PRIVATE);
+                    let mut won = String::new();
+                    for key in 1..400 {
+                        match user.get(Key::new(key), 100, flags) {
+                            Ok(id) => won += &format!("{id} "),
+                            Err(error) => assert_eq!(error.errno(), Errno::EEXIST, "{error}"),
+                        }
+                    }
+                    peer.say(won);
+                })
+            })
+            .collect();
+        for peer in &mut peers {
+            assert_eq!(peer.hear(), "ready");
+        }
+        for peer in &mut peers {
+            peer.say("go");
+        }
+        let mut ids: Vec<i32> = Vec::new();
+        for peer in &mut peers {
+            ids.extend(peer.hear().split_whitespace().map(|id| id.parse::<i32>().unwrap()));
+        }
+        peers.into_iter().for_each(Peer::finish);
+        ids.sort_unstable();
+        assert_eq!(ids.len(), 399);
+        ids.dedup();
+        assert_eq!(ids.len(), 399);
+        assert_eq!(User::at(&directory).unwrap().usage().unwrap().segment_count, 399);
     });
 }
 
