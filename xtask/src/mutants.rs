@@ -145,7 +145,7 @@ const MUTANTS: &[Mutant] = &[
         find: "        if in_range || state == State::Free {",
         replace: "        if in_range || get_u64(bytes, 88) != 0 {",
         target: "attacks",
-        test: "damage::forged_numbers",
+        test: "damage::forged_records_of_what_is_attached",
     },
     Mutant {
         name: "another's default directory is shared",
@@ -180,7 +180,7 @@ pub(crate) fn command(mut words: lexopt::Parser) -> Result<()> {
     house.check_whole(&mutants)?;
 
     let mut survivors = 0;
-    println!("{:55} {:62} time", "mutant", "caught by");
+    println!("{:55} {:68} time", "mutant", "caught by");
     for mutant in mutants {
         let start = Instant::now();
         let verdict = match house.outcome(mutant)? {
@@ -190,7 +190,7 @@ pub(crate) fn command(mut words: lexopt::Parser) -> Result<()> {
                 format!("NOT by {}: {}", mutant.target.trim_start_matches('-'), mutant.test)
             }
         };
-        println!("{:55} {verdict:62} {:4.0} s", mutant.name, start.elapsed().as_secs_f64());
+        println!("{:55} {verdict:68} {:4.0} s", mutant.name, start.elapsed().as_secs_f64());
     }
     ensure!(survivors == 0, "{survivors} survived: a test that should fail does not");
     Ok(())

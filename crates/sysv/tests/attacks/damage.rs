@@ -10,7 +10,7 @@ use coseg_sysv::{AttachFlags, Backend, Change, Errno, Error, GetFlags, Key, Mode
 
 use crate::forge::{self, HEADER_SIZE, RECORD_SIZE, RECORDS_AT, Step};
 use crate::processes::close_kept;
-use crate::{Random, apart, assert_told, attach_as, create, detach, peek, poke};
+use crate::{Random, apart, assert_told, attach_as, create, detach, is_mapped, peek, poke};
 
 /// More than any operation takes on a registry that sends it in circles.
 const LONGEST_CASE_MS: u128 = 5000;
@@ -313,6 +313,46 @@ fn forged_numbers() {
             try_both(&mut pristine, &user, case, &bytes, false);
         }
         pristine.assert_nothing_outside();
+    });
+}
+
+/// What is attached can be detached, whatever its record says by then.
+#[test]
+fn forged_records_of_what_is_attached() {
+    apart("damage::forged_records_of_what_is_attached", |world| {
+        let directory = world.join("namespace");
+        let user = User::at(&directory).unwrap();
+        let registry =
+            fs::OpenOptions::new().read(true).write(true).open(directory.join("registry")).unwrap();
+        let mut random = Random(0xa77ac);
+        let read = || {
+            let mut bytes = vec![0; WRITTEN];
+            registry.read_exact_at(&mut bytes, 0).unwrap();
+            bytes
+        };
+        for case in 0..500 {
+            let id = create(&user, 1, 0o600);
+            let index = usize::try_from(id.raw() % 32768).unwrap();
+            let address = attach_as(&user, id, AttachFlags::NONE).unwrap();
+            let whole = read();
+            let mut bytes = whole.clone();
+            let record = forge::record(&mut bytes, index);
+            match case % 4 {
+                0 => record[32..40].copy_from_slice(&strange(&mut random).to_le_bytes()),
+                1 => record[60] = random.byte(),
+                2 => record[40..48].copy_from_slice(&strange(&mut random).to_le_bytes()),
+                _ => scribble(&mut random, &mut record[..88]),
+            }
+            forge::seal_record(&mut bytes, index);
+            registry.write_all_at(&bytes, 0).unwrap();
+            // A record that makes it a segment to be destroyed may be refused; the memory is gone all the same.
+            if let Err(error) = detach(&user, address) {
+                judge(&error, &directory);
+            }
+            assert!(!is_mapped(address), "case {case}");
+            registry.write_all_at(&whole, 0).unwrap();
+            user.remove(id).unwrap();
+        }
     });
 }
 
