@@ -23,7 +23,11 @@ pub(crate) fn attach_detach(backend: &dyn Backend, id: ShmId) -> Result<()> {
         let address = unsafe { libc::shmat(id.raw(), null_mut(), 0) };
         // SAFETY: nothing has seen the address but this function; where the attach failed, so does this.
         let detached = unsafe { libc::shmdt(address) };
-        return if detached == 0 { Ok(()) } else { Err(Error::new(Op::Attach, Target::Id(id), Errno::last())) };
+        return if detached == 0 {
+            Ok(())
+        } else {
+            Err(Error::new(Op::Attach, Target::Id(id), Errno::last()))
+        };
     }
     // SAFETY: without SHM_REMAP an attach only makes a new mapping in a free place.
     let mapped = unsafe { backend.attach(id, 0, AttachFlags::NONE) }?;

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
 
-/// The capability to act as any segment's owner.
+/// The capability to keep memory from being swapped out.
 pub(crate) const CAP_IPC_LOCK: u32 = 14;
 /// The capability to read and write any segment.
 pub(crate) const CAP_IPC_OWNER: u32 = 15;
@@ -108,6 +108,16 @@ pub(crate) fn may_write(directory: &std::ffi::CStr) -> bool {
     let wanted = libc::W_OK | libc::X_OK;
     // SAFETY: the path ends with a zero.
     unsafe { libc::faccessat(libc::AT_FDCWD, directory.as_ptr(), wanted, libc::AT_EACCESS) == 0 }
+}
+
+/// A variable of the environment that is set and not empty. A program that was given privileges by its file
+/// does not listen to the environment of who started it.
+pub(crate) fn trusted_variable(name: &str) -> Option<std::ffi::OsString> {
+    // SAFETY: reads a value that the kernel passed to this process.
+    if unsafe { libc::getauxval(libc::AT_SECURE) } != 0 {
+        return None;
+    }
+    std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
 /// The parent's process id.

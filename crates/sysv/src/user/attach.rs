@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use crate::{AttachFlags, Errno, Mapped, ShmId, caller};
 
-use super::file::{self, Fd};
+use super::file::{self, BlockedSignals, Fd};
 use super::layout::{DETACH_AT, Record, State, TIMES_DETACH, Times};
 use super::namespace::Namespace;
 use super::section::{self, Descriptors, Section};
@@ -25,6 +25,13 @@ pub(super) unsafe fn attach(
         return Err(Errno::EINVAL.into());
     }
     let address = place(address, flags)?;
+    // A second run, after one that was refused to write the times, would replace a second time.
+    if matches!(address, Place::Replacing(_))
+        && descriptors == Descriptors::Kept
+        && file::soft_limit(libc::RLIMIT_FSIZE) < super::layout::FILE_SIZE
+    {
+        return Err(Errno::EFBIG.into());
+    }
     let mut section = Section::enter(namespace, descriptors)?;
     let record = section.record_of(id)?;
     permission::check(&record, permission::wanted_by_attach(flags))?;
@@ -141,12 +148,12 @@ pub(super) unsafe fn detach(
     if !address.is_multiple_of(caller::page_size()) {
         return Err(Errno::EINVAL.into());
     }
+    // One detach at a time, from the question what is mapped to the unmapping: of two at one address, the second
+    // would unmap what came there after the first. Signals are blocked, for a handler may detach too.
+    let signals = BlockedSignals::new();
+    let working = process::work();
     if descriptors == Descriptors::Kept {
-        section::leave_parents_descriptors_if_new();
-        // The signal that comes with a write beyond the limit is not blocked here.
-        if file::soft_limit(libc::RLIMIT_FSIZE) < super::layout::FILE_SIZE {
-            return Err(Errno::EFBIG.into());
-        }
+        section::leave_parents_descriptors();
     }
     let mut vmas = Vmas::open(descriptors)?;
     let Piece { vma: first, id, record } =
@@ -164,12 +171,13 @@ pub(super) unsafe fn detach(
         };
         let bytes = times.encode();
         let at = super::layout::record_at(record.index()) + DETACH_AT;
-        let _ = file::pwrite(fd.raw(), &bytes[TIMES_DETACH..], at);
+        match file::pwrite(fd.raw(), &bytes[TIMES_DETACH..], at) {
+            Err(Errno::EFBIG) if descriptors == Descriptors::Kept => return Err(Errno::EFBIG.into()),
+            _ => {}
+        }
     }
 
-    let size = record
-        .as_ref()
-        .map_or(u64::MAX, |(record, _)| record.size_bytes.next_multiple_of(1 << record.huge_log2.max(12)));
+    let size = record.as_ref().map_or(u64::MAX, |(record, _)| record.mapped_bytes());
     let end = address.saturating_add(usize::try_from(size).unwrap_or(usize::MAX));
     let mut piece = Some(first);
     while let Some(vma) = piece {
@@ -178,6 +186,9 @@ pub(super) unsafe fn detach(
         unsafe { file::unmap(vma.start, vma.size_bytes()) }?;
         piece = if vma.end < end { next_piece(&mut vmas, vma.end, end, address, first.inode)? } else { None };
     }
+
+    drop(working);
+    drop(signals);
 
     // One that is removed in this very instant is buried by the next who looks at it. Nor is a burial that
     // fails for us this detach's failure: the memory is gone from here.
@@ -293,7 +304,7 @@ impl Namespace {
         }
         // The number was closed by the program: look again by name.
         if let Borrowed::Kept(_) = fd {
-            self.kept.forget();
+            // Nor is it closed here: another thread may be at work with it.
             let fd = Borrowed::Own(self.open_registry().ok()?);
             let record = section::read_record(fd.raw(), self.salt(), index).ok()?;
             return (record.is_used() && record.id == id).then_some((record, fd));

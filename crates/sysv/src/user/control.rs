@@ -187,8 +187,11 @@ pub(super) fn list(namespace: &'static Namespace, descriptors: Descriptors) -> R
     let mut listed = Vec::with_capacity(found.len());
     for record in found {
         // Never attached, never counted: most of a long list are such.
-        let attachment_count =
-            if record.times.attach_time == 0 { 0 } else { reap::attachment_count(namespace, &record)? };
+        let attachment_count = if record.times.attach_time == 0 {
+            0
+        } else {
+            reap::attachment_count(namespace, &record).unwrap_or(0)
+        };
         if reap::is_doomed(&record)
             && attachment_count == 0
             && stat(namespace, ShmId::new(record.id), descriptors).is_err()

@@ -16,6 +16,9 @@ use super::section::{self, Descriptors, Section};
 use super::vmas::{Vma, Vmas};
 use super::{data, pins};
 
+/// How long a child waits for the registry before it goes on sharing its parent's slots.
+const PATIENCE_MS: u64 = 500;
+
 /// An attachment while its pieces are mapped anew.
 struct Renewed {
     origin: usize,
@@ -54,7 +57,12 @@ fn register_each() -> Result<(), Fault> {
             // SAFETY: the kernel just described the mapping so.
             let could_write = || unsafe { file::could_write(vma.start, caller::page_size(), vma.protection) };
             let writable = vma.protection & libc::PROT_WRITE != 0 || could_write();
-            renewed = open_anew(namespace, id, &vma, writable).ok();
+            renewed = match open_anew(namespace, id, &vma, writable) {
+                Ok(renewed) => Some(renewed),
+                // Whoever holds the registry would keep the child waiting for each.
+                Err(fault) if fault.errno == crate::Errno::ETIMEDOUT => return Err(fault),
+                Err(_) => None,
+            };
         }
         if let Some(renewed) = &renewed {
             let writes = vma.protection & libc::PROT_WRITE != 0;
@@ -77,7 +85,7 @@ fn register_each() -> Result<(), Fault> {
 }
 
 fn open_anew(namespace: &'static Namespace, id: i32, vma: &Vma, writable: bool) -> Result<Renewed, Fault> {
-    let section = Section::enter(namespace, Descriptors::Kept)?;
+    let section = Section::enter_within(namespace, Descriptors::Kept, PATIENCE_MS)?;
     let record = section.record_of(crate::ShmId::new(id))?;
     if record.inode != vma.inode {
         return Err(crate::Errno::EIDRM.into());

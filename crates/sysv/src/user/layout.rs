@@ -457,6 +457,12 @@ impl Record {
         self.id.cast_unsigned() % INDEX_COUNT
     }
 
+    /// The size in whole pages of its kind.
+    pub(super) fn mapped_bytes(&self) -> u64 {
+        let page = 1 << self.huge_log2.max(12);
+        self.size_bytes.checked_next_multiple_of(page).unwrap_or(u64::MAX)
+    }
+
     pub(super) fn page_count(&self) -> u64 {
         self.size_bytes.div_ceil(4096)
     }

@@ -30,6 +30,7 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use crate::attached;
+use crate::caller;
 use crate::{
     AttachFlags, Attachers, Backend, Change, Errno, Error, GetFlags, Key, Limits, Listed, Mapped, Op, Result,
     ShmId, Stat, Target, Usage,
@@ -129,7 +130,7 @@ impl User {
     /// `EPERM`: the directory is a link, another user's, or writable by others. `EIO`: its registry is not ours.
     /// `EOPNOTSUPP`: its filesystem does not keep locks as it must.
     pub fn open() -> Result<User> {
-        let reserve = std::env::var_os("COSEG_RESERVE").is_some_and(|value| value == "1");
+        let reserve = caller::trusted_variable("COSEG_RESERVE").is_some_and(|value| value == "1");
         Ok(User::at(namespace::directory_of_environment())?.reserve(reserve))
     }
 

@@ -48,7 +48,7 @@ pub(super) fn each_opened(mut visit: impl FnMut(&'static Namespace)) {
 
 /// Which directory the environment names: `COSEG_DIR`, else `/dev/shm/coseg-UID`, else `$TMPDIR/coseg-UID`.
 pub(super) fn directory_of_environment() -> PathBuf {
-    if let Some(directory) = std::env::var_os("COSEG_DIR").filter(|value| !value.is_empty()) {
+    if let Some(directory) = caller::trusted_variable("COSEG_DIR") {
         return directory.into();
     }
     default_directory()
@@ -62,7 +62,7 @@ fn default_directory() -> PathBuf {
     if in_memory.symlink_metadata().is_ok() || caller::may_write(c"/dev/shm") {
         return in_memory;
     }
-    let temporary = std::env::var_os("TMPDIR").filter(|value| !value.is_empty());
+    let temporary = caller::trusted_variable("TMPDIR");
     PathBuf::from(temporary.unwrap_or_else(|| "/tmp".into())).join(name)
 }
 
@@ -182,7 +182,7 @@ impl Namespace {
             let header = match self.read_header(fd.raw(), &mut [0; HEADER_SIZE]) {
                 Err(Damage::Retired) => {
                     // Whoever retires one takes its name away at once; help, should he have died in between.
-                    self.drop_retired(&fd)?;
+                    self.retire(&fd)?;
                     continue;
                 }
                 other => other?,
@@ -244,6 +244,10 @@ impl Namespace {
         };
         let result = (|| {
             file::change_mode(fd.raw(), mode)?;
+            if self.shared {
+                // Its group is the directory's, which is whom it is shared with.
+                let _ = file::change_group(fd.raw(), file::stat(&folder)?.gid);
+            }
             pins::check_filesystem(fd.raw())?;
             file::pwrite(fd.raw(), &initial, 0)?;
             file::truncate(fd.raw(), layout::FILE_SIZE)?;
@@ -271,22 +275,22 @@ impl Namespace {
             file::sleep_us(1000);
             return Ok(());
         }
+        // While this one has the name and we its lock, no other can come to be; without the name, the data files
+        // are another's.
+        let (named, opened) = (file::stat(&self.registry), file::fstat(fd.raw())?);
+        if !named.is_ok_and(|named| (named.device, named.inode) == (opened.device, opened.inode)) {
+            return Ok(());
+        }
         file::pwrite(fd.raw(), &layout::MAGIC_RETIRED, 0)?;
-        self.drop_retired(fd)
+        self.drop_retired()
     }
 
     /// Removes what a retired registry names, and last the registry.
-    fn drop_retired(&self, fd: &Fd) -> Result<(), Fault> {
+    fn drop_retired(&self) -> Result<(), Fault> {
         for name in self.data_file_names()? {
             let _ = file::unlink(&self.directory.with(name.as_bytes()));
         }
-        // Only if it still is this one: a new registry may have taken its place.
-        if let (Ok(named), Ok(opened)) = (file::stat(&self.registry), file::fstat(fd.raw()))
-            && (named.device, named.inode) == (opened.device, opened.inode)
-        {
-            let _ = file::unlink(&self.registry);
-        }
-        Ok(())
+        Ok(file::unlink(&self.registry)?)
     }
 
     /// Names of data files in the directory, whether or not a record knows them.

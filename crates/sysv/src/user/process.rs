@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
 use crate::caller;
 
-use super::file::{self, Fd, Meta};
+use super::file::{self, BlockedSignals, Fd, Meta};
 use super::{fork, namespace};
 
 /// Covers every section of every registry, so that no fork happens inside one.
@@ -124,7 +124,14 @@ impl Kept {
 }
 
 /// The guards that `prepare` takes and the two others drop.
-struct Held(UnsafeCell<Option<(MutexGuard<'static, ()>, namespace::Opened)>>);
+struct Held(UnsafeCell<Option<Guards>>);
+
+/// In the order they are dropped: signals come again when nothing is held.
+struct Guards {
+    _opened: namespace::Opened,
+    _working: MutexGuard<'static, ()>,
+    _signals: BlockedSignals,
+}
 
 // SAFETY: the cell is touched only by the thread that forks, between `prepare` and `parent` or `child`, all of
 // which time it holds the very locks whose guards are in the cell.
@@ -135,7 +142,10 @@ static HELD: Held = Held(UnsafeCell::new(None));
 extern "C" fn prepare() {
     // Both, for the child looks at the list, and a thread that was at it would not be there to let it go. In this
     // order, as everywhere.
-    let guards = (work(), namespace::opened());
+    // Without signals, for a handler would wait for what its own thread holds.
+    let signals = BlockedSignals::new();
+    let working = work();
+    let guards = Guards { _opened: namespace::opened(), _working: working, _signals: signals };
     // SAFETY: see `Held`.
     unsafe { *HELD.0.get() = Some(guards) };
 }

@@ -61,6 +61,15 @@ impl std::fmt::Debug for BlockedSignals {
 impl Section {
     /// Waits for the registry's lock, and finishes what its last owner left unfinished.
     pub(super) fn enter(namespace: &'static Namespace, descriptors: Descriptors) -> Result<Section, Fault> {
+        Section::enter_within(namespace, descriptors, PATIENCE_MS)
+    }
+
+    /// The same with a patience of one's own.
+    pub(super) fn enter_within(
+        namespace: &'static Namespace,
+        descriptors: Descriptors,
+        patience_ms: u64,
+    ) -> Result<Section, Fault> {
         let mut deadline_ms = 0;
         let mut pause_us = 20;
         let mut reopened = false;
@@ -99,7 +108,9 @@ impl Section {
                         }
                     }
                 }
-                namespace.kept.forget();
+                if descriptors == Descriptors::Kept {
+                    namespace.kept.forget();
+                }
                 reopened = true;
                 continue;
             }
@@ -109,7 +120,7 @@ impl Section {
             drop(signals);
             let now_ms = file::monotonic_ms();
             if deadline_ms == 0 {
-                deadline_ms = now_ms + PATIENCE_MS;
+                deadline_ms = now_ms + patience_ms;
             } else if now_ms > deadline_ms {
                 return Err(held_by(namespace));
             }
@@ -283,15 +294,6 @@ fn registry(namespace: &'static Namespace, descriptors: Descriptors) -> Result<(
     match namespace.kept.keep(fd) {
         Ok(raw) => Ok((raw, None)),
         Err(fd) => Ok((fd.raw(), Some(fd))),
-    }
-}
-
-/// [`leave_parents_descriptors`] for those who hold no section.
-pub(super) fn leave_parents_descriptors_if_new() {
-    if process::is_new_child() {
-        let _signals = BlockedSignals::new();
-        let _working = process::work();
-        leave_parents_descriptors();
     }
 }
 
