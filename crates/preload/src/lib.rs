@@ -36,7 +36,8 @@
 //!
 //! `errno` is set as the kernel sets it, and untouched on success. A pointer into nowhere is `EFAULT`, not a
 //! crash. No call is a cancellation point, as none is with the kernel. A bug inside is `EIO`; it never unwinds
-//! into C. After the first call, nothing here allocates or waits, so signal handlers may call.
+//! into C. After the first call, signal handlers may call: signals are blocked wherever a lock is held, and for
+//! ordinary pages, from Linux 6.11 on, `shmdt` and `shmctl(IPC_RMID)` do not allocate.
 
 mod abi;
 mod boundary;
