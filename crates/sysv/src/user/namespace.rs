@@ -181,7 +181,11 @@ impl Namespace {
             self.check_registry_owner(&meta)?;
             let header = match self.read_header(fd.raw(), &mut [0; HEADER_SIZE]) {
                 Err(Damage::Retired) => {
-                    // Whoever retires one takes its name away at once; help, should he have died in between.
+                    // Whoever retires one takes its name away at once; help, should he have died in between. In
+                    // memory none outlives the machine's start: there somebody made this one up.
+                    if file::filesystem(fd.raw())?.is_memory {
+                        return Err(Damage::Retired.into());
+                    }
                     self.retire(&fd)?;
                     continue;
                 }
