@@ -70,7 +70,6 @@ fn a_child_that_runs_free_ends_before_the_check() {
 }
 
 #[test]
-#[ignore = "takes a minute: the other program's dynamic linking is stepped through"]
 fn another_program_is_followed() {
     let (_, left) = held("program", Children::Follow);
     assert_eq!(left, [contents("old", "new"), contents("old", "old")]);
