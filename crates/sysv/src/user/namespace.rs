@@ -346,16 +346,22 @@ fn trust(path: &Path, may_be_shared: bool) -> Result<bool, Fault> {
     let me = caller::effective_uid();
     let (group_writes, others_write) = (meta.mode & 0o020 != 0, meta.mode & 0o002 != 0);
     let sticky = meta.mode & libc::S_ISVTX != 0;
-    if others_write && !sticky {
-        return Err(Fault::because(
-            Errno::EPERM,
-            "the namespace's directory is writable by others and not sticky: chmod 700 it, or 1777 to share it",
-        ));
-    }
     if (group_writes || others_write) && !may_be_shared {
         return Err(Fault::because(
             Errno::EPERM,
             "a user's default directory is not to be shared: chmod 700 it, or name another one in COSEG_DIR",
+        ));
+    }
+    // Without it one member could take another's files away, and put his own in their place.
+    if (group_writes || others_write) && !sticky {
+        let whom = if others_write { "others" } else { "its group" };
+        let name = String::from_utf8_lossy(path.as_bytes());
+        return Err(Fault::because(
+            Errno::EPERM,
+            format!(
+                "the namespace's directory is writable by {whom} and not sticky: chmod +t {name} to share it, \
+                 or chmod 700 {name} to keep it"
+            ),
         ));
     }
     if group_writes || others_write {

@@ -89,11 +89,20 @@ fn a_directory_that_others_write_must_be_sticky() {
     apart("directory::a_directory_that_others_write_must_be_sticky", |world| {
         let path = world.join("open");
         fs::create_dir(&path).unwrap();
-        chmod(&path, 0o777);
-        assert_told(&refusal(&path), Errno::EPERM, &path);
-        chmod(&path, 0o1777);
-        assert!(User::at(&path).unwrap().is_shared());
-        assert_eq!(mode_of(&path.join("registry")), 0o666);
+        for (mode, registry_mode) in [(0o777, 0o666), (0o770, 0o660), (0o720, 0o660), (0o2775, 0o660)] {
+            chmod(&path, mode);
+            let refused = refusal(&path);
+            assert_told(&refused, Errno::EPERM, &path);
+            assert!(refused.to_string().contains(&format!("chmod +t {}", path.display())), "{refused}");
+            assert_eq!(fs::read_dir(&path).unwrap().count(), 0, "made files there");
+            chmod(&path, mode | 0o1000);
+            // Opened in another process: this one remembers a namespace by its name.
+            let said =
+                by(0, || User::at(&path).map_or_else(|e| e.to_string(), |u| u.is_shared().to_string()));
+            assert_eq!(said, "true");
+            assert_eq!(mode_of(&path.join("registry")), registry_mode);
+            fs::remove_file(path.join("registry")).unwrap();
+        }
     });
 }
 
