@@ -88,10 +88,10 @@ pub(super) unsafe fn attach(
         slot_top,
         attach_time: file::now(),
         last_pid: descriptors.caller_pid(),
-        slot_hint: slot.wrapping_add(1),
+        slot_hint: pins::hint_after(slot, &record.times),
         detach_time: 0,
     };
-    if let Err(fault) = section.write_attach_times(record.index(), times) {
+    if let Err(fault) = section.write_attach_times(&record, times) {
         // SAFETY: the mapping just made, which nobody knows.
         unsafe { file::unmap(mapped, rounded) }?;
         return Err(fault);
@@ -169,9 +169,14 @@ pub(super) unsafe fn detach(
             detach_time: file::now(),
             ..Times::default()
         };
-        let bytes = times.encode();
+        let (before, after) = (record.times.encode(), times.encode());
         let at = super::layout::record_at(record.index()) + DETACH_AT;
-        match file::pwrite(fd.raw(), &bytes[TIMES_DETACH..], at) {
+        let written = if before[TIMES_DETACH..] == after[TIMES_DETACH..] {
+            Ok(())
+        } else {
+            file::pwrite(fd.raw(), &after[TIMES_DETACH..], at)
+        };
+        match written {
             Err(Errno::EFBIG) if descriptors == Descriptors::Kept => return Err(Errno::EFBIG.into()),
             _ => {}
         }

@@ -12,14 +12,25 @@ use super::{Fault, acl};
 
 /// Opens a record's data file. `EIDRM` if that is gone, or another file has its name.
 pub(super) fn open(namespace: &Namespace, record: &Record, access: i32) -> Result<(Fd, Meta), Fault> {
+    let fd = open_named(namespace, record, access)?;
+    let meta = checked(namespace, record, &fd)?;
+    Ok((fd, meta))
+}
+
+/// Opens what has the data file's name, which may be another file: see [`checked`].
+pub(super) fn open_named(namespace: &Namespace, record: &Record, access: i32) -> Result<Fd, Fault> {
     let path = namespace.path_of(record.id, record.huge_log2)?;
-    let fd = file::open(&path, access, 0).map_err(|errno| match errno {
+    file::open(&path, access, 0).map_err(|errno| match errno {
         // Nothing, a link, a directory, a socket or a device that does not exist.
         Errno::ENOENT | Errno::ELOOP | Errno::EISDIR | Errno::ENXIO | Errno::ENODEV => lost(),
         errno => errno.into(),
-    })?;
+    })
+}
+
+/// What the kernel says of an open file, if it is the record's data file; else `EIDRM`.
+pub(super) fn checked(namespace: &Namespace, record: &Record, fd: &Fd) -> Result<Meta, Fault> {
     let meta = file::fstat(fd.raw())?;
-    if is_of(namespace, record, &meta) { Ok((fd, meta)) } else { Err(lost()) }
+    if is_of(namespace, record, &meta) { Ok(meta) } else { Err(lost()) }
 }
 
 /// Whether a file is the one that was made for a record. In a shared namespace the record is no proof: members

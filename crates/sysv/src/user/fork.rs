@@ -97,9 +97,9 @@ fn open_anew(namespace: &'static Namespace, id: i32, vma: &Vma, writable: bool) 
         slot_top,
         attach_time: file::now(),
         last_pid: caller::parent_pid(),
-        slot_hint: slot.wrapping_add(1),
+        slot_hint: pins::hint_after(slot, &record.times),
         detach_time: 0,
     };
-    section.write_attach_times(record.index(), times)?;
+    section.write_attach_times(&record, times)?;
     Ok(Renewed { origin: vma.origin(), inode: vma.inode, writable, fd })
 }

@@ -113,13 +113,14 @@ impl Section {
         let before = self.header;
         let (index, mut id) = self.choose_id()?;
 
+        let (uid, gid) = (caller::effective_uid(), caller::effective_gid());
         // Should we die from here on, the next owner of the section takes the file away again.
         let huge_log2 = huge.map_or(0, |huge| huge.log2);
         let mut after_choice = self.header;
         self.header = before;
         let undo = |id| Log::of([Some(Step::Unlink { id, huge_log2 })]);
         self.begin(&undo(id))?;
-        let mut made = self.make_file(id, request, huge);
+        let mut made = self.make_file(id, request, huge, gid);
         for _ in 0..MOST_TAKEN_NAMES {
             if !matches!(made, Err(Fault { errno: Errno::EEXIST, .. })) {
                 break;
@@ -128,7 +129,7 @@ impl Section {
             id = next_sequence(id);
             after_choice.sequence = id.cast_unsigned() >> INDEX_BITS;
             self.begin(&undo(id))?;
-            made = self.make_file(id, request, huge);
+            made = self.make_file(id, request, huge, gid);
         }
         let (_fd, inode) = match made {
             Ok(made) => made,
@@ -155,7 +156,6 @@ impl Section {
 
         let bucket = layout::bucket_of(request.key);
         let keyed = !request.key.is_private();
-        let (uid, gid) = (caller::effective_uid(), caller::effective_gid());
         let record = Record {
             state: State::Live,
             no_reserve: no_reserve || huge.is_some(),
@@ -254,7 +254,13 @@ impl Section {
     }
 
     /// Makes the data file, whole but unknown to anybody yet; its inode.
-    fn make_file(&self, id: i32, request: Request, huge: Option<huge::Huge>) -> Result<(Fd, u64), Fault> {
+    fn make_file(
+        &self,
+        id: i32,
+        request: Request,
+        huge: Option<huge::Huge>,
+        gid: u32,
+    ) -> Result<(Fd, u64), Fault> {
         let path = match &huge {
             None => self.namespace.data_path(id),
             Some(huge) => huge.data_path(self.namespace, id),
@@ -277,7 +283,6 @@ impl Section {
             Some(huge) => huge.prepare(&fd, size_bytes, request.flags)?,
         }
         let meta = file::fstat(fd.raw())?;
-        let gid = caller::effective_gid();
         if self.namespace.shared && meta.gid != gid {
             file::change_group(fd.raw(), gid)?;
         }

@@ -11,6 +11,7 @@ use crate::Errno;
 
 use super::Fault;
 use super::file::{self, Fd};
+use super::layout::Times;
 
 /// Where slot 0 lies, beyond any segment.
 const SLOTS_AT: u64 = 1 << 62;
@@ -43,6 +44,12 @@ pub(super) fn take(fd: &Fd, writable: bool, hint: u32, top: u32) -> Result<(u32,
         return Ok((top, top.wrapping_add(1)));
     }
     Err(Fault::because(Errno::ENOMEM, "no slot for one more attachment was found"))
+}
+
+/// The hint that an attach leaves. A slot below the top that was hinted at will be free again when its taker
+/// detaches: who attaches and detaches over and over leaves the record as it is.
+pub(super) fn hint_after(slot: u32, before: &Times) -> u32 {
+    if slot == before.slot_hint && slot < before.slot_top { slot } else { slot.wrapping_add(1) }
 }
 
 /// Whether any attachment exists, as far as an open file that has no slot itself can see.

@@ -9,18 +9,33 @@ use super::namespace::Namespace;
 use super::section::Section;
 use super::{data, pins};
 
-/// Opens a data file for looking at its locks, which needs any one permission.
+/// Opens a data file, or what has its name, for looking at its locks, which needs any one permission.
 fn open_for_locks(namespace: &Namespace, record: &Record) -> Result<Fd, Fault> {
-    let (fd, _) = match data::open(namespace, record, libc::O_RDONLY) {
-        Err(Fault { errno: Errno::EACCES, .. }) => data::open(namespace, record, libc::O_WRONLY)?,
-        result => result?,
-    };
-    Ok(fd)
+    match data::open_named(namespace, record, libc::O_RDONLY) {
+        Err(Fault { errno: Errno::EACCES, .. }) => data::open_named(namespace, record, libc::O_WRONLY),
+        result => result,
+    }
+}
+
+/// Whether anybody is attached, as the locks of a file of the right name say. Without a lock it does not matter
+/// which file it is: nobody is attached to another one either, as far as the record knows.
+fn holds_slots(namespace: &Namespace, record: &Record, fd: &Fd) -> Result<bool, Fault> {
+    match pins::any(fd.raw()) {
+        Ok(false) => Ok(false),
+        found => {
+            data::checked(namespace, record, fd)?;
+            Ok(found?)
+        }
+    }
 }
 
 /// How many attachments a segment has.
 pub(super) fn attachment_count(namespace: &Namespace, record: &Record) -> Result<u64, Fault> {
-    match open_for_locks(namespace, record) {
+    let opened = open_for_locks(namespace, record).and_then(|fd| {
+        data::checked(namespace, record, &fd)?;
+        Ok(fd)
+    });
+    match opened {
         Ok(fd) => Ok(pins::count(fd.raw(), record.times.slot_top)?),
         // Destroyed since its record was read, or lost: who has it attached cannot be told.
         Err(Fault { errno: Errno::EIDRM, .. }) => Ok(0),
@@ -51,8 +66,10 @@ impl Section {
         if record.times.attach_time == 0 {
             return Ok(false);
         }
-        match open_for_locks(self.namespace, record) {
-            Ok(fd) => Ok(pins::any(fd.raw())?),
+        let found =
+            open_for_locks(self.namespace, record).and_then(|fd| holds_slots(self.namespace, record, &fd));
+        match found {
+            Ok(found) => Ok(found),
             Err(Fault { errno: Errno::EIDRM, .. }) => Ok(false),
             // /proc/locks is no proof of absence. Somebody who may open the file will look again.
             Err(Fault { errno: Errno::EACCES, .. }) => Ok(true),

@@ -5,6 +5,7 @@
 //! then the steps are done, and the log is cleared. Whoever finds a log that is not cleared does the steps
 //! again: recovery is this same code.
 
+use std::cell::Cell;
 use std::sync::MutexGuard;
 
 use crate::{Errno, Key};
@@ -38,6 +39,8 @@ pub(super) struct Section {
     fd: i32,
     /// The limit on file sizes was looked at.
     may_publish: bool,
+    /// The bucket last read or written, and where its chain begins.
+    known_bucket: Cell<Option<(u32, u32)>>,
     own: Option<Fd>,
     // Dropped in this order, after the registry's lock was given back.
     _working: MutexGuard<'static, ()>,
@@ -86,6 +89,7 @@ impl Section {
                             header,
                             fd,
                             may_publish: false,
+                            known_bucket: Cell::new(None),
                             own,
                             _working: working,
                             _signals: signals,
@@ -175,7 +179,9 @@ impl Section {
                 file::pwrite(self.fd, &bytes[..length], layout::record_at(index))?;
             }
             Step::Bucket { bucket, first } => {
+                self.known_bucket.set(None);
                 file::pwrite(self.fd, &first.to_le_bytes(), layout::bucket_at(bucket))?;
+                self.known_bucket.set(Some((bucket, first)));
             }
             // In a shared namespace the file may be another's to take away. Nobody finds it any more, and
             // its owner or root reclaims it.
@@ -215,10 +221,14 @@ impl Section {
         })?)
     }
 
-    /// Writes what an attach changes, which needs no log: it is one write.
-    pub(super) fn write_attach_times(&self, index: u32, times: Times) -> Result<(), Fault> {
-        let at = layout::record_at(index) + layout::TIMES_AT;
-        Ok(file::pwrite(self.fd, &times.encode()[..layout::TIMES_ATTACH_END], at)?)
+    /// Writes what an attach changes, which needs no log: it is one write, and none where it says what stands there.
+    pub(super) fn write_attach_times(&self, record: &Record, times: Times) -> Result<(), Fault> {
+        let (before, after) = (record.times.encode(), times.encode());
+        if before[..layout::TIMES_ATTACH_END] == after[..layout::TIMES_ATTACH_END] {
+            return Ok(());
+        }
+        let at = layout::record_at(record.index()) + layout::TIMES_AT;
+        Ok(file::pwrite(self.fd, &after[..layout::TIMES_ATTACH_END], at)?)
     }
 
     /// The filesystem that the namespace lies on.
@@ -227,7 +237,15 @@ impl Section {
     }
 
     pub(super) fn bucket(&self, bucket: u32) -> Result<u32, Fault> {
-        read_bucket(self.fd, bucket)
+        // A creation asks twice: is there one, and which is the next in the chain.
+        if let Some((known, first)) = self.known_bucket.get()
+            && known == bucket
+        {
+            return Ok(first);
+        }
+        let first = read_bucket(self.fd, bucket)?;
+        self.known_bucket.set(Some((bucket, first)));
+        Ok(first)
     }
 
     /// The live record of a key, and the index of the record before it in its chain.
