@@ -77,49 +77,59 @@ pub(crate) fn scan(wanted: impl Fn(i32) -> bool, id_of: impl Fn(&MapLine<'_>) ->
         .collect();
     pids.sort_unstable();
     for pid in pids {
-        let text = match fs::read(format!("/proc/{pid}/maps")) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
-                attachers.hidden_process_count += 1;
-                continue;
+        match of_process(pid, &id_of) {
+            Ok(found) => {
+                if !found.is_empty() && wanted(pid) {
+                    attachers.found.extend(found);
+                }
             }
-            // It ended since.
-            Err(_) => continue,
-        };
-        let text = String::from_utf8_lossy(&text);
-        let mut found = text
-            .lines()
-            .filter_map(MapLine::parse)
-            .filter_map(|line| {
-                Some(Attached {
-                    id: id_of(&line)?,
-                    pid,
-                    address: line.start,
-                    size_bytes: line.end - line.start,
-                    offset_bytes: line.offset,
-                    writable: line.permissions.as_bytes().get(1) == Some(&b'w'),
-                })
-            })
-            .peekable();
-        if found.peek().is_some() && wanted(pid) {
-            attachers.found.extend(found);
+            Err(Hidden) => attachers.hidden_process_count += 1,
         }
     }
     attachers
 }
 
-/// Mappings of the kernel's segments: the inode of a `/SYSV…` line is the id. The same ids exist in other IPC
+/// A process's mappings need more privilege to see.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Hidden;
+
+/// The mappings of one process; none if it has ended.
+pub(crate) fn of_process(
+    pid: i32,
+    id_of: impl Fn(&MapLine<'_>) -> Option<ShmId>,
+) -> Result<Vec<Attached>, Hidden> {
+    let text = match fs::read(format!("/proc/{pid}/maps")) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => return Err(Hidden),
+        // It ended since.
+        Err(_) => return Ok(Vec::new()),
+    };
+    let text = String::from_utf8_lossy(&text);
+    let attached = |line: MapLine<'_>| {
+        Some(Attached {
+            id: id_of(&line)?,
+            pid,
+            address: line.start,
+            size_bytes: line.end - line.start,
+            offset_bytes: line.offset,
+            writable: line.permissions.as_bytes().get(1) == Some(&b'w'),
+        })
+    };
+    Ok(text.lines().filter_map(MapLine::parse).filter_map(attached).collect())
+}
+
+/// Which of the kernel's segments a mapping is of: the inode of a `/SYSV…` line is the id.
+pub(crate) fn kernel_id_of(line: &MapLine<'_>) -> Option<ShmId> {
+    let id = i32::try_from(line.inode).ok()?;
+    line.path.starts_with("/SYSV").then(|| ShmId::new(id))
+}
+
+/// Mappings of the kernel's segments. The same ids exist in other IPC
 /// namespaces, so only processes of ours count.
 pub(crate) fn of_kernel() -> Attachers {
     let namespace_of = |path: String| fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()));
     let ours = namespace_of("/proc/self/ns/ipc".to_owned());
-    scan(
-        |pid| namespace_of(format!("/proc/{pid}/ns/ipc")) == ours,
-        |line| {
-            let id = i32::try_from(line.inode).ok()?;
-            line.path.starts_with("/SYSV").then(|| ShmId::new(id))
-        },
-    )
+    scan(|pid| namespace_of(format!("/proc/{pid}/ns/ipc")) == ours, kernel_id_of)
 }
 
 #[cfg(test)]

@@ -119,4 +119,10 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// Where there is no facility: `ENOSYS`.
     fn attachers(&self) -> Result<Attachers>;
+
+    /// Whether a process has the segment attached; `None` if its mappings need more privilege to see.
+    ///
+    /// # Errors
+    /// Where there is no facility: `ENOSYS`.
+    fn is_attached(&self, id: ShmId, pid: i32) -> Result<Option<bool>>;
 }

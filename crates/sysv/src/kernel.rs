@@ -151,6 +151,11 @@ impl Backend for Kernel {
     fn attachers(&self) -> Result<Attachers> {
         Ok(attached::of_kernel())
     }
+
+    fn is_attached(&self, id: ShmId, pid: i32) -> Result<Option<bool>> {
+        let found = attached::of_process(pid, attached::kernel_id_of).ok();
+        Ok(found.map(|found| found.iter().any(|attached| attached.id == id)))
+    }
 }
 
 /// One line of /proc/sysvipc/shm. The mode is octal, everything else decimal and the key signed.

@@ -123,6 +123,15 @@ fn run<T>(
 }
 
 impl User {
+    /// The segment of this namespace that a mapping's path names.
+    fn id_of_mapping(&self, line: &attached::MapLine<'_>) -> Option<ShmId> {
+        let path = line.path.strip_suffix(" (deleted)").unwrap_or(line.path);
+        let id = self.namespace.id_of_path(path.as_bytes())?;
+        let (device, _) = self.namespace.registry_file();
+        let here = line.device == device || self.namespace.is_above(path.as_bytes());
+        here.then(|| ShmId::new(id))
+    }
+
     /// Opens the namespace of the environment: the directory `COSEG_DIR`, else `/dev/shm/coseg-UID`, else
     /// `$TMPDIR/coseg-UID`. It is made where it does not exist.
     ///
@@ -298,12 +307,19 @@ impl Backend for User {
             })
             .collect();
         let id_of = |line: &attached::MapLine<'_>| {
-            let path = line.path.strip_suffix(" (deleted)").unwrap_or(line.path);
-            let id = self.namespace.id_of_path(path.as_bytes())?;
-            let (device, _) = self.namespace.registry_file();
-            let here = line.device == device || self.namespace.is_above(path.as_bytes());
-            known.get(&line.inode).copied().filter(|known| known.raw() == id && here)
+            let id = self.id_of_mapping(line)?;
+            known.get(&line.inode).copied().filter(|&known| known == id)
         };
         Ok(attached::scan(|_| true, id_of))
+    }
+
+    fn is_attached(&self, id: ShmId, pid: i32) -> Result<Option<bool>> {
+        let Some((record, _)) = self.namespace.peek_record(id.raw(), Descriptors::Kept) else {
+            return Ok(Some(false));
+        };
+        let id_of = |line: &attached::MapLine<'_>| {
+            self.id_of_mapping(line).filter(|&found| found == id && line.inode == record.inode)
+        };
+        Ok(attached::of_process(pid, id_of).ok().map(|found| !found.is_empty()))
     }
 }

@@ -1,0 +1,384 @@
+//! An opened region: its memory, its layout, and this process's place in it.
+
+use std::process;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use coseg_sysv::Segment;
+
+use crate::identity::{Identity, Life};
+use crate::layout::{Layout, at};
+use crate::lock::{Company, Deadline, LockWords, Taken};
+use crate::log::{Log, Settled};
+use crate::memory::Memory;
+use crate::os;
+use crate::participants::{Owner, Participant, Participants, Waiting};
+use crate::schema::PartKind;
+use crate::sync::{AtomicU64, Ordering};
+use crate::{Error, ErrorKind, Result};
+
+/// What was found and mended when a lock was taken from a dead owner.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Recovery {
+    /// The name of the lock: a part's, or `region`.
+    pub lock: String,
+    /// Who died; `None` if its slot is another's by now.
+    pub participant: Option<Participant>,
+    /// What became of the transaction it was in.
+    pub settled: Settled,
+}
+
+/// How a lock was come by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Acquired {
+    /// Nobody died.
+    Clean,
+    /// Its owner had died; what it protects in the region is consistent again.
+    Recovered(Recovery),
+}
+
+/// An opened region, shared by the handles of its parts.
+#[derive(Debug)]
+pub(crate) struct Base {
+    pub(crate) memory: Memory,
+    pub(crate) layout: Layout,
+    pub(crate) segment: Segment,
+    name: String,
+    /// Our slot and generation, and the process number they were taken under, in one word.
+    me: AtomicU64,
+    joining: Mutex<Option<Identity>>,
+    /// For each lock, the thread of this process that holds it, or 0.
+    holders: Vec<AtomicU64>,
+    recoveries: Mutex<Vec<Recovery>>,
+}
+
+impl Base {
+    /// A region that may be read; [`Base::join`] makes it one that may be changed.
+    pub(crate) fn new(memory: Memory, layout: Layout, segment: Segment, name: String) -> Base {
+        let holders = layout.locks().map(|_| AtomicU64::new(0)).collect();
+        Base {
+            memory,
+            layout,
+            segment,
+            name,
+            me: AtomicU64::new(0),
+            joining: Mutex::new(None),
+            holders,
+            recoveries: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn participants(&self) -> Participants<'_> {
+        Participants { memory: &self.memory, at: at::PARTICIPANTS, count: self.layout.participant_count }
+    }
+
+    /// How errors name the region.
+    pub(crate) fn object(&self) -> String {
+        match self.segment.key() {
+            coseg_sysv::Key::PRIVATE => format!("region id {}", self.segment.id()),
+            key => format!("region {key} (id {})", self.segment.id()),
+        }
+    }
+
+    /// Our slot. A child of fork has none of its own yet and joins.
+    #[inline]
+    pub(crate) fn me(&self) -> Result<Owner> {
+        match self.current() {
+            Some(owner) => Ok(owner),
+            None => self.join(),
+        }
+    }
+
+    /// Our slot, if this very process has one.
+    #[inline]
+    pub(crate) fn current(&self) -> Option<Owner> {
+        let me = self.me.load(Ordering::Relaxed);
+        #[expect(clippy::cast_possible_truncation, reason = "the word's two halves")]
+        let (owner, process) = (Owner(me as u32), (me >> 32) as u32);
+        (owner != Owner::NOBODY && process == os::process_number()).then_some(owner)
+    }
+
+    /// Takes a slot for this process.
+    #[cold]
+    pub(crate) fn join(&self) -> Result<Owner> {
+        let error = |kind, fact: String| Err(Error::new("join", self.object(), kind, fact));
+        if !self.memory.is_writable() {
+            return error(ErrorKind::ReadOnly, "it was opened for reading: open it for writing".into());
+        }
+        let mut joining = self.joining.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(owner) = self.current() {
+            return Ok(owner);
+        }
+        let Some(own) = Identity::of_self() else {
+            return error(
+                ErrorKind::NoIdentity,
+                "/proc/self/stat does not tell when we started: mount /proc".into(),
+            );
+        };
+        os::accept_barriers();
+        let owner = self.take_slot(own)?;
+        *joining = Some(own);
+        self.me.store(u64::from(os::process_number()) << 32 | u64::from(owner.0), Ordering::Relaxed);
+        for holder in &self.holders {
+            holder.store(0, Ordering::Relaxed);
+        }
+        Ok(owner)
+    }
+
+    fn take_slot(&self, own: Identity) -> Result<Owner> {
+        let participants = self.participants();
+        // Free slots first: what is left of a dead participant can still tell who it was.
+        for want_dead in [false, true] {
+            for slot in 0..participants.count {
+                let holder = participants.identity(slot);
+                let takes = if want_dead {
+                    holder != Identity::NOBODY && self.is_gone(slot, holder)
+                } else {
+                    holder == Identity::NOBODY
+                };
+                if takes && let Some(owner) = participants.take(slot, holder, own, &self.name) {
+                    self.reset_reader(slot);
+                    return Ok(owner);
+                }
+            }
+            if !want_dead {
+                self.refuse_strangers()?;
+            }
+        }
+        let fact = format!(
+            "all {} slots are taken by living processes: end one, or make the region with more participants",
+            participants.count
+        );
+        Err(Error::new("join", self.object(), ErrorKind::NoSlot, fact))
+    }
+
+    /// Without locks on files there is only the pid to tell whether a participant lives, and that means nothing in
+    /// another PID namespace.
+    pub(crate) fn refuse_strangers(&self) -> Result<()> {
+        let participants = self.participants();
+        for slot in 0..participants.count {
+            let holder = participants.identity(slot);
+            if holder == Identity::NOBODY || holder.is_of_our_namespace() || self.is_gone(slot, holder) {
+                continue;
+            }
+            let fact = format!(
+                "participant {} is in another PID namespace, where its death could not be seen: run both in one \
+                 PID namespace",
+                holder.pid()
+            );
+            return Err(Error::new("join", self.object(), ErrorKind::OtherPidNamespace, fact));
+        }
+        Ok(())
+    }
+
+    /// The words by which a slot's process reads; a new holder of the slot reads nothing yet.
+    fn reset_reader(&self, slot: usize) {
+        for part in self.layout.schema.parts.iter().filter(|part| part.kind == PartKind::RwLock) {
+            crate::rwlock::reset_reader(&self.memory, part.offset, slot);
+        }
+    }
+
+    /// Whether a slot's holder is dead for certain, or has let go of the segment by exec.
+    fn is_gone(&self, slot: usize, holder: Identity) -> bool {
+        match holder.life() {
+            Life::Dead => true,
+            Life::Alive => self.has_let_go(holder.pid()),
+            Life::Unknown => self.nobody_else_is_attached(slot),
+        }
+    }
+
+    /// A process that still runs may have replaced its program, which detaches it.
+    fn has_let_go(&self, pid: u32) -> bool {
+        if pid == process::id() {
+            return false;
+        }
+        let backend = self.segment.backend();
+        i32::try_from(pid)
+            .is_ok_and(|pid| matches!(backend.is_attached(self.segment.id(), pid), Ok(Some(false))))
+    }
+
+    fn nobody_else_is_attached(&self, slot: usize) -> bool {
+        let ours = self.current().and_then(|ours| ours.slot(self.layout.participant_count));
+        ours != Some(slot) && self.segment.stat().is_ok_and(|stat| stat.attachment_count <= 1)
+    }
+
+    /// The number of the region's own lock: the last in the order.
+    pub(crate) fn own_lock(&self) -> usize {
+        self.holders.len() - 1
+    }
+
+    /// Takes the region's own lock, and settles what a dead owner left.
+    #[inline]
+    pub(crate) fn lock(&self, deadline: Deadline) -> Result<RegionGuard<'_>> {
+        let me = self.me()?;
+        let words = LockWords::new(&self.memory, at::LOCK);
+        if !words.try_take(me) {
+            self.lock_contended(words, me, deadline)?;
+        }
+        let holder = &self.holders[self.own_lock()];
+        holder.store(thread_number(), Ordering::Relaxed);
+        Ok(RegionGuard { base: self, words, me })
+    }
+
+    /// Who died is remembered for [`Base::take_recoveries`].
+    #[cold]
+    fn lock_contended(&self, words: LockWords<'_>, me: Owner, deadline: Deadline) -> Result<()> {
+        let number = self.own_lock();
+        let _ = self.take_checked(number, words, me, deadline)?;
+        Ok(())
+    }
+
+    /// Takes a lock of the region by number, unless that would wait for the calling thread itself.
+    pub(crate) fn take_checked(
+        &self,
+        number: usize,
+        words: LockWords<'_>,
+        me: Owner,
+        deadline: Deadline,
+    ) -> Result<Acquired> {
+        self.check_order(number)?;
+        let company = Party { base: self, me, lock: number };
+        let taken = words.take(me, deadline, &company);
+        self.participants().announce(me, None);
+        match taken {
+            Some(Taken::Clean) => Ok(Acquired::Clean),
+            Some(Taken::From(dead)) => Ok(Acquired::Recovered(self.recover(number, dead))),
+            None => {
+                let holder = self.describe(words.owner());
+                let object = format!("{} of {}", self.lock_name(number), self.object());
+                let fact = format!("the deadline passed while {holder} held it: see `coseg locks`");
+                Err(Error::new("lock", object, ErrorKind::TimedOut, fact))
+            }
+        }
+    }
+
+    /// Locks are taken in the order of their numbers; the region's own is the last.
+    pub(crate) fn check_order(&self, number: usize) -> Result<()> {
+        let thread = thread_number();
+        let held =
+            (number..self.holders.len()).find(|&held| self.holders[held].load(Ordering::Relaxed) == thread);
+        let Some(held) = held else { return Ok(()) };
+        let (wanted, held_name) = (self.lock_name(number), self.lock_name(held));
+        let fact = if held == number {
+            "this thread holds it already".to_owned()
+        } else {
+            format!("this thread holds `{held_name}`, which comes after it: lock in the order of declaration")
+        };
+        let object = format!("`{wanted}` of {}", self.object());
+        Err(Error::new("lock", object, ErrorKind::WouldDeadlock, fact))
+    }
+
+    /// Whether the calling thread holds neither this lock nor one that comes after it.
+    #[inline]
+    pub(crate) fn may_take(&self, number: usize) -> bool {
+        let thread = thread_number();
+        self.holders[number..].iter().all(|holder| holder.load(Ordering::Relaxed) != thread)
+    }
+
+    #[inline]
+    pub(crate) fn set_holder(&self, number: usize, held: bool) {
+        self.holders[number].store(if held { thread_number() } else { 0 }, Ordering::Relaxed);
+    }
+
+    /// Mends what the dead owner of a lock left, and remembers who it was.
+    pub(crate) fn recover(&self, number: usize, dead: Owner) -> Recovery {
+        let settled =
+            if number == self.own_lock() { self.log().settle(&self.layout) } else { Settled::Nothing };
+        let participant = dead.slot(self.layout.participant_count).and_then(|slot| {
+            (self.participants().owner(slot) == dead).then(|| self.participants().describe(slot))?
+        });
+        let recovery = Recovery { lock: self.lock_name(number).to_owned(), participant, settled };
+        self.recoveries.lock().unwrap_or_else(PoisonError::into_inner).push(recovery.clone());
+        recovery
+    }
+
+    pub(crate) fn take_recoveries(&self) -> Vec<Recovery> {
+        std::mem::take(&mut self.recoveries.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn log(&self) -> Log<'_> {
+        Log {
+            memory: &self.memory,
+            entries_at: self.layout.log_entries_at,
+            count: self.layout.log_entry_count,
+        }
+    }
+
+    pub(crate) fn lock_name(&self, number: usize) -> &str {
+        self.layout.locks().nth(number).map_or("?", |(name, _)| name)
+    }
+
+    fn describe(&self, owner: Owner) -> String {
+        let slot = owner.slot(self.layout.participant_count);
+        match slot.and_then(|slot| self.participants().describe(slot)) {
+            Some(participant) => participant.to_string(),
+            None => "nobody known".to_owned(),
+        }
+    }
+
+    pub(crate) fn is_dead(&self, owner: Owner) -> bool {
+        let participants = self.participants();
+        let Some(slot) = owner.slot(participants.count) else { return true };
+        let holder = participants.identity(slot);
+        holder == Identity::NOBODY || participants.owner(slot) != owner || self.is_gone(slot, holder)
+    }
+}
+
+impl Drop for Base {
+    fn drop(&mut self) {
+        let joining = self.joining.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if let (Some(own), Some(owner)) = (joining, self.current()) {
+            self.participants().leave(owner, own);
+        }
+    }
+}
+
+/// What a lock asks about the participants.
+pub(crate) struct Party<'a> {
+    pub(crate) base: &'a Base,
+    pub(crate) me: Owner,
+    pub(crate) lock: usize,
+}
+
+impl Company for Party<'_> {
+    fn is_dead(&self, owner: Owner) -> bool {
+        self.base.is_dead(owner)
+    }
+
+    fn waits(&self, acquisition_count: u64) {
+        let waiting = Waiting { lock: self.lock, since_unix_ns: os::unix_ns(), acquisition_count };
+        self.base.participants().announce(self.me, Some(waiting));
+    }
+}
+
+/// The region's own lock, held: the right to change values.
+#[derive(Debug)]
+pub(crate) struct RegionGuard<'a> {
+    pub(crate) base: &'a Base,
+    words: LockWords<'a>,
+    me: Owner,
+}
+
+impl Drop for RegionGuard<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        // A child that was forked in here holds nothing.
+        if self.base.current() == Some(self.me) {
+            self.base.holders[self.base.own_lock()].store(0, Ordering::Relaxed);
+            self.words.give_back();
+        }
+    }
+}
+
+/// A number of the calling thread, never 0.
+#[inline]
+pub(crate) fn thread_number() -> u64 {
+    thread_local! {
+        static HERE: u8 = const { 0 };
+    }
+    HERE.with(|here| std::ptr::from_ref(here).addr() as u64)
+}
+
+/// A reference to an opened region.
+pub(crate) type Shelf = Arc<Base>;

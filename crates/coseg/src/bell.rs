@@ -1,0 +1,80 @@
+//! Wake-ups that are never lost and cost nothing while nobody sleeps.
+//!
+//! One word: bit 0 says that somebody may be asleep, the rest counts the times it rang. Who waits sets the bit,
+//! puts a barrier on everybody, looks once more, and sleeps unless the word has changed. Who has changed
+//! something looks at the bit, and only if it is set clears it, counts on and wakes.
+//!
+//! Whoever dies between clearing and waking leaves sleepers that were not woken: every sleep is bounded.
+
+use std::time::Duration;
+
+use crate::os;
+use crate::sync::{AtomicU32, Ordering};
+
+const SOMEBODY: u32 = 1;
+/// The longest sleep: a death is noticed within it.
+pub(crate) const LONGEST_SLEEP: Duration = Duration::from_millis(100);
+/// The longest sleep where no barrier reaches the others, so that a wake-up may be missed.
+const LONGEST_DOZE: Duration = Duration::from_millis(1);
+
+/// The word and who looks at it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bell<'a>(pub(crate) &'a AtomicU32);
+
+/// What [`Bell::prepare`] saw; to be handed to [`Bell::sleep`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ticket {
+    seen: u32,
+    longest: Duration,
+}
+
+/// How many to wake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wake {
+    One,
+    All,
+}
+
+impl Bell<'_> {
+    /// Announces a sleep. What is to be waited for must be looked at between this and [`Bell::sleep`].
+    pub(crate) fn prepare(self) -> Ticket {
+        let seen = self.0.fetch_or(SOMEBODY, Ordering::SeqCst) | SOMEBODY;
+        let longest = if os::barrier_before_sleep() { LONGEST_SLEEP } else { LONGEST_DOZE };
+        Ticket { seen, longest }
+    }
+
+    /// Sleeps until it rings, `timeout` or a bound has passed. False: nothing was heard.
+    pub(crate) fn sleep(self, ticket: Ticket, timeout: Duration) -> bool {
+        os::wait(self.0, ticket.seen, timeout.min(ticket.longest))
+    }
+
+    /// Says that somebody may still be asleep.
+    pub(crate) fn leave_set(self) {
+        self.0.fetch_or(SOMEBODY, Ordering::Relaxed);
+    }
+
+    /// To be called after the change that others may wait for.
+    #[inline]
+    pub(crate) fn ring(self, wake: Wake) {
+        os::barrier_before_look();
+        if self.0.load(Ordering::Relaxed) & SOMEBODY != 0 {
+            self.ring_now(wake);
+        }
+    }
+
+    #[cold]
+    fn ring_now(self, wake: Wake) {
+        let seen = self.0.load(Ordering::Relaxed);
+        // Lost to another who rings: then he wakes.
+        let next = (seen | SOMEBODY).wrapping_add(1);
+        if self.0.compare_exchange(seen, next, Ordering::SeqCst, Ordering::Relaxed).is_ok() {
+            let count = match wake {
+                Wake::One => 1,
+                Wake::All => i32::MAX,
+            };
+            os::wake(self.0, count);
+        } else {
+            os::wake(self.0, i32::MAX);
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! The exclusive lock: one word names the owner, by slot and generation.
+//!
+//! | offset | bytes | |
+//! |---|---|---|
+//! | 0 | 4 | owner, 0 for nobody |
+//! | 4 | 4 | bell of those who wait |
+//! | 8 | 4 | whose turn is next, 0 for whoever comes first |
+//! | 16 | 8 | how many times it was taken; written by the owner |
+//!
+//! Free, it is taken by one compare-and-exchange and given back by one store. The owner's word is not what
+//! waiters sleep on, so that the store can be a plain one: what it must not miss is the bell, and the barrier
+//! between the two is executed by those who sleep. Who comes first takes it, whoever waits; one who has waited too
+//! long takes the turn, and then nobody else gets the lock before him. A dead owner's word is replaced by the
+//! waiter's in one step, so that no two believe they have inherited.
+
+use std::time::Duration;
+
+use crate::bell::{Bell, LONGEST_SLEEP, Wake};
+use crate::memory::Memory;
+use crate::os;
+use crate::participants::Owner;
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
+
+const OWNER: usize = 0;
+const BELL: usize = 4;
+const TURN: usize = 8;
+const ACQUISITIONS: usize = 16;
+
+/// Looks at a taken lock before sleeping: about as long as a wake-up takes.
+const SPIN_COUNT: u32 = 200;
+/// How long others may overtake a waiter.
+const PATIENCE_MS: u64 = 2;
+/// First sleep before the owner is looked after.
+const FIRST_PROBE: Duration = Duration::from_millis(10);
+
+/// A lock's words.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LockWords<'a> {
+    memory: &'a Memory,
+    at: usize,
+}
+
+/// What a lock asks about those who use it.
+pub(crate) trait Company {
+    /// Whether an owner is dead for certain.
+    fn is_dead(&self, owner: Owner) -> bool;
+
+    /// Told before the first sleep, with the number of acquisitions then.
+    fn waits(&self, acquisition_count: u64);
+}
+
+/// How a lock was come by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Taken {
+    Clean,
+    /// Its owner had died.
+    From(Owner),
+}
+
+/// When to give up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Deadline {
+    Never,
+    At(u64),
+}
+
+impl Deadline {
+    pub(crate) fn after(timeout: Option<Duration>) -> Deadline {
+        match timeout {
+            None => Deadline::Never,
+            Some(timeout) => {
+                let ms = u64::try_from(timeout.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
+                Deadline::At(os::monotonic_ms().saturating_add(ms))
+            }
+        }
+    }
+
+    /// What is left; `None` when it has passed.
+    pub(crate) fn left(self) -> Option<Duration> {
+        match self {
+            Deadline::Never => Some(Duration::MAX),
+            Deadline::At(at) => {
+                let left = at.saturating_sub(os::monotonic_ms());
+                (left > 0).then(|| Duration::from_millis(left))
+            }
+        }
+    }
+}
+
+impl<'a> LockWords<'a> {
+    #[inline]
+    pub(crate) fn new(memory: &'a Memory, at: usize) -> LockWords<'a> {
+        LockWords { memory, at }
+    }
+
+    #[inline]
+    fn owner_word(&self) -> &'a AtomicU32 {
+        self.memory.half(self.at + OWNER)
+    }
+
+    #[inline]
+    fn turn_word(&self) -> &'a AtomicU32 {
+        self.memory.half(self.at + TURN)
+    }
+
+    #[inline]
+    fn acquisitions(&self) -> &'a AtomicU64 {
+        self.memory.word(self.at + ACQUISITIONS)
+    }
+
+    fn bell(&self) -> Bell<'a> {
+        Bell(self.memory.half(self.at + BELL))
+    }
+
+    /// Who has it.
+    pub(crate) fn owner(&self) -> Owner {
+        Owner(self.owner_word().load(Ordering::Acquire))
+    }
+
+    /// How many times it was taken.
+    pub(crate) fn acquisition_count(&self) -> u64 {
+        self.acquisitions().load(Ordering::Relaxed)
+    }
+
+    /// Takes the lock if it is free and nobody else's turn.
+    #[inline]
+    pub(crate) fn try_take(&self, me: Owner) -> bool {
+        let turn = self.turn_word().load(Ordering::Relaxed);
+        if turn != 0 && turn != me.0 {
+            return false;
+        }
+        let taken = self.owner_word().compare_exchange(0, me.0, Ordering::Acquire, Ordering::Relaxed).is_ok();
+        if taken {
+            self.count();
+            if turn != 0 {
+                self.turn_word().store(0, Ordering::Relaxed);
+            }
+        }
+        taken
+    }
+
+    #[inline]
+    fn count(&self) {
+        let count = self.acquisitions().load(Ordering::Relaxed);
+        self.acquisitions().store(count.wrapping_add(1), Ordering::Relaxed);
+    }
+
+    /// Takes the lock from an owner who is dead. One of several who try does.
+    pub(crate) fn try_inherit(&self, me: Owner, from: Owner) -> bool {
+        let inherited =
+            self.owner_word().compare_exchange(from.0, me.0, Ordering::Acquire, Ordering::Relaxed).is_ok();
+        if inherited {
+            self.count();
+        }
+        inherited
+    }
+
+    /// Takes the lock; `None` if the deadline passed first.
+    #[inline]
+    pub(crate) fn take(&self, me: Owner, deadline: Deadline, company: &impl Company) -> Option<Taken> {
+        if self.try_take(me) { Some(Taken::Clean) } else { self.take_contended(me, deadline, company) }
+    }
+
+    #[cold]
+    fn take_contended(&self, me: Owner, deadline: Deadline, company: &impl Company) -> Option<Taken> {
+        for _ in 0..SPIN_COUNT {
+            if self.owner() == Owner::NOBODY && self.try_take(me) {
+                return Some(Taken::Clean);
+            }
+            std::hint::spin_loop();
+        }
+        company.waits(self.acquisition_count());
+        let taken = self.take_asleep(me, deadline, company);
+        if taken.is_none() {
+            self.yield_turn(me);
+            // He may have been woken instead of one who still waits.
+            self.bell().ring(Wake::All);
+        }
+        taken
+    }
+
+    fn take_asleep(&self, me: Owner, deadline: Deadline, company: &impl Company) -> Option<Taken> {
+        let impatient_at = os::monotonic_ms() + PATIENCE_MS;
+        let mut seen_for = (Owner::NOBODY, 0);
+        let mut probe_after = Duration::ZERO;
+        loop {
+            let ticket = self.bell().prepare();
+            if self.try_take(me) {
+                // Others may sleep beside this one.
+                self.bell().leave_set();
+                return Some(Taken::Clean);
+            }
+            let owner = self.owner();
+            let now = (owner, self.acquisition_count());
+            if now != seen_for {
+                (seen_for, probe_after) = (now, FIRST_PROBE);
+            } else if owner == Owner::NOBODY {
+                // Free, and whose turn it is does not come: he is dead or stopped.
+                self.turn_word().store(0, Ordering::Relaxed);
+            } else if company.is_dead(owner) {
+                if self.try_inherit(me, owner) {
+                    self.yield_turn(me);
+                    self.bell().leave_set();
+                    return Some(Taken::From(owner));
+                }
+                continue;
+            } else {
+                probe_after = (probe_after * 2).min(LONGEST_SLEEP);
+            }
+            let left = deadline.left()?;
+            if os::monotonic_ms() >= impatient_at && self.claim_turn(me) && self.owner() == Owner::NOBODY {
+                continue;
+            }
+            self.bell().sleep(ticket, left.min(probe_after));
+        }
+    }
+
+    /// Whether the turn was nobody's and now is ours.
+    fn claim_turn(&self, me: Owner) -> bool {
+        self.turn_word().compare_exchange(0, me.0, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    fn yield_turn(&self, me: Owner) {
+        let _ = self.turn_word().compare_exchange(me.0, 0, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// Gives the lock back.
+    #[inline]
+    pub(crate) fn give_back(&self) {
+        self.owner_word().store(0, Ordering::Release);
+        // If it is somebody's turn, the one who is woken must be he.
+        let wake = if self.turn_word().load(Ordering::Relaxed) == 0 { Wake::One } else { Wake::All };
+        self.bell().ring(wake);
+    }
+}

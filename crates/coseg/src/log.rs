@@ -1,0 +1,138 @@
+//! The redo log: several values change together, or none.
+//!
+//! | offset | bytes | |
+//! |---|---|---|
+//! | 256 | 8 | state: the number of commits in the upper 48 bits, the number of entries to apply in the lower 16 |
+//!
+//! and from `log_entries_at` on, for each entry, the number of a value and the version it is to have, 8 bytes each.
+//!
+//! New values are written where nobody reads yet, in the slots of the next versions. Then come the entries, then
+//! the state: that one store commits. Applying an entry stores a version, which is the same however often it is
+//! done; the state is cleared last. Recovery does nothing else than commit does after its store.
+
+use crate::layout::{Item, LOG_ENTRY_SIZE, Layout, at};
+use crate::memory::Memory;
+use crate::sync::{AtomicU64, Ordering, fence};
+
+const COUNT_BITS: u32 = 16;
+const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
+
+/// What became of a dead owner's transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Settled {
+    /// It had not committed: nothing of it is to be seen.
+    Nothing,
+    /// It had committed: all of it is to be seen; so many values.
+    Completed(usize),
+}
+
+/// The state word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct State(pub(crate) u64);
+
+impl State {
+    /// How many commits there have been.
+    pub(crate) fn commits(self) -> u64 {
+        self.0 >> COUNT_BITS
+    }
+
+    /// How many entries are to be applied.
+    pub(crate) fn pending(self) -> u64 {
+        self.0 & COUNT_MASK
+    }
+
+    fn next(self, pending: u64) -> State {
+        State((self.commits().wrapping_add(1)) << COUNT_BITS | pending & COUNT_MASK)
+    }
+
+    fn cleared(self) -> State {
+        State(self.0 & !COUNT_MASK)
+    }
+}
+
+/// An entry: this value is to have this version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) number: u64,
+    pub(crate) version: u64,
+}
+
+/// Where the log lies.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Log<'a> {
+    pub(crate) memory: &'a Memory,
+    pub(crate) entries_at: usize,
+    pub(crate) count: usize,
+}
+
+impl Log<'_> {
+    #[inline]
+    fn word(&self) -> &AtomicU64 {
+        self.memory.word(at::LOG)
+    }
+
+    #[inline]
+    pub(crate) fn state(&self) -> State {
+        State(self.word().load(Ordering::Acquire))
+    }
+
+    pub(crate) fn entry(&self, index: usize) -> Entry {
+        let at = self.entries_at + index * LOG_ENTRY_SIZE;
+        Entry {
+            number: self.memory.word(at).load(Ordering::Relaxed),
+            version: self.memory.word(at + 8).load(Ordering::Relaxed),
+        }
+    }
+
+    /// Writes an entry that does not count yet.
+    pub(crate) fn write_entry(&self, index: usize, entry: Entry) {
+        let at = self.entries_at + index * LOG_ENTRY_SIZE;
+        self.memory.word(at).store(entry.number, Ordering::Relaxed);
+        self.memory.word(at + 8).store(entry.version, Ordering::Relaxed);
+    }
+
+    /// Makes one value's new version the one that is read.
+    #[inline]
+    pub(crate) fn commit_one(&self, item: Item, version: u64) {
+        self.memory.word(item.version_at).store(version, Ordering::Release);
+        // What the next writes into the other slots must not be seen before it.
+        fence(Ordering::Release);
+        let state = State(self.word().load(Ordering::Relaxed));
+        self.word().store(state.next(0).0, Ordering::Release);
+    }
+
+    /// Commits the first `pending` entries.
+    pub(crate) fn commit(&self, pending: usize, layout: &Layout) {
+        let state = State(self.word().load(Ordering::Relaxed)).next(pending as u64);
+        self.word().store(state.0, Ordering::Release);
+        self.apply(state, layout);
+    }
+
+    /// Applies what is committed, and clears the state.
+    fn apply(&self, state: State, layout: &Layout) {
+        let pending = usize::try_from(state.pending()).unwrap_or(usize::MAX).min(self.count);
+        // The commit is seen before any of what it commits.
+        fence(Ordering::Release);
+        for index in 0..pending {
+            let entry = self.entry(index);
+            if let Some(item) = layout.item(entry.number) {
+                self.memory.word(item.version_at).store(entry.version, Ordering::Release);
+            }
+        }
+        fence(Ordering::Release);
+        self.word().store(state.cleared().0, Ordering::Release);
+    }
+
+    /// Finishes what a dead owner committed, forgets what it did not.
+    pub(crate) fn settle(&self, layout: &Layout) -> Settled {
+        let state = self.state();
+        if state.pending() > 0 {
+            self.apply(state, layout);
+            return Settled::Completed(usize::try_from(state.pending()).unwrap_or(usize::MAX));
+        }
+        // It may have changed one value and died before it counted.
+        self.word().store(state.next(0).0, Ordering::Release);
+        Settled::Nothing
+    }
+}

@@ -1,0 +1,295 @@
+//! Making a region and opening one.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use coseg_sysv::{Backend, Errno, IntoBackend, Key, Mode, Segment, caller};
+
+use crate::base::Base;
+use crate::header::{self, Header, Stage};
+use crate::identity::Identity;
+use crate::layout::{Layout, NAME_SIZE};
+use crate::memory::Memory;
+use crate::part::{Contents, Plan};
+use crate::schema::{Schema, compare};
+use crate::{Error, ErrorKind, Region, Result};
+
+/// Slots for participants, unless asked otherwise.
+const PARTICIPANTS: usize = 64;
+/// How long an opener waits for somebody who is making the region.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How to find or make a region; made by [`Region::at`].
+#[derive(Debug)]
+#[must_use = "options do nothing until opened"]
+pub struct RegionOptions<C> {
+    key: Key,
+    backend: Option<Arc<dyn Backend>>,
+    mode: Mode,
+    owners: Vec<u32>,
+    participant_count: usize,
+    name: String,
+    participant: Option<String>,
+    of: PhantomData<fn() -> C>,
+}
+
+impl<C: Contents> RegionOptions<C> {
+    pub(crate) fn new(key: Key) -> RegionOptions<C> {
+        RegionOptions {
+            key,
+            backend: None,
+            mode: Mode::PRIVATE,
+            owners: Vec::new(),
+            participant_count: PARTICIPANTS,
+            name: String::new(),
+            participant: None,
+            of: PhantomData,
+        }
+    }
+
+    /// The backend; without it, the one that [`coseg_sysv::choose`] chooses.
+    pub fn backend(mut self, backend: impl IntoBackend) -> Self {
+        self.backend = Some(backend.into_backend());
+        self
+    }
+
+    /// Permission bits, 0600 by default: of a new region's segment, and the most that an existing one may grant.
+    pub fn mode(mut self, mode: Mode) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// Trusts a region that this user made or owns. One's own and root's are trusted always.
+    pub fn owner(mut self, uid: u32) -> Self {
+        self.owners.push(uid);
+        self
+    }
+
+    /// How many processes can join a new region at a time, 64 by default.
+    pub fn participants(mut self, count: usize) -> Self {
+        self.participant_count = count;
+        self
+    }
+
+    /// The name of a new region, by which `coseg` finds it as `name:…`; at most 64 bytes.
+    pub fn name(mut self, name: &str) -> Self {
+        name[..name.floor_char_boundary(NAME_SIZE)].clone_into(&mut self.name);
+        self
+    }
+
+    /// What this process calls itself among the participants; its command, if not given.
+    pub fn participant(mut self, name: &str) -> Self {
+        self.participant = Some(name.to_owned());
+        self
+    }
+
+    /// Opens an existing region, to read and to change it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Segment`]: none has this key, or its mode forbids it. [`ErrorKind::NotARegion`],
+    /// [`ErrorKind::Mismatch`], [`ErrorKind::Damaged`], [`ErrorKind::Untrusted`]: what is there is not what was asked
+    /// for. [`ErrorKind::Unfinished`]: somebody is still making it. [`ErrorKind::NoSlot`],
+    /// [`ErrorKind::OtherPidNamespace`]: it cannot be joined.
+    pub fn open(self) -> Result<Region<C>> {
+        let segment = Segment::options(self.key).open(&self.chosen()?)?;
+        let base = self.open_segment(segment, Access::Write, None)?;
+        base.join()?;
+        Ok(Region::new(Arc::new(base)))
+    }
+
+    /// Opens an existing region to look at. Nothing of it is changed, not even by joining it.
+    ///
+    /// # Errors
+    /// Those of [`RegionOptions::open`] but those of joining.
+    pub fn observe(self) -> Result<Region<C>> {
+        let segment = Segment::options(self.key).open(&self.chosen()?)?;
+        let base = self.open_segment(segment, Access::Read, None)?;
+        Ok(Region::new(Arc::new(base)))
+    }
+
+    /// Makes a region; with [`Key::PRIVATE`] always, otherwise if the key has none.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Segment`]: the key is taken, or there is no memory. And those of [`RegionOptions::open`].
+    ///
+    /// # Crash
+    /// Killed anywhere, the process leaves a segment that nobody takes for a region, and that the next
+    /// [`RegionOptions::open_or_create`] finishes.
+    pub fn create(self, initial: impl FnOnce() -> C::Initial) -> Result<Region<C>> {
+        let layout = self.layout()?;
+        let options = Segment::options(self.key).mode(self.mode).size(layout.size_bytes);
+        let segment = options.create(&self.chosen()?)?;
+        self.make(segment, layout, initial)
+    }
+
+    /// Opens the region, or makes it; finishes one whose maker has died.
+    ///
+    /// # Errors
+    /// Those of [`RegionOptions::open`] and [`RegionOptions::create`].
+    ///
+    /// # Crash
+    /// As [`RegionOptions::create`].
+    pub fn open_or_create(self, initial: impl FnOnce() -> C::Initial) -> Result<Region<C>> {
+        let layout = self.layout()?;
+        let options = Segment::options(self.key).mode(self.mode);
+        let segment = match options.size(layout.size_bytes).create(&self.chosen()?) {
+            Err(error) if error.errno() == Errno::EEXIST => {
+                // One of another size is told by its schema what it is.
+                options.open_or_create(&self.chosen()?)?
+            }
+            made => made?,
+        };
+        self.make(segment, layout, initial)
+    }
+
+    fn make(
+        self,
+        segment: Segment,
+        layout: Layout,
+        initial: impl FnOnce() -> C::Initial,
+    ) -> Result<Region<C>> {
+        let mut initial = Some(initial);
+        let base = self.open_segment(segment, Access::Write, Some(&layout))?;
+        let base = Arc::new(base);
+        if header::stage(&base.memory) != Stage::Ready {
+            // Only the builder comes here.
+            let region = Region::<C>::new(Arc::clone(&base));
+            if let Some(initial) = initial.take() {
+                C::fill(region.parts(), initial());
+            }
+            header::publish(&base.memory);
+        }
+        base.join()?;
+        Ok(Region::new(base))
+    }
+
+    /// Attaches a segment and checks that it is the region wanted. With a layout to build, a segment that nobody has
+    /// finished is claimed and laid out instead; its contents are then still to be written.
+    fn open_segment(&self, segment: Segment, access: Access, build: Option<&Layout>) -> Result<Base> {
+        self.check_trust(&segment)?;
+        let attachment = match access {
+            Access::Write => segment.attach()?,
+            Access::Read => segment.attach_read_only()?,
+        };
+        let object = object_of(&segment);
+        let memory = Memory::attached(attachment);
+        let expected = Plan::of::<C>();
+        let since = Instant::now();
+        loop {
+            match header::stage(&memory) {
+                Stage::Ready => break,
+                Stage::Foreign => return Err(not_a_region(object, &memory)),
+                Stage::Unfinished(builder) => {
+                    if let Some(layout) = build {
+                        if memory.size_bytes() != layout.size_bytes {
+                            return Err(not_a_region(object, &memory));
+                        }
+                        if header::claim(&memory, builder, &object)? {
+                            header::lay_out(&memory, layout, &self.name, builder);
+                            return Ok(Base::new(memory, layout.clone(), segment, self.participant_name()));
+                        }
+                    }
+                    if since.elapsed() >= PATIENCE {
+                        return Err(unfinished(object, builder));
+                    }
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            }
+        }
+        let Header { layout } = header::read(&memory, &object)?;
+        self.check_schema(&object, &layout.schema, &expected)?;
+        Ok(Base::new(memory, layout, segment, self.participant_name()))
+    }
+
+    fn check_schema(&self, object: &str, region: &Schema, program: &Schema) -> Result<()> {
+        let differences = compare(region, program);
+        if differences.is_empty() {
+            return Ok(());
+        }
+        let fact = format!("it was made for `{}`, this program expects `{}`:", region.name, program.name);
+        Err(Error::new("open", object, ErrorKind::Mismatch(differences), fact))
+    }
+
+    /// By key one may get what anybody made; with more permission than we gave, anybody may have changed it.
+    fn check_trust(&self, segment: &Segment) -> Result<()> {
+        let stat = segment.stat()?;
+        let own = caller::effective_uid();
+        let trusted = |uid: u32| uid == own || uid == 0 || self.owners.contains(&uid);
+        let untrusted =
+            |fact: String| Err(Error::new("open", object_of(segment), ErrorKind::Untrusted, fact));
+        for (role, uid) in [("owner", stat.uid), ("creator", stat.creator_uid)] {
+            if !trusted(uid) {
+                return untrusted(format!(
+                    "its {role} is uid {uid}, you are {own}: if that is right, say `.owner({uid})`"
+                ));
+            }
+        }
+        let excess = stat.mode.bits() & !self.mode.bits() & 0o066;
+        if excess != 0 {
+            return untrusted(format!(
+                "its mode {:o} lets others in, you asked for {:o}: if that is right, say `.mode({:#o})`",
+                stat.mode.bits() & 0o777,
+                self.mode.bits() & 0o777,
+                stat.mode.bits() & 0o777
+            ));
+        }
+        Ok(())
+    }
+
+    fn layout(&self) -> Result<Layout> {
+        Layout::new(Plan::of::<C>(), self.participant_count).map_err(|_| {
+            let fact = format!(
+                "{} participants and these parts have no layout: 1 to {} participants, and less than 2^63 bytes",
+                self.participant_count,
+                crate::PARTICIPANTS_MAX
+            );
+            Error::new("lay out", format!("region {}", self.key), ErrorKind::Damaged, fact)
+        })
+    }
+
+    fn chosen(&self) -> Result<Arc<dyn Backend>> {
+        match &self.backend {
+            Some(backend) => Ok(Arc::clone(backend)),
+            None => Ok(coseg_sysv::choose(None)?),
+        }
+    }
+
+    fn participant_name(&self) -> String {
+        self.participant.clone().unwrap_or_else(|| {
+            let command = std::fs::read_to_string("/proc/self/comm").unwrap_or_default();
+            command.trim_end().to_owned()
+        })
+    }
+}
+
+/// What a region is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    Read,
+    Write,
+}
+
+/// How errors name a segment that may be a region.
+pub(crate) fn object_of(segment: &Segment) -> String {
+    match segment.key() {
+        Key::PRIVATE => format!("region id {}", segment.id()),
+        key => format!("region {key} (id {})", segment.id()),
+    }
+}
+
+fn not_a_region(object: String, memory: &Memory) -> Error {
+    let fact = format!(
+        "a segment of {} bytes is there, and it is no region: look with `coseg stat`, or use another key",
+        memory.size_bytes()
+    );
+    Error::new("open", object, ErrorKind::NotARegion, fact)
+}
+
+fn unfinished(object: String, builder: Identity) -> Error {
+    let fact = match builder {
+        Identity::NOBODY => "nobody has begun to make it: is it another program's segment?".to_owned(),
+        builder => format!("process {} has not finished making it: is it stopped?", builder.pid()),
+    };
+    Error::new("open", object, ErrorKind::Unfinished, fact)
+}

@@ -1,0 +1,119 @@
+//! What is asked of the kernel: sleep and wake, a barrier on all others, the clock.
+#![allow(unsafe_code, reason = "system calls")]
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use crate::sync::{AtomicU32, Ordering, fence};
+
+/// Sleeps while `word` is `expected`, at most for `timeout`; whether it was woken, or the word was another.
+pub(crate) fn wait(word: &AtomicU32, expected: u32, timeout: Duration) -> bool {
+    let time = libc::timespec {
+        tv_sec: libc::time_t::try_from(timeout.as_secs()).unwrap_or(libc::time_t::MAX),
+        tv_nsec: timeout.subsec_nanos().into(),
+    };
+    // SAFETY: the word is mapped memory and the time a local; the kernel keeps neither.
+    let woken =
+        unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, expected, &raw const time) };
+    woken == 0 || std::io::Error::last_os_error().raw_os_error() != Some(libc::ETIMEDOUT)
+}
+
+/// Wakes up to `count` of those who sleep on `word`.
+pub(crate) fn wake(word: &AtomicU32, count: i32) {
+    // SAFETY: the address is only a name here; nothing is written.
+    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, count) };
+}
+
+/// A store, then a load, may be seen by others the other way round. Two processes that each write and then look
+/// need a barrier on both sides; one of them does so millions of times a second, the other only before it sleeps.
+/// So the second makes the kernel execute the barrier of both.
+const REGISTER: libc::c_int = 4;
+const BARRIER: libc::c_int = 2;
+
+fn membarrier(command: libc::c_int) -> bool {
+    // SAFETY: takes and touches no memory.
+    unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) == 0 }
+}
+
+static REGISTERED: AtomicRegistered = AtomicRegistered::new(0);
+type AtomicRegistered = std::sync::atomic::AtomicU8;
+const YES: u8 = 1;
+
+/// Lets others put barriers on this process. Called once by each process that joins a region.
+pub(crate) fn accept_barriers() {
+    if REGISTERED.load(std::sync::atomic::Ordering::Relaxed) != YES && membarrier(REGISTER) {
+        REGISTERED.store(YES, std::sync::atomic::Ordering::Relaxed);
+    }
+}
+
+/// The side that happens often: nothing, where the others' barrier counts for this process too.
+#[inline]
+pub(crate) fn barrier_before_look() {
+    if REGISTERED.load(std::sync::atomic::Ordering::Relaxed) == YES {
+        std::sync::atomic::compiler_fence(Ordering::SeqCst);
+    } else {
+        fence(Ordering::SeqCst);
+    }
+}
+
+/// The side that happens seldom. False: the kernel refuses, so that a wake-up may be missed.
+pub(crate) fn barrier_before_sleep() -> bool {
+    fence(Ordering::SeqCst);
+    membarrier(BARRIER)
+}
+
+/// Milliseconds that never go back.
+pub(crate) fn monotonic_ms() -> u64 {
+    let now = clock(libc::CLOCK_MONOTONIC);
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Nanoseconds since 1970.
+pub(crate) fn unix_ns() -> u64 {
+    u64::try_from(clock(libc::CLOCK_REALTIME).as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn clock(which: libc::clockid_t) -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the kernel fills the local.
+    unsafe { libc::clock_gettime(which, &raw mut time) };
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+/// A number that a fork changes in the child, however it forks: the page it lies in is wiped there.
+pub(crate) fn process_number() -> u32 {
+    static PAGE: OnceLock<Option<&'static std::sync::atomic::AtomicU32>> = OnceLock::new();
+    static LAST: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    let Some(word) = PAGE.get_or_init(page_wiped_on_fork) else { return std::process::id() };
+    match word.load(std::sync::atomic::Ordering::Relaxed) {
+        0 => {
+            let next = LAST.fetch_add(1, std::sync::atomic::Ordering::Relaxed).wrapping_add(1).max(1);
+            // Another thread of the child may be as quick.
+            word.compare_exchange(
+                0,
+                next,
+                std::sync::atomic::Ordering::Relaxed,
+                std::sync::atomic::Ordering::Relaxed,
+            )
+            .err()
+            .unwrap_or(next)
+        }
+        number => number,
+    }
+}
+
+fn page_wiped_on_fork() -> Option<&'static std::sync::atomic::AtomicU32> {
+    let size = coseg_sysv::caller::page_size();
+    let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+    // SAFETY: a new mapping where the kernel likes.
+    let page = unsafe { libc::mmap(std::ptr::null_mut(), size, protection, flags, -1, 0) };
+    if page == libc::MAP_FAILED {
+        return None;
+    }
+    // SAFETY: advice on the page just mapped.
+    if unsafe { libc::madvise(page, size, libc::MADV_WIPEONFORK) } != 0 {
+        return None;
+    }
+    // SAFETY: mapped for ever, aligned, and used as an atomic only.
+    Some(unsafe { std::sync::atomic::AtomicU32::from_ptr(page.cast()) })
+}

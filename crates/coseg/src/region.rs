@@ -1,0 +1,160 @@
+//! A region: a segment with a schema and contents.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use coseg_sysv::Segment;
+
+use crate::base::{Recovery, Shelf};
+use crate::lock::Deadline;
+use crate::open::RegionOptions;
+use crate::part::{Contents, Site};
+use crate::schema::Schema;
+use crate::snapshot::Snapshot;
+use crate::transaction::Transaction;
+use crate::{Error, ErrorKind, Participant, Result};
+
+/// Snapshots that are tried before the lock is taken.
+const SNAPSHOT_TRIES: u32 = 64;
+
+/// A segment with a header, a schema and contents of type `C`, opened by this process.
+///
+/// It gives access to its parts: `Region<T>` for a value to a [`Cell<T>`](crate::Cell), a `Region<Office>` with
+/// `#[derive(Region)]` to the fields of `Office`.
+///
+/// ```
+/// use coseg::{Key, Region, Shared};
+///
+/// #[derive(Shared, Clone, Copy)]
+/// #[repr(C)]
+/// struct Currency {
+///     sell: f64,
+///     buy: f64,
+///     stock: f64,
+/// }
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let backend = coseg_sysv::User::at(dir.path())?;
+/// let opening = Currency { sell: 13.72, buy: 13.40, stock: 10_000.0 };
+/// let market = Region::<[Currency; 2]>::at(Key::new(0x4558))
+///     .backend(&backend)
+///     .open_or_create(|| [opening; 2])?;
+/// market.update(|m| m[1].stock += 10.0)?;
+/// assert_eq!(market.read()[1].stock, 10_010.0);
+/// # market.remove()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Region<C: Contents> {
+    base: Shelf,
+    parts: C::Parts,
+}
+
+impl<C: Contents> Region<C> {
+    /// Starts naming a region.
+    pub fn at(key: coseg_sysv::Key) -> RegionOptions<C> {
+        RegionOptions::new(key)
+    }
+
+    pub(crate) fn new(base: Shelf) -> Region<C> {
+        let parts = C::parts(&mut Site::new(&base));
+        Region { base, parts }
+    }
+
+    /// The parts; also reached by writing their names after the region's.
+    pub fn parts(&self) -> &C::Parts {
+        &self.parts
+    }
+
+    /// The segment it lies in.
+    pub fn segment(&self) -> &Segment {
+        &self.base.segment
+    }
+
+    /// What it says of its contents.
+    pub fn schema(&self) -> &Schema {
+        &self.base.layout.schema
+    }
+
+    /// Who has joined it.
+    pub fn participants(&self) -> Vec<Participant> {
+        let participants = self.base.participants();
+        (0..participants.count).filter_map(|slot| participants.describe(slot)).collect()
+    }
+
+    /// The dead owners that locks were taken from, since the last call.
+    pub fn take_recoveries(&self) -> Vec<Recovery> {
+        self.base.take_recoveries()
+    }
+
+    /// Changes several values together: if `body` returns an error or panics, none; otherwise all of them at once.
+    /// Other changes of the region wait meanwhile, readers do not.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ReadOnly`], [`ErrorKind::WouldDeadlock`] within another transaction of this region, and those of
+    /// `body`.
+    ///
+    /// # Crash
+    /// Killed anywhere, the process leaves all changes or none.
+    #[inline]
+    pub fn transaction<R, E: From<Error>>(
+        &self,
+        body: impl FnOnce(&mut Transaction<'_>) -> Result<R, E>,
+    ) -> Result<R, E> {
+        let mut transaction = Transaction::new(self.base.lock(Deadline::Never)?);
+        let result = body(&mut transaction)?;
+        transaction.commit();
+        Ok(result)
+    }
+
+    /// Reads several values as they were at one moment. `body` runs again if something was committed meanwhile; when
+    /// that has happened often, under the region's lock.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Busy`]: opened for reading, and writers were always faster. And those of `body`.
+    pub fn snapshot<R, E: From<Error>>(
+        &self,
+        mut body: impl FnMut(&Snapshot<'_>) -> Result<R, E>,
+    ) -> Result<R, E> {
+        for _ in 0..SNAPSHOT_TRIES {
+            if let Some(snapshot) = Snapshot::begin(&self.base) {
+                let result = body(&snapshot);
+                if !snapshot.has_moved() {
+                    return result;
+                }
+            }
+            std::hint::spin_loop();
+        }
+        if !self.base.memory.is_writable() {
+            let fact = "writers were faster every time, and one who reads only cannot lock: try again";
+            return Err(Error::new("take a snapshot of", self.base.object(), ErrorKind::Busy, fact).into());
+        }
+        let guard = self.base.lock(Deadline::Never)?;
+        let snapshot = Snapshot::begin(&self.base).expect("whoever holds the lock commits alone");
+        let result = body(&snapshot);
+        drop(guard);
+        result
+    }
+
+    /// Removes the segment: its key is free at once, its memory when the last process has detached.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Segment`]: not permitted, or gone already.
+    pub fn remove(&self) -> Result<()> {
+        Ok(self.base.segment.remove()?)
+    }
+
+    /// Another handle of the same opened region, in the same slot.
+    pub fn share(&self) -> Region<C> {
+        Region::new(Arc::clone(&self.base))
+    }
+}
+
+impl<C: Contents> Deref for Region<C> {
+    type Target = C::Parts;
+
+    #[inline]
+    fn deref(&self) -> &C::Parts {
+        &self.parts
+    }
+}

@@ -1,0 +1,129 @@
+//! Several values that change together, or not at all.
+
+use crate::base::{Base, RegionGuard};
+use crate::bell::Wake;
+use crate::cell::Place;
+use crate::log::Entry;
+use crate::{Error, ErrorKind, Result};
+
+/// Changes to cells and rows of one region that nobody sees before all of them are done, and of which nothing
+/// remains if they are not.
+///
+/// Made by [`Region::transaction`](crate::Region::transaction).
+#[derive(Debug)]
+pub struct Transaction<'a> {
+    guard: RegionGuard<'a>,
+    set_count: usize,
+}
+
+impl<'a> Transaction<'a> {
+    pub(crate) fn new(guard: RegionGuard<'a>) -> Transaction<'a> {
+        Transaction { guard, set_count: 0 }
+    }
+
+    fn base(&self) -> &'a Base {
+        self.guard.base
+    }
+
+    /// The version of a value that this transaction has set already.
+    #[inline]
+    fn own_version(&self, number: u64) -> Option<u64> {
+        let log = self.base().log();
+        (0..self.set_count)
+            .map(|index| log.entry(index))
+            .find(|entry| entry.number == number)
+            .map(|e| e.version)
+    }
+
+    fn check_region(&self, base: &Base) {
+        assert!(
+            std::ptr::eq(self.base(), base),
+            "a transaction changes one region; this value belongs to another"
+        );
+    }
+
+    /// A copy of a value, as this transaction has left it.
+    ///
+    /// # Panics
+    /// If the place belongs to another region.
+    #[inline]
+    pub fn get<P: Place>(&self, place: &P) -> P::Value {
+        let reach = place.reach();
+        self.check_region(reach.base);
+        let memory = &reach.base.memory;
+        let version = self.own_version(reach.item.number).unwrap_or_else(|| reach.item.version(memory));
+        memory.load(reach.item.slot_at(version))
+    }
+
+    /// Replaces a value, once the transaction commits.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TooMany`]: the log has no room for one more.
+    ///
+    /// # Panics
+    /// If the place belongs to another region.
+    #[inline]
+    pub fn set<P: Place>(&mut self, place: &P, value: P::Value) -> Result<()> {
+        let reach = place.reach();
+        self.check_region(reach.base);
+        let memory = &reach.base.memory;
+        let version = reach.item.version(memory);
+        if self.own_version(reach.item.number).is_none() {
+            let log = self.base().log();
+            if self.set_count == log.count {
+                return Err(self.too_many(log.count));
+            }
+            log.write_entry(
+                self.set_count,
+                Entry { number: reach.item.number, version: version.wrapping_add(1) },
+            );
+            self.set_count += 1;
+        }
+        reach.item.write_next(memory, version, &value);
+        Ok(())
+    }
+
+    #[cold]
+    fn too_many(&self, room: usize) -> Error {
+        let fact = format!("a transaction of this region can set {room} values: commit in between");
+        Error::new("set a value in", self.base().object(), ErrorKind::TooMany, fact)
+    }
+
+    /// Changes a copy of a value, and sets it.
+    ///
+    /// # Errors
+    /// Those of [`Transaction::set`].
+    ///
+    /// # Panics
+    /// If the place belongs to another region.
+    #[inline]
+    pub fn update<P: Place, R>(&mut self, place: &P, change: impl FnOnce(&mut P::Value) -> R) -> Result<R> {
+        let mut value = self.get(place);
+        let result = change(&mut value);
+        self.set(place, value)?;
+        Ok(result)
+    }
+
+    /// Makes the changes seen. Dropped before, a transaction leaves nothing.
+    #[inline]
+    pub(crate) fn commit(self) {
+        let base = self.base();
+        let log = base.log();
+        match self.set_count {
+            0 => return,
+            1 => {
+                let entry = log.entry(0);
+                if let Some(item) = base.layout.item(entry.number) {
+                    log.commit_one(item, entry.version);
+                }
+            }
+            count => log.commit(count, &base.layout),
+        }
+        // Entries stay as they are while the lock is held.
+        for index in 0..self.set_count {
+            if let Some(item) = base.layout.item(log.entry(index).number) {
+                item.bell(&base.memory).ring(Wake::All);
+            }
+        }
+    }
+}
