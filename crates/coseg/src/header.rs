@@ -154,3 +154,8 @@ pub(crate) fn name(memory: &Memory) -> String {
     let length = bytes.iter().position(|&byte| byte == 0).unwrap_or(NAME_SIZE);
     String::from_utf8_lossy(&bytes[..length]).into_owned()
 }
+
+/// When the region was made, in nanoseconds since 1970.
+pub(crate) fn created_unix_ns(memory: &Memory) -> u64 {
+    memory.word(at::CREATED).load(Ordering::Relaxed)
+}

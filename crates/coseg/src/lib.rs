@@ -68,6 +68,7 @@ mod error;
 mod event;
 mod header;
 mod identity;
+mod inspect;
 mod item;
 mod layout;
 mod lock;
@@ -86,6 +87,7 @@ mod snapshot;
 mod sync;
 mod table;
 mod transaction;
+mod value;
 
 // The derives name this crate, also inside it.
 extern crate self as coseg;
@@ -98,6 +100,7 @@ pub use coseg_sysv::{Key, Mode};
 pub use counter::Counter;
 pub use error::{Error, ErrorKind, Result};
 pub use event::Event;
+pub use inspect::{Holder, Inspection, LockView};
 pub use log::Settled;
 pub use mutex::{Lock, LockGuard};
 pub use open::RegionOptions;
@@ -109,3 +112,4 @@ pub use shared::{Shared, Text};
 pub use snapshot::Snapshot;
 pub use table::{Row, Rows, Table};
 pub use transaction::Transaction;
+pub use value::{Value, decode};

@@ -61,6 +61,11 @@ pub(crate) fn reset_reader(memory: &Memory, lock_at: usize, slot: usize) {
     Bell(memory.half(lock_at + DRAINED)).ring(Wake::All);
 }
 
+/// Whether a slot's participant reads.
+pub(crate) fn is_reading(memory: &Memory, lock_at: usize, slot: usize) -> bool {
+    reads(memory, lock_at, slot).load(Ordering::Relaxed) != 0
+}
+
 fn reads(memory: &Memory, lock_at: usize, slot: usize) -> &AtomicU32 {
     memory.half(lock_at + LOCK_SIZE + slot * LINE)
 }
