@@ -1,5 +1,6 @@
 //! A region: a segment with a schema and contents.
 
+use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -44,7 +45,6 @@ const SNAPSHOT_TRIES: u32 = 64;
 /// # market.remove()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
 pub struct Region<C: Contents> {
     base: Shelf,
     parts: C::Parts,
@@ -156,5 +156,11 @@ impl<C: Contents> Deref for Region<C> {
     #[inline]
     fn deref(&self) -> &C::Parts {
         &self.parts
+    }
+}
+
+impl<C: Contents> fmt::Debug for Region<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Region<{}> ({})", self.schema().name, self.base.object())
     }
 }

@@ -1,0 +1,8 @@
+//! Regions through the public API, each test on both backends.
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail like a test")]
+
+mod deaths;
+mod house;
+mod locks;
+mod opening;
+mod values;

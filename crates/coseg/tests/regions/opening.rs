@@ -1,0 +1,176 @@
+//! Opening: what is refused, and what it says.
+
+use coseg::{Cell, ErrorKind, Inspection, Key, Mode, Region, Shared, Table};
+use coseg_sysv::Segment;
+
+use crate::house::{Currency, KEY, START, World, on_each};
+
+#[derive(Shared, Clone, Copy)]
+#[repr(C)]
+struct Other {
+    buy: u32,
+    stock: i64,
+    name: [u8; 8],
+}
+
+#[test]
+fn a_mismatch_is_shown_field_by_field() {
+    on_each(|world| {
+        let made = world.at::<[Currency; 4]>(KEY).create(|| [START; 4]).unwrap();
+        let error = world.at::<[Other; 4]>(KEY).open().unwrap_err();
+        let paths: Vec<_> = error.differences().iter().map(|one| one.path.as_str()).collect();
+        assert_eq!(paths, ["value[].buy", "value[].name", "value[]"], "{error}");
+        assert!(
+            error.to_string().contains("value[].buy: the region has u64, the program expects u32"),
+            "{error}"
+        );
+        let error = world.at::<[Currency; 5]>(KEY).open_or_create(|| [START; 5]).unwrap_err();
+        assert_eq!(error.differences()[0].program, "[Currency; 5]", "{error}");
+        made.remove().unwrap();
+    });
+}
+
+mod before {
+    use super::*;
+    #[derive(Shared, Clone, Copy, Debug, PartialEq)]
+    #[repr(C)]
+    #[shared(room = 64)]
+    pub(super) struct Trader {
+        pub(super) balance: u64,
+    }
+}
+
+mod after {
+    use super::*;
+    #[derive(Shared, Clone, Copy, Debug, PartialEq)]
+    #[repr(C)]
+    #[shared(room = 64)]
+    pub(super) struct Trader {
+        pub(super) balance: u64,
+        pub(super) limit: u32,
+    }
+}
+
+#[test]
+fn a_field_added_at_the_end_opens_old_regions_and_new_ones() {
+    on_each(|world| {
+        let old = world.at::<before::Trader>(KEY).create(|| before::Trader { balance: 5 }).unwrap();
+        let new = world.at::<after::Trader>(KEY).open().unwrap();
+        assert_eq!(new.read(), after::Trader { balance: 5, limit: 0 });
+        new.update(|trader| trader.limit = 3).unwrap();
+        old.update(|trader| trader.balance = 6).unwrap();
+        old.update(|trader| trader.balance += 1).unwrap();
+        assert_eq!(new.read(), after::Trader { balance: 7, limit: 3 }, "kept by one who does not know it");
+        old.remove().unwrap();
+
+        #[derive(Shared, Clone, Copy)]
+        #[repr(C)]
+        struct Cramped {
+            balance: u64,
+        }
+        let cramped = world.at::<Cramped>(KEY).create(|| Cramped { balance: 1 }).unwrap();
+        let error = world.at::<after::Trader>(KEY).open().unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Mismatch(_)), "{error}");
+        cramped.remove().unwrap();
+    });
+}
+
+#[test]
+fn what_is_no_region_is_left_alone() {
+    on_each(|world| {
+        let plain = Segment::options(KEY).size(100_000).create(&world.backend).unwrap();
+        plain.attach().unwrap().write(0, b"somebody's data").unwrap();
+        for error in [
+            world.at::<[Currency; 4]>(KEY).open().unwrap_err(),
+            world.at::<[Currency; 4]>(KEY).open_or_create(|| [START; 4]).unwrap_err(),
+            Inspection::of(&plain).unwrap_err(),
+        ] {
+            assert_eq!(*error.kind(), ErrorKind::NotARegion, "{error}");
+        }
+        let mut text = [0; 15];
+        plain.attach().unwrap().read(0, &mut text).unwrap();
+        assert_eq!(&text, b"somebody's data");
+        plain.remove().unwrap();
+        let error = world.at::<[Currency; 4]>(KEY).open().unwrap_err();
+        assert_eq!(*error.kind(), ErrorKind::Segment);
+        assert_eq!(error.segment_error().unwrap().errno().to_string(), "ENOENT", "{error}");
+    });
+}
+
+#[test]
+fn a_region_that_lets_others_in_is_not_trusted() {
+    on_each(|world| {
+        let open = |mode| world.at::<[Currency; 4]>(KEY).mode(Mode::new(mode)).open();
+        let made = world.at::<[Currency; 4]>(KEY).mode(Mode::new(0o666)).create(|| [START; 4]).unwrap();
+        let error = open(0o600).unwrap_err();
+        assert_eq!(*error.kind(), ErrorKind::Untrusted, "{error}");
+        assert!(open(0o666).is_ok());
+        made.remove().unwrap();
+    });
+}
+
+#[derive(coseg::Region)]
+struct Small {
+    value: Cell<u64>,
+    rows: Table<u64, 3>,
+}
+
+#[test]
+fn slots_are_used_again_and_run_out() {
+    on_each(|world| {
+        let first = world.at::<Small>(KEY).participants(2).create(SmallInitial::default).unwrap();
+        let second = world.at::<Small>(KEY).participant("second").open().unwrap();
+        let names: Vec<_> = first.participants().iter().map(|who| (who.slot, who.name.clone())).collect();
+        assert_eq!(names[1], (1, "second".to_owned()));
+        let error = world.at::<Small>(KEY).open().unwrap_err();
+        assert_eq!(*error.kind(), ErrorKind::NoSlot, "{error}");
+        drop(second);
+        let third = world.at::<Small>(KEY).open().unwrap();
+        assert_eq!(third.participants()[1].generation, 2);
+        first.remove().unwrap();
+    });
+}
+
+#[test]
+fn damage_is_told_and_never_believed() {
+    on_each(|world| {
+        let region = world.at::<Small>(KEY).create(SmallInitial::default).unwrap();
+        let memory = region.segment().attach().unwrap();
+        let mut whole = vec![0; memory.size_bytes()];
+        memory.read(0, &mut whole).unwrap();
+        // Header and schema, word by word; the contents are anybody's to change.
+        for at in (0..whole.len().min(20_000)).step_by(8) {
+            for change in [[0xff; 8], [0; 8], [1; 8]] {
+                memory.write(at, &change).unwrap();
+                if let Ok(look) = Inspection::of(region.segment()) {
+                    for part in 0..look.schema().parts.len() {
+                        let _ = look.part(part);
+                    }
+                    let _ = (look.locks(), look.participants());
+                }
+                memory.write(at, &whole[at..at + 8]).unwrap();
+            }
+        }
+        let _ = open(world);
+        region.remove().unwrap();
+    });
+}
+
+fn open(world: &World) -> coseg::Result<Region<Small>> {
+    world.at::<Small>(KEY).open()
+}
+
+#[test]
+fn a_private_region_is_shared_by_id() {
+    on_each(|world| {
+        let region = world.at::<u64>(Key::PRIVATE).name("market").create(|| 5).unwrap();
+        let look = Inspection::of(region.segment()).unwrap();
+        assert_eq!((look.name(), look.get("value").unwrap().to_string()), ("market", "5".to_owned()));
+        let change = Inspection::join(region.segment()).unwrap();
+        change.set("value", "12", std::time::Duration::from_secs(1)).unwrap();
+        assert_eq!(region.read(), 12);
+        let error = change.set("value", "-1", std::time::Duration::from_secs(1)).unwrap_err();
+        assert_eq!(*error.kind(), ErrorKind::BadPath, "{error}");
+        region.remove().unwrap();
+    });
+}
