@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use coseg_sysv::Segment;
 
-use crate::base::{Base, Shelf};
+use crate::base::{Base, Recovery, Shelf};
 use crate::header::{self, Stage};
 use crate::identity::{Identity, Life};
 use crate::item::Bytes;
@@ -184,13 +184,9 @@ impl Inspection {
     }
 
     fn bytes(&self, item: Item) -> Result<Vec<u8>> {
-        match item.try_read(&self.base.memory, &Bytes(item.room_bytes)) {
-            Some((bytes, _)) => Ok(bytes),
-            None => {
-                let fact = "writers overtook every attempt: try again";
-                Err(Error::new("read", self.base.object(), ErrorKind::Busy, fact))
-            }
-        }
+        let fact = "writers overtook every attempt: try again";
+        let busy = || Error::new("read", self.base.object(), ErrorKind::Busy, fact);
+        item.try_read(&self.base.memory, &Bytes(item.room_bytes)).map(|(bytes, _)| bytes).ok_or_else(busy)
     }
 
     /// The value at a path: `board[1].stock`, `ledger[3]`, `trades`. In a region of one cell, the cell's name may be
@@ -221,27 +217,48 @@ impl Inspection {
     /// Those of [`Inspection::get`]; [`ErrorKind::BadPath`] also for a text that is no such value.
     /// [`ErrorKind::TimedOut`]: the lock was held for all of `timeout`.
     pub fn set(&self, path: &str, text: &str, timeout: std::time::Duration) -> Result<(Value, Value)> {
-        let (part, rest) = self.part_of(path)?;
-        let kind = self.schema().parts[part].kind;
-        if !kind.has_values() {
-            let fact = format!("a {kind} is not set: only values of cells and tables are");
-            return Err(self.bad_path(path, fact));
-        }
-        let found = self.find(path, part, rest)?;
+        let found = self.find_to_set(path)?;
         let memory = &self.base.memory;
         let guard = self.base.lock(Deadline::after(Some(timeout)))?;
         let version = found.item.version(memory);
         let mut bytes = vec![0; found.item.room_bytes];
         memory.read(found.item.slot_at(version), &mut bytes);
-        let place = bytes.get_mut(found.offset..).unwrap_or_default();
-        let before = decode(found.of, place);
-        encode_text(found.of, text, place).map_err(|fact| self.bad_path(path, fact))?;
-        let after = decode(found.of, place);
+        let change = self.change(&found, path, text, &mut bytes)?;
         memory.write(found.item.next_slot(version), &bytes);
         self.base.log().commit_one(found.item, version.wrapping_add(1));
         drop(guard);
         found.item.bell(memory).ring(bell::Wake::All);
-        Ok((before, after))
+        Ok(change)
+    }
+
+    /// The dead owners that [`Inspection::set`] took the lock from, since the last call.
+    pub fn take_recoveries(&self) -> Vec<Recovery> {
+        self.base.take_recoveries()
+    }
+
+    /// What [`Inspection::set`] would find and leave; nothing is set.
+    ///
+    /// # Errors
+    /// Those of [`Inspection::get`]; [`ErrorKind::BadPath`] also for a text that is no such value.
+    pub fn check(&self, path: &str, text: &str) -> Result<(Value, Value)> {
+        let found = self.find_to_set(path)?;
+        self.change(&found, path, text, &mut self.bytes(found.item)?)
+    }
+
+    fn find_to_set(&self, path: &str) -> Result<Found<'_>> {
+        let (part, rest) = self.part_of(path)?;
+        let kind = self.schema().parts[part].kind;
+        if kind.has_values() {
+            return self.find(path, part, rest);
+        }
+        Err(self.bad_path(path, format!("a {kind} is not set: only values of cells and tables are")))
+    }
+
+    fn change(&self, found: &Found<'_>, path: &str, text: &str, bytes: &mut [u8]) -> Result<(Value, Value)> {
+        let place = bytes.get_mut(found.offset..).unwrap_or_default();
+        let before = decode(found.of, place);
+        encode_text(found.of, text, place).map_err(|fact| self.bad_path(path, fact))?;
+        Ok((before, decode(found.of, place)))
     }
 
     /// The locks, in their order; the region's own is the last.
@@ -303,10 +320,8 @@ impl Inspection {
             [only] if only.kind == PartKind::Cell => Ok((0, path)),
             _ => {
                 let names: Vec<_> = parts.iter().map(|part| part.name.as_str()).collect();
-                Err(self.bad_path(
-                    path,
-                    format!("there is no part `{}`: it has {}", &path[..end], names.join(", ")),
-                ))
+                let fact = format!("there is no part `{}`: it has {}", &path[..end], names.join(", "));
+                Err(self.bad_path(path, fact))
             }
         }
     }
@@ -323,9 +338,8 @@ impl Inspection {
             },
             _ => 0,
         };
-        let Some(item) = self.base.layout.item_of(part, row) else {
-            return Err(bad(format!("there is no row {row}")));
-        };
+        let item = self.base.layout.item_of(part, row);
+        let item = item.ok_or_else(|| bad(format!("there is no row {row}")))?;
         let mut found = Found { item, of, offset: 0 };
         for step in steps {
             match (step, found.of) {
@@ -340,18 +354,14 @@ impl Inspection {
                 }
                 (Step::Index(index), Type::Array { element, count }) => {
                     if index >= *count {
-                        return Err(bad(format!(
-                            "there is no [{index}]: [0] to [{}]",
-                            count.saturating_sub(1)
-                        )));
+                        let last = count.saturating_sub(1);
+                        return Err(bad(format!("there is no [{index}]: [0] to [{last}]")));
                     }
                     found.offset += index * element.size_bytes();
                     found.of = element;
                 }
                 (Step::Field(name), of) => return Err(bad(format!("{of} has no field `{name}`"))),
-                (Step::Index(index), of) => {
-                    return Err(bad(format!("{of} is no array that has an [{index}]")));
-                }
+                (Step::Index(index), of) => return Err(bad(format!("{of} is no array: no [{index}]"))),
             }
         }
         Ok(found)
