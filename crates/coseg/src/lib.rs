@@ -74,6 +74,8 @@ mod layout;
 mod lock;
 mod log;
 mod memory;
+#[cfg(all(test, loom))]
+mod models;
 mod mutex;
 mod open;
 mod os;

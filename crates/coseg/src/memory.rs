@@ -5,91 +5,150 @@
 #![allow(unsafe_code, reason = "the one room that touches a region's memory")]
 
 use std::mem::MaybeUninit;
-use std::ptr::NonNull;
-
-use coseg_sysv::Attachment;
 
 use crate::Shared;
-use crate::sync::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::Ordering;
+
+#[cfg(not(loom))]
+pub(crate) use mapped::Memory;
+
+#[cfg(loom)]
+pub(crate) use modelled::Memory;
 
 /// Bytes of the unit that is copied.
 pub(crate) const WORD: usize = size_of::<u64>();
 
-/// The mapped bytes of a region.
-#[derive(Debug)]
-pub(crate) struct Memory {
-    base: NonNull<u8>,
-    size_bytes: usize,
-    keep: Keep,
-}
+#[cfg(not(loom))]
+mod mapped {
+    use std::ptr::NonNull;
 
-/// What the bytes live in, for as long as they are used.
-#[derive(Debug)]
-enum Keep {
-    Attachment(Attachment),
+    use coseg_sysv::Attachment;
+
     #[cfg(test)]
-    #[expect(dead_code, reason = "owns the bytes")]
-    Heap(Box<[AtomicU64]>),
-}
+    use super::WORD;
+    use crate::sync::{AtomicU32, AtomicU64};
 
-// SAFETY: the memory is reached through atomics only, and what it lives in may be moved between threads.
-unsafe impl Send for Memory {}
-// SAFETY: as above: every access is atomic.
-unsafe impl Sync for Memory {}
-
-impl Memory {
-    /// An attached segment's bytes.
-    pub(crate) fn attached(attachment: Attachment) -> Memory {
-        let base = NonNull::new(attachment.as_ptr()).expect("nothing is mapped at address zero");
-        assert!(base.cast::<u64>().is_aligned(), "attachments start at pages");
-        Memory { base, size_bytes: attachment.size_bytes(), keep: Keep::Attachment(attachment) }
+    /// The mapped bytes of a region.
+    #[derive(Debug)]
+    pub(crate) struct Memory {
+        base: NonNull<u8>,
+        size_bytes: usize,
+        keep: Keep,
     }
 
-    /// Zeroed bytes of this process alone, to run the algorithms on where there are no segments.
-    #[cfg(test)]
-    pub(crate) fn heap(size_bytes: usize) -> Memory {
-        let words: Box<[AtomicU64]> = (0..size_bytes.div_ceil(WORD)).map(|_| AtomicU64::new(0)).collect();
-        let base = NonNull::from(&*words).cast::<u8>();
-        Memory { base, size_bytes: words.len() * WORD, keep: Keep::Heap(words) }
+    /// What the bytes live in, for as long as they are used.
+    #[derive(Debug)]
+    enum Keep {
+        Attachment(Attachment),
+        #[cfg(test)]
+        #[expect(dead_code, reason = "owns the bytes")]
+        Heap(Box<[AtomicU64]>),
     }
 
-    pub(crate) fn size_bytes(&self) -> usize {
-        self.size_bytes
-    }
+    // SAFETY: the memory is reached through atomics only, and what it lives in may be moved between threads.
+    unsafe impl Send for Memory {}
+    // SAFETY: as above: every access is atomic.
+    unsafe impl Sync for Memory {}
 
-    pub(crate) fn is_writable(&self) -> bool {
-        match &self.keep {
-            Keep::Attachment(attachment) => attachment.is_writable(),
-            #[cfg(test)]
-            Keep::Heap(_) => true,
+    impl Memory {
+        /// An attached segment's bytes.
+        pub(crate) fn attached(attachment: Attachment) -> Memory {
+            let base = NonNull::new(attachment.as_ptr()).expect("nothing is mapped at address zero");
+            assert!(base.cast::<u64>().is_aligned(), "attachments start at pages");
+            Memory { base, size_bytes: attachment.size_bytes(), keep: Keep::Attachment(attachment) }
+        }
+
+        /// Zeroed bytes of this process alone, to run the algorithms on where there are no segments.
+        #[cfg(test)]
+        pub(crate) fn heap(size_bytes: usize) -> Memory {
+            let words: Box<[AtomicU64]> = (0..size_bytes.div_ceil(WORD)).map(|_| AtomicU64::new(0)).collect();
+            let base = NonNull::from(&*words).cast::<u8>();
+            Memory { base, size_bytes: words.len() * WORD, keep: Keep::Heap(words) }
+        }
+
+        pub(crate) fn size_bytes(&self) -> usize {
+            self.size_bytes
+        }
+
+        pub(crate) fn is_writable(&self) -> bool {
+            match &self.keep {
+                Keep::Attachment(attachment) => attachment.is_writable(),
+                #[cfg(test)]
+                Keep::Heap(_) => true,
+            }
+        }
+
+        /// The eight bytes at `offset`.
+        #[inline]
+        pub(crate) fn word(&self, offset: usize) -> &AtomicU64 {
+            let pointer = self.place::<u64>(offset);
+            // SAFETY: in bounds, aligned and mapped while `self` lives; an atomic may be shared with any writer, and
+            // everybody uses this place as one word.
+            unsafe { AtomicU64::from_ptr(pointer) }
+        }
+
+        /// The four bytes at `offset`.
+        #[inline]
+        pub(crate) fn half(&self, offset: usize) -> &AtomicU32 {
+            let pointer = self.place::<u32>(offset);
+            // SAFETY: as in `word`, with four bytes.
+            unsafe { AtomicU32::from_ptr(pointer) }
+        }
+
+        #[inline]
+        fn place<W>(&self, offset: usize) -> *mut W {
+            let fits = offset.checked_add(size_of::<W>()).is_some_and(|end| end <= self.size_bytes);
+            assert!(fits && offset.is_multiple_of(size_of::<W>()), "a place outside the region's layout");
+            // SAFETY: the assertion keeps the whole word inside the mapping.
+            unsafe { self.base.as_ptr().add(offset) }.cast()
         }
     }
+}
 
-    /// The eight bytes at `offset`.
-    #[inline]
-    pub(crate) fn word(&self, offset: usize) -> &AtomicU64 {
-        let pointer = self.place::<u64>(offset);
-        // SAFETY: in bounds, aligned and mapped while `self` lives; an atomic may be shared with any writer, and
-        // everybody uses this place as one word.
-        unsafe { AtomicU64::from_ptr(pointer) }
+/// Words of a model checker, one of each width at each place.
+#[cfg(loom)]
+mod modelled {
+    use crate::sync::{AtomicU32, AtomicU64};
+
+    #[derive(Debug)]
+    pub(crate) struct Memory {
+        words: Vec<AtomicU64>,
+        halves: Vec<AtomicU32>,
     }
 
-    /// The four bytes at `offset`.
-    #[inline]
-    pub(crate) fn half(&self, offset: usize) -> &AtomicU32 {
-        let pointer = self.place::<u32>(offset);
-        // SAFETY: as in `word`, with four bytes.
-        unsafe { AtomicU32::from_ptr(pointer) }
-    }
+    impl Memory {
+        pub(crate) fn attached(_: coseg_sysv::Attachment) -> Memory {
+            unimplemented!("models run on heap memory")
+        }
 
-    #[inline]
-    fn place<W>(&self, offset: usize) -> *mut W {
-        let fits = offset.checked_add(size_of::<W>()).is_some_and(|end| end <= self.size_bytes);
-        assert!(fits && offset.is_multiple_of(size_of::<W>()), "a place outside the region's layout");
-        // SAFETY: the assertion keeps the whole word inside the mapping.
-        unsafe { self.base.as_ptr().add(offset) }.cast()
-    }
+        pub(crate) fn heap(size_bytes: usize) -> Memory {
+            Memory {
+                words: (0..size_bytes / 8).map(|_| AtomicU64::new(0)).collect(),
+                halves: (0..size_bytes / 4).map(|_| AtomicU32::new(0)).collect(),
+            }
+        }
 
+        pub(crate) fn size_bytes(&self) -> usize {
+            self.words.len() * 8
+        }
+
+        pub(crate) fn is_writable(&self) -> bool {
+            true
+        }
+
+        pub(crate) fn word(&self, offset: usize) -> &AtomicU64 {
+            assert!(offset.is_multiple_of(8));
+            &self.words[offset / 8]
+        }
+
+        pub(crate) fn half(&self, offset: usize) -> &AtomicU32 {
+            assert!(offset.is_multiple_of(4));
+            &self.halves[offset / 4]
+        }
+    }
+}
+
+impl Memory {
     /// Copies what is at `offset`, which must be a multiple of eight, word by word.
     #[inline]
     pub(crate) fn read(&self, offset: usize, bytes: &mut [u8]) {
@@ -143,4 +202,40 @@ fn image_bytes<T>(zeroed: &mut MaybeUninit<T>) -> &mut [u8] {
     let start = zeroed.as_mut_ptr().cast::<u8>();
     // SAFETY: the bytes were zeroed, so all are initialised; nothing but bytes is written while they are lent.
     unsafe { std::slice::from_raw_parts_mut(start, size_of::<T>()) }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_of_any_length_cross_and_fill_their_last_word() {
+        for length in 0..=17 {
+            let memory = Memory::heap(32);
+            memory.write(8, &[0xff; 24]);
+            let bytes: Vec<u8> = (1..=length).collect();
+            memory.write(8, &bytes);
+            let mut back = vec![0; bytes.len()];
+            memory.read(8, &mut back);
+            assert_eq!(back, bytes);
+            let last = (bytes.len().next_multiple_of(WORD)).max(WORD);
+            let mut word = [0; WORD];
+            memory.read(8 + last - WORD, &mut word);
+            let filled = last - bytes.len();
+            assert!(length == 0 || word[WORD - filled..].iter().all(|&byte| byte == 0), "{word:?}");
+            assert_eq!(memory.word(0).load(Ordering::Relaxed), 0, "nothing before");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "outside the region's layout")]
+    fn a_word_across_the_end_is_refused() {
+        let _ = Memory::heap(32).word(32);
+    }
+
+    #[test]
+    #[should_panic(expected = "outside the region's layout")]
+    fn a_crooked_word_is_refused() {
+        let _ = Memory::heap(32).word(4);
+    }
 }

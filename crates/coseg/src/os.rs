@@ -4,63 +4,11 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use crate::sync::{AtomicU32, Ordering, fence};
+#[cfg(not(loom))]
+pub(crate) use real::{accept_barriers, barrier_before_look, barrier_before_sleep, wait, wake};
 
-/// Sleeps while `word` is `expected`, at most for `timeout`; whether it was woken, or the word was another.
-pub(crate) fn wait(word: &AtomicU32, expected: u32, timeout: Duration) -> bool {
-    let time = libc::timespec {
-        tv_sec: libc::time_t::try_from(timeout.as_secs()).unwrap_or(libc::time_t::MAX),
-        tv_nsec: timeout.subsec_nanos().into(),
-    };
-    // SAFETY: the word is mapped memory and the time a local; the kernel keeps neither.
-    let woken =
-        unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, expected, &raw const time) };
-    woken == 0 || std::io::Error::last_os_error().raw_os_error() != Some(libc::ETIMEDOUT)
-}
-
-/// Wakes up to `count` of those who sleep on `word`.
-pub(crate) fn wake(word: &AtomicU32, count: i32) {
-    // SAFETY: the address is only a name here; nothing is written.
-    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, count) };
-}
-
-/// A store, then a load, may be seen by others the other way round. Two processes that each write and then look
-/// need a barrier on both sides; one of them does so millions of times a second, the other only before it sleeps.
-/// So the second makes the kernel execute the barrier of both.
-const REGISTER: libc::c_int = 4;
-const BARRIER: libc::c_int = 2;
-
-fn membarrier(command: libc::c_int) -> bool {
-    // SAFETY: takes and touches no memory.
-    unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) == 0 }
-}
-
-static REGISTERED: AtomicRegistered = AtomicRegistered::new(0);
-type AtomicRegistered = std::sync::atomic::AtomicU8;
-const YES: u8 = 1;
-
-/// Lets others put barriers on this process. Called once by each process that joins a region.
-pub(crate) fn accept_barriers() {
-    if REGISTERED.load(std::sync::atomic::Ordering::Relaxed) != YES && membarrier(REGISTER) {
-        REGISTERED.store(YES, std::sync::atomic::Ordering::Relaxed);
-    }
-}
-
-/// The side that happens often: nothing, where the others' barrier counts for this process too.
-#[inline]
-pub(crate) fn barrier_before_look() {
-    if REGISTERED.load(std::sync::atomic::Ordering::Relaxed) == YES {
-        std::sync::atomic::compiler_fence(Ordering::SeqCst);
-    } else {
-        fence(Ordering::SeqCst);
-    }
-}
-
-/// The side that happens seldom. False: the kernel refuses, so that a wake-up may be missed.
-pub(crate) fn barrier_before_sleep() -> bool {
-    fence(Ordering::SeqCst);
-    membarrier(BARRIER)
-}
+#[cfg(loom)]
+pub(crate) use modelled::{accept_barriers, barrier_before_look, barrier_before_sleep, wait, wake};
 
 /// Milliseconds that never go back.
 pub(crate) fn monotonic_ms() -> u64 {
@@ -116,4 +64,127 @@ fn page_wiped_on_fork() -> Option<&'static std::sync::atomic::AtomicU32> {
     }
     // SAFETY: mapped for ever, aligned, and used as an atomic only.
     Some(unsafe { std::sync::atomic::AtomicU32::from_ptr(page.cast()) })
+}
+
+/// Sleep, wake and barriers.
+#[cfg(not(loom))]
+mod real {
+    use std::sync::atomic::{AtomicBool, compiler_fence};
+    use std::time::Duration;
+
+    use crate::sync::{AtomicU32, Ordering, fence};
+
+    /// Sleeps while `word` is `expected`, at most for `timeout`; whether it was woken, or the word was another.
+    pub(crate) fn wait(word: &AtomicU32, expected: u32, timeout: Duration) -> bool {
+        let time = libc::timespec {
+            tv_sec: libc::time_t::try_from(timeout.as_secs()).unwrap_or(libc::time_t::MAX),
+            tv_nsec: timeout.subsec_nanos().into(),
+        };
+        // SAFETY: the word is mapped memory and the time a local; the kernel keeps neither.
+        let woken = unsafe {
+            libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, expected, &raw const time)
+        };
+        woken == 0 || std::io::Error::last_os_error().raw_os_error() != Some(libc::ETIMEDOUT)
+    }
+
+    /// Wakes up to `count` of those who sleep on `word`.
+    pub(crate) fn wake(word: &AtomicU32, count: i32) {
+        // SAFETY: the address is only a name here; nothing is written.
+        unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, count) };
+    }
+
+    /// A store, then a load, may be seen by others the other way round. Two processes that each write and then look
+    /// need a barrier on both sides; one of them does so millions of times a second, the other only before it sleeps.
+    /// So the second makes the kernel execute the barrier of both.
+    const REGISTER: libc::c_int = 4;
+    const BARRIER: libc::c_int = 2;
+
+    fn membarrier(command: libc::c_int) -> bool {
+        // SAFETY: takes and touches no memory.
+        unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) == 0 }
+    }
+
+    static REGISTERED: AtomicBool = AtomicBool::new(false);
+
+    /// Lets others put barriers on this process. Called once by each process that joins a region.
+    pub(crate) fn accept_barriers() {
+        if !REGISTERED.load(Ordering::Relaxed) && membarrier(REGISTER) {
+            REGISTERED.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// The side that happens often: nothing, where the others' barrier counts for this process too.
+    #[inline]
+    pub(crate) fn barrier_before_look() {
+        if REGISTERED.load(Ordering::Relaxed) {
+            compiler_fence(Ordering::SeqCst);
+        } else {
+            fence(Ordering::SeqCst);
+        }
+    }
+
+    /// The side that happens seldom. False: the kernel refuses, so that a wake-up may be missed.
+    pub(crate) fn barrier_before_sleep() -> bool {
+        fence(Ordering::SeqCst);
+        membarrier(BARRIER)
+    }
+}
+
+/// The same for a model checker, which knows no kernel: a sleep ends by a wake-up only, so that one that is lost shows
+/// as a deadlock.
+#[cfg(loom)]
+mod modelled {
+    use std::collections::VecDeque;
+    use std::time::Duration;
+
+    use loom::sync::{Condvar, Mutex};
+
+    use crate::sync::{AtomicU32, Ordering, fence};
+
+    #[derive(Default)]
+    struct Sleepers {
+        next: u64,
+        asleep: VecDeque<(usize, u64)>,
+    }
+
+    loom::lazy_static! {
+        static ref SLEEPERS: Mutex<Sleepers> = Mutex::new(Sleepers::default());
+        static ref WOKEN: Condvar = Condvar::new();
+    }
+
+    pub(crate) fn wait(word: &AtomicU32, expected: u32, _timeout: Duration) -> bool {
+        let address = std::ptr::from_ref(word).addr();
+        let mut sleepers = SLEEPERS.lock().unwrap();
+        if word.load(Ordering::Relaxed) != expected {
+            return true;
+        }
+        let own = (address, sleepers.next);
+        sleepers.next += 1;
+        sleepers.asleep.push_back(own);
+        while sleepers.asleep.contains(&own) {
+            sleepers = WOKEN.wait(sleepers).unwrap();
+        }
+        true
+    }
+
+    pub(crate) fn wake(word: &AtomicU32, count: i32) {
+        let address = std::ptr::from_ref(word).addr();
+        let mut sleepers = SLEEPERS.lock().unwrap();
+        for _ in 0..count {
+            let Some(at) = sleepers.asleep.iter().position(|(on, _)| *on == address) else { break };
+            sleepers.asleep.remove(at);
+        }
+        WOKEN.notify_all();
+    }
+
+    pub(crate) fn accept_barriers() {}
+
+    pub(crate) fn barrier_before_look() {
+        fence(Ordering::SeqCst);
+    }
+
+    pub(crate) fn barrier_before_sleep() -> bool {
+        fence(Ordering::SeqCst);
+        true
+    }
 }
