@@ -7,6 +7,7 @@
 
 use std::env;
 use std::fmt::Write as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::process::Command;
 use std::time::Duration;
 
@@ -46,7 +47,7 @@ fn colliding_keys() -> [Key; 3] {
     [Key::new(1), Key::new(keys.next().unwrap()), Key::new(keys.next().unwrap())]
 }
 
-const OPERATIONS: [&str; 13] = [
+const OPERATIONS: [&str; 14] = [
     "open",
     "create",
     "create-chained",
@@ -55,6 +56,7 @@ const OPERATIONS: [&str; 13] = [
     "detach",
     "detach-removed",
     "set",
+    "give",
     "remove",
     "remove-chained",
     "remove-attached",
@@ -123,6 +125,10 @@ fn operate(user: impl FnOnce() -> User, operation: &str) {
             let change = Change { uid: 0, gid: 7, mode: Mode::new(0o640) };
             marked(&|| user.set(find(&user, key), change).unwrap());
         }
+        "give" => {
+            let change = Change { uid: 1_913_377, gid: 7, mode: Mode::new(0o640) };
+            marked(&|| user.set(find(&user, key), change).unwrap());
+        }
         "remove" => marked(&|| user.remove(find(&user, key)).unwrap()),
         "remove-chained" => marked(&|| user.remove(find(&user, second)).unwrap()),
         "remove-attached" => {
@@ -155,6 +161,13 @@ fn view(user: &User) -> String {
         assert_eq!(stat.attachment_count, 0, "the dead are attached: {stat:?}");
         if !stat.key.is_private() {
             assert_eq!(find(user, stat.key), stat.id, "by key");
+        }
+        if user.is_shared() {
+            // The file is whose the record says, and gives no right that the record does not.
+            let file = std::fs::metadata(user.directory().join(format!("seg-{}", stat.id))).unwrap();
+            assert_eq!((file.uid(), file.gid()), (stat.uid, stat.gid));
+            // Where it has an access list, the group's bits are that list's mask.
+            assert_eq!(file.mode() & 0o707 & !stat.mode.bits(), 0, "{:o} {}", file.mode(), stat.mode);
         }
         if !knobs.remove_forced {
             let address = attach(user, stat.id);
@@ -226,16 +239,16 @@ fn blank(name: &str, bytes: &mut [u8]) {
     bytes[16..48].fill(0);
     bytes[120..128].fill(0);
     bytes[136..144].fill(0);
-    // Steps of the log that carry a record: kinds 1 and 2.
+    // Steps of the log that carry a record: kinds 1, 2 and 6.
     let (mut at, end) = (144, usize::from(bytes[132]) + usize::from(bytes[133]) * 256);
     while at + 8 <= end.min(1024) {
         let kind = bytes[at];
         at += 8;
-        if (1..=2).contains(&kind) {
+        if matches!(kind, 1 | 2 | 6) {
             blank_record(&mut bytes[at..at + 128]);
         }
         at += match kind {
-            1 | 2 => 128,
+            1 | 2 | 6 => 128,
             3 | 4 => 8,
             _ => 0,
         };
@@ -256,12 +269,17 @@ fn blank_record(record: &mut [u8]) {
 }
 
 /// Recoveries are killed too where they differ most; everywhere with `COSEG_LONG=1`, and more at random.
-const NESTED: [&str; 3] = ["create-chained", "remove-chained", "set"];
+const NESTED: [&str; 4] = ["create-chained", "remove-chained", "set", "give"];
 
 fn killed_everywhere(operation: &str) -> Report {
     let long = env::var_os("COSEG_LONG").is_some_and(|value| value == "1");
     let prepared = || {
         let world = Scratch::within("/dev/shm".as_ref())?;
+        if operation == "give" {
+            let namespace = world.path().join("namespace");
+            std::fs::create_dir(&namespace)?;
+            std::fs::set_permissions(&namespace, std::fs::Permissions::from_mode(0o1777))?;
+        }
         if operation != "open" {
             survive(play(&format!("prepare {operation}"), &world), LIMIT).map_err(std::io::Error::other)?;
         }
@@ -328,6 +346,7 @@ killed! {
     detach_a_segment "detach";
     detach_the_last_of_a_removed_one "detach-removed";
     set_owner_and_mode "set";
+    give_away_in_a_shared_namespace "give";
     remove_a_segment "remove";
     remove_from_a_chain "remove-chained";
     remove_an_attached_one "remove-attached";

@@ -85,12 +85,17 @@ pub(super) fn set(
     if change.uid == u32::MAX || change.gid == u32::MAX {
         return Err(Errno::EINVAL.into());
     }
-    if namespace.shared && (change.uid, change.gid) != (before.uid, before.gid) {
-        data::give(namespace, &before, change.uid, change.gid)?;
-    }
     let record =
         Record { uid: change.uid, gid: change.gid, mode: change.mode, change_time: file::now(), ..before };
     let index = record.index();
+    if namespace.shared && (change.uid, change.gid) != (before.uid, before.gid) {
+        // The file's change of owner is the instant it happens; whoever dies at it leaves a record that follows.
+        let follow = Log::of([Some(Step::Follow { index, record })]);
+        section.begin(&follow)?;
+        let given = data::give(namespace, &before, change.uid, change.gid);
+        section.finish(&follow)?;
+        return given;
+    }
     section.commit(&Log::of([
         Some(Step::Record { index, fresh: false, record }),
         namespace.shared.then_some(Step::Permit { index }),

@@ -60,6 +60,28 @@ pub(super) fn permit(namespace: &Namespace, record: &Record) -> Result<(), Fault
     Ok(acl::apply(&link, record)?)
 }
 
+/// Takes from the file what rights the record does not name, and gives none.
+pub(super) fn restrict(namespace: &Namespace, record: &Record) -> Result<(), Fault> {
+    let (fd, meta) = open(namespace, record, libc::O_PATH)?;
+    // The group's bits of a file with an access list are what the list may give to its creator.
+    let given_away = (record.uid, record.gid) != (record.creator_uid, record.creator_gid);
+    let kept = namespace.file_mode(record.mode) | if given_away { 0o070 } else { 0 };
+    let before = meta.mode & 0o777;
+    if before & kept != before {
+        file::change_mode_of(&file::path_of_descriptor(&fd)?, before & kept)?;
+    }
+    Ok(())
+}
+
+/// Whether the file is the record's and its owner and group are those that the record names.
+pub(super) fn is_owners(namespace: &Namespace, record: &Record) -> Result<bool, Fault> {
+    match open(namespace, record, libc::O_PATH) {
+        Ok((_, meta)) => Ok((meta.uid, meta.gid) == (record.uid, record.gid)),
+        Err(Fault { errno: Errno::EIDRM, .. }) => Ok(false),
+        Err(fault) => Err(fault),
+    }
+}
+
 /// Gives the file to another user and group.
 pub(super) fn give(namespace: &Namespace, record: &Record, uid: u32, gid: u32) -> Result<(), Fault> {
     let (_fd, link) = handle(namespace, record)?;

@@ -134,7 +134,7 @@ impl Section {
         let (_fd, inode) = match made {
             Ok(made) => made,
             Err(fault) => {
-                self.undo(&undo(id))?;
+                self.finish(&undo(id))?;
                 return Err(match fault.errno {
                     // Which would say that the key exists.
                     Errno::EEXIST => {

@@ -501,6 +501,8 @@ pub(super) enum Step {
     Unlink { id: i32, huge_log2: u8 },
     /// Gives a data file the owner's and the mode's permissions that its record names.
     Permit { index: u32 },
+    /// Writes a record that names another owner, and does as `Permit`, if the data file is that owner's by now.
+    Follow { index: u32, record: Record },
 }
 
 /// Steps of one change.
@@ -537,12 +539,13 @@ impl Log {
                 Step::Bucket { bucket, .. } => (3, bucket),
                 Step::Unlink { id, .. } => (4, id.cast_unsigned()),
                 Step::Permit { index } => (5, index),
+                Step::Follow { index, .. } => (6, index),
             };
             put_u32(header, at, kind);
             put_u32(header, at + 4, argument);
             at += 8;
             match step {
-                Step::Record { record, .. } => {
+                Step::Record { record, .. } | Step::Follow { record, .. } => {
                     header[at..at + RECORD_SIZE].copy_from_slice(&record.encode(salt));
                     at += RECORD_SIZE;
                 }
@@ -590,13 +593,16 @@ impl Log {
             let (kind, argument) = (get_u32(head, 0), get_u32(head, 4));
             let index = || if argument < INDEX_COUNT { Ok(argument) } else { Err(Damage::Log) };
             *slot = Some(match kind {
-                1 | 2 => {
+                1 | 2 | 6 => {
                     let record = Record::decode(salt, take(RECORD_SIZE)?)?;
                     let index = index()?;
                     if record.is_used() && record.index() != index {
                         return Err(Damage::Log);
                     }
-                    Step::Record { index, fresh: kind == 2, record }
+                    match kind {
+                        6 => Step::Follow { index, record },
+                        _ => Step::Record { index, fresh: kind == 2, record },
+                    }
                 }
                 3 if argument < BUCKET_COUNT => {
                     let first = u32::try_from(get_u64(take(8)?, 0)).map_err(|_| Damage::Log)?;

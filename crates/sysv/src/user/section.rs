@@ -39,6 +39,8 @@ pub(super) struct Section {
     fd: i32,
     /// The limit on file sizes was looked at.
     may_publish: bool,
+    /// The log that is being done was found, and may say whatever a member of the namespace wrote there.
+    finishes_anothers: bool,
     /// The bucket last read or written, and where its chain begins.
     known_bucket: Cell<Option<(u32, u32)>>,
     own: Option<Fd>,
@@ -89,6 +91,7 @@ impl Section {
                             header,
                             fd,
                             may_publish: false,
+                            finishes_anothers: true,
                             known_bucket: Cell::new(None),
                             own,
                             _working: working,
@@ -99,6 +102,7 @@ impl Section {
                         if !log.is_empty() {
                             section.settle(&log)?;
                         }
+                        section.finishes_anothers = false;
                         if section.header.spreading {
                             section.spread()?;
                         }
@@ -139,15 +143,15 @@ impl Section {
         self.settle(log)
     }
 
-    /// Publishes what is to be undone, should the caller not come to [`Section::commit`]. Until then the steps
-    /// are not done.
-    pub(super) fn begin(&mut self, undo: &Log) -> Result<(), Fault> {
-        self.publish(undo)
+    /// Publishes what the next caller is to do, should this one not come to [`Section::commit`] or
+    /// [`Section::finish`]. Until then the steps are not done.
+    pub(super) fn begin(&mut self, log: &Log) -> Result<(), Fault> {
+        self.publish(log)
     }
 
     /// Does the steps that [`Section::begin`] published.
-    pub(super) fn undo(&mut self, undo: &Log) -> Result<(), Fault> {
-        self.settle(undo)
+    pub(super) fn finish(&mut self, begun: &Log) -> Result<(), Fault> {
+        self.settle(begun)
     }
 
     fn publish(&mut self, log: &Log) -> Result<(), Fault> {
@@ -193,8 +197,21 @@ impl Section {
             Step::Permit { index } => {
                 let record = self.record(index)?;
                 if self.namespace.shared && record.is_used() {
-                    // Not for whoever finishes another's change; nor where the file is not the segment's.
-                    let _ = data::permit(self.namespace, &record);
+                    // May fail: the file may not be the segment's, nor the caller its owner. Rights to contents are
+                    // given only by who was asked to, for whoever finishes a change may have more than its maker.
+                    let _ = if self.finishes_anothers {
+                        data::restrict(self.namespace, &record)
+                    } else {
+                        data::permit(self.namespace, &record)
+                    };
+                }
+            }
+            // The file says what happened, and not the log: that any member can write, and who finishes another's
+            // change may have more rights than he had.
+            Step::Follow { index, record } => {
+                if data::is_owners(self.namespace, &record)? {
+                    self.take_step(Step::Record { index, fresh: false, record })?;
+                    self.take_step(Step::Permit { index })?;
                 }
             }
         }

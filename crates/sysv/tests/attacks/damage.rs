@@ -366,9 +366,9 @@ fn forged_logs() {
             let mut bytes = pristine.registry.clone();
             let steps: Vec<Step> = (0..=random.below(4))
                 .map(|_| {
-                    let kind = 1 + u32::from(random.byte()) % 5;
+                    let kind = 1 + u32::from(random.byte()) % 6;
                     let mut more = match kind {
-                        1 | 2 => forge::record(&mut bytes, random.below(7)).to_vec(),
+                        1 | 2 | 6 => forge::record(&mut bytes, random.below(7)).to_vec(),
                         3 | 4 => vec![0; 8],
                         _ => Vec::new(),
                     };

@@ -116,7 +116,7 @@ fn the_default_directory_is_never_a_groups() {
         assert!(!path.exists(), "an earlier run's");
         fs::create_dir(path).unwrap();
         chown(path, Some(OTHER), Some(GROUP)).unwrap();
-        chmod(path, 0o770);
+        chmod(path, 0o1770);
         let mut peer = Peer::start(0, |peer| {
             // SAFETY: takes numbers.
             assert_eq!(unsafe { libc::setresgid(GROUP, GROUP, GROUP) }, 0);

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use coseg_sysv::{AttachFlags, Backend, Change, Errno, Error, GetFlags, Key, Mode, ShmId, User};
 
+use crate::forge;
 use crate::peer::Peer;
 use crate::{
     OTHER, OWNER, apart, attach, attach_as, by, create, detach, mode_of, nattch, peek, poke, shared,
@@ -215,5 +216,43 @@ fn a_reader_who_locks_everything_sends_nobody_in_circles() {
             0
         });
         assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    });
+}
+
+/// A member writes the log of a change that nobody made. Whoever finishes it, the file's owner or root, must not
+/// give the member rights to the contents.
+#[test]
+fn a_forged_change_opens_no_file() {
+    apart("members::a_forged_change_opens_no_file", |world| {
+        let directory = shared(world);
+        let as_root = User::at(&directory).unwrap();
+        let path = directory.join("seg-0");
+        let registry = directory.join("registry");
+        assert_eq!(by(OWNER, || create(&User::at(&directory).unwrap(), 1, 0o600).raw()), "0");
+        for kinds in [&[1, 5][..], &[5], &[6]] {
+            for finisher in [0, OWNER] {
+                by(OTHER, || {
+                    let mut bytes = fs::read(&registry).unwrap();
+                    let record = forge::record(&mut bytes, 0);
+                    record[2..4].copy_from_slice(&0o666_u16.to_le_bytes());
+                    // Its creator, whose rights an access control list would keep.
+                    record[24..28].copy_from_slice(&OTHER.to_le_bytes());
+                    forge::seal_record(&mut bytes, 0);
+                    let record = forge::record(&mut bytes, 0).to_vec();
+                    let more = |kind| if kind == 5 { Vec::new() } else { record.clone() };
+                    let steps: Vec<forge::Step> = kinds.iter().map(|&kind| (kind, 0, more(kind))).collect();
+                    forge::publish(&mut bytes, &steps);
+                    fs::write(&registry, bytes).map_or_else(|error| error.to_string(), |()| "forged".into())
+                });
+                if finisher == 0 {
+                    as_root.limits().unwrap();
+                } else {
+                    by(OWNER, || User::at(&directory).unwrap().limits().unwrap().highest_index);
+                }
+                assert_eq!(&fs::read(&registry).unwrap()[128..132], [0; 4], "finished");
+                assert_eq!(mode_of(&path), 0o600, "{kinds:?} {finisher}");
+                assert_eq!(by(OTHER, || fs::read(&path).is_err()), "true", "{kinds:?} {finisher}");
+            }
+        }
     });
 }
