@@ -48,11 +48,6 @@ impl Bell<'_> {
         os::wait(self.0, ticket.seen, timeout.min(ticket.longest))
     }
 
-    /// Says that somebody may still be asleep.
-    pub(crate) fn leave_set(self) {
-        self.0.fetch_or(SOMEBODY, Ordering::Relaxed);
-    }
-
     /// To be called after the change that others may wait for.
     #[inline]
     pub(crate) fn ring(self, wake: Wake) {

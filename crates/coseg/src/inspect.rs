@@ -224,7 +224,7 @@ impl Inspection {
         let mut bytes = vec![0; found.item.room_bytes];
         memory.read(found.item.slot_at(version), &mut bytes);
         let change = self.change(&found, path, text, &mut bytes)?;
-        memory.write(found.item.next_slot(version), &bytes);
+        found.item.write_next_bytes(memory, version, &bytes);
         self.base.log().commit_one(found.item, version.wrapping_add(1));
         drop(guard);
         found.item.bell(memory).ring(bell::Wake::All);

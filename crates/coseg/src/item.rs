@@ -114,7 +114,7 @@ impl Item {
 
     /// Where the next version's value is to be written. Only for who holds the region's lock.
     #[inline]
-    pub(crate) fn next_slot(&self, version: u64) -> usize {
+    fn next_slot(&self, version: u64) -> usize {
         self.slot_at(version.wrapping_add(1))
     }
 
@@ -122,11 +122,18 @@ impl Item {
     #[inline]
     pub(crate) fn write_next<T: Shared>(&self, memory: &Memory, version: u64, value: &T) {
         let (from, to) = (self.slot_at(version), self.next_slot(version));
+        before_writing();
         memory.store(to, value);
         let written = size_of::<T>();
         if written < self.room_bytes {
             self.keep_beyond(memory, from, to, written);
         }
+    }
+
+    /// Writes all bytes of the next version's room.
+    pub(crate) fn write_next_bytes(&self, memory: &Memory, version: u64, bytes: &[u8]) {
+        before_writing();
+        memory.write(self.next_slot(version), bytes);
     }
 
     /// Another program's value may be longer than ours: fields were added at its end.
@@ -145,4 +152,11 @@ impl Item {
     pub(crate) fn bell<'a>(&self, memory: &'a Memory) -> Bell<'a> {
         Bell(memory.half(self.bell_at))
     }
+}
+
+/// Whoever sees a slot written anew sees also that it was no longer the one to read, by whatever process the
+/// version before was stored.
+#[inline]
+fn before_writing() {
+    fence(Ordering::Release);
 }

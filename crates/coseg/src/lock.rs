@@ -28,8 +28,14 @@ const ACQUISITIONS: usize = 16;
 
 /// Looks at a taken lock before sleeping: about as long as a wake-up takes.
 const SPIN_COUNT: u32 = if cfg!(loom) { 0 } else { 200 };
-/// How long others may overtake a waiter; in a model, where no time passes, not at all.
-const PATIENCE_MS: u64 = if cfg!(loom) { 0 } else { 2 };
+/// How long others may overtake a waiter.
+#[cfg(not(loom))]
+const PATIENCE_MS: u64 = 2;
+// The same in a model, where hardly any time passes: not at all, unless it says otherwise.
+#[cfg(loom)]
+thread_local! {
+    pub(crate) static PATIENCE_MS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
 /// First sleep before the owner is looked after.
 const FIRST_PROBE: Duration = Duration::from_millis(10);
 
@@ -86,6 +92,16 @@ impl Deadline {
             }
         }
     }
+}
+
+#[cfg(not(loom))]
+fn patience_ms() -> u64 {
+    PATIENCE_MS
+}
+
+#[cfg(loom)]
+fn patience_ms() -> u64 {
+    PATIENCE_MS.get()
 }
 
 impl<'a> LockWords<'a> {
@@ -181,14 +197,13 @@ impl<'a> LockWords<'a> {
     }
 
     fn take_asleep(&self, me: Owner, deadline: Deadline, company: &impl Company) -> Option<Taken> {
-        let impatient_at = os::monotonic_ms() + PATIENCE_MS;
+        let impatient_at = os::monotonic_ms() + patience_ms();
         let mut seen_for = (Owner::NOBODY, 0);
         let mut probe_after = Duration::ZERO;
         loop {
+            // Also one who does not sleep again leaves the bell set: others may be asleep beside him.
             let ticket = self.bell().prepare();
             if self.try_take(me) {
-                // Others may sleep beside this one.
-                self.bell().leave_set();
                 return Some(Taken::Clean);
             }
             let owner = self.owner();
@@ -201,7 +216,6 @@ impl<'a> LockWords<'a> {
             } else if company.is_dead(owner) {
                 if self.try_inherit(me, owner) {
                     self.yield_turn(me);
-                    self.bell().leave_set();
                     return Some(Taken::From(owner));
                 }
                 continue;

@@ -85,7 +85,8 @@ impl Log<'_> {
         }
     }
 
-    /// Writes an entry that does not count yet.
+    /// Writes an entry that does not count yet. Its value was written before, behind a fence: who sees the entry sees
+    /// also that the state was cleared since the last.
     pub(crate) fn write_entry(&self, index: usize, entry: Entry) {
         let at = self.entries_at + index * LOG_ENTRY_SIZE;
         self.memory.word(at).store(entry.number, Ordering::Relaxed);
@@ -96,8 +97,6 @@ impl Log<'_> {
     #[inline]
     pub(crate) fn commit_one(&self, item: Item, version: u64) {
         self.memory.word(item.version_at).store(version, Ordering::Release);
-        // What the next writes into the other slots must not be seen before it.
-        fence(Ordering::Release);
         let state = State(self.word().load(Ordering::Relaxed));
         self.word().store(state.next(0).0, Ordering::Release);
     }

@@ -43,6 +43,13 @@ fn add_under_lock(memory: &Memory, me: Owner, company: &impl Company) -> Taken {
     taken
 }
 
+/// Without a turn to claim, waiters are woken one by one.
+#[test]
+fn three_who_are_patient_are_all_woken() {
+    crate::lock::PATIENCE_MS.set(u64::from(u32::MAX));
+    model(2, three_add);
+}
+
 fn model(preemptions: usize, check: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(preemptions);
@@ -65,18 +72,20 @@ fn two_exclude_each_other_and_none_sleeps_for_ever() {
 
 #[test]
 fn three_exclude_each_other_and_none_sleeps_for_ever() {
-    model(2, || {
-        let memory = Arc::new(Memory::heap(128));
-        let others = [TWO, THREE].map(|owner| {
-            let memory = Arc::clone(&memory);
-            thread::spawn(move || add_under_lock(&memory, owner, &Dead(Owner(9))))
-        });
-        let _ = add_under_lock(&memory, ONE, &Dead(Owner(9)));
-        for other in others {
-            let _ = other.join().unwrap();
-        }
-        assert_eq!(memory.word(64).load(Ordering::Relaxed), 3);
+    model(2, three_add);
+}
+
+fn three_add() {
+    let memory = Arc::new(Memory::heap(128));
+    let others = [TWO, THREE].map(|owner| {
+        let memory = Arc::clone(&memory);
+        thread::spawn(move || add_under_lock(&memory, owner, &Dead(Owner(9))))
     });
+    let _ = add_under_lock(&memory, ONE, &Dead(Owner(9)));
+    for other in others {
+        let _ = other.join().unwrap();
+    }
+    assert_eq!(memory.word(64).load(Ordering::Relaxed), 3);
 }
 
 #[test]
@@ -165,38 +174,62 @@ fn both(memory: &Memory, layout: &Layout, items: [Item; 2]) -> Option<[[u64; 2];
 
 #[test]
 fn a_value_is_read_whole() {
-    model(3, || {
+    model(4, || {
         let (memory, layout, items) = two_cells();
-        let writer = {
-            let (memory, layout) = (Arc::clone(&memory), Arc::clone(&layout));
-            thread::spawn(move || {
-                set_one(&memory, &layout, items[0], 1);
-                set_one(&memory, &layout, items[0], 2);
-            })
+        let reader = {
+            let memory = Arc::clone(&memory);
+            thread::spawn(move || items[0].try_read(&memory, &Typed::<[u64; 2]>::NEW))
         };
-        if let Some((value, version)) = items[0].try_read(&memory, &Typed::<[u64; 2]>::NEW) {
+        set_one(&memory, &layout, items[0], 1);
+        set_one(&memory, &layout, items[0], 2);
+        if let Some((value, version)) = reader.join().unwrap() {
             assert_eq!(value, [version; 2]);
         }
-        writer.join().unwrap();
+    });
+}
+
+/// The second writer is another than the first: what orders their writes is the lock between them.
+#[test]
+fn a_value_of_two_writers_is_read_whole() {
+    model(3, || {
+        let (memory, layout, items) = two_cells();
+        let write = move |memory: &Memory, layout: &Layout, me: Owner| {
+            let lock = LockWords::new(memory, at::LOCK);
+            if lock.try_take(me) {
+                set_one(memory, layout, items[0], items[0].version(memory) + 1);
+                lock.give_back();
+            }
+        };
+        let reader = {
+            let memory = Arc::clone(&memory);
+            thread::spawn(move || items[0].try_read(&memory, &Typed::<[u64; 2]>::NEW))
+        };
+        let other = {
+            let (memory, layout) = (Arc::clone(&memory), Arc::clone(&layout));
+            thread::spawn(move || write(&memory, &layout, TWO))
+        };
+        write(&memory, &layout, ONE);
+        other.join().unwrap();
+        if let Some((value, version)) = reader.join().unwrap() {
+            assert_eq!(value, [version; 2]);
+        }
     });
 }
 
 #[test]
 fn a_snapshot_sees_all_of_a_transaction_or_nothing() {
-    model(3, || {
+    model(4, || {
         let (memory, layout, items) = two_cells();
-        let writer = {
+        let reader = {
             let (memory, layout) = (Arc::clone(&memory), Arc::clone(&layout));
-            thread::spawn(move || {
-                set_both(&memory, &layout, items, 1);
-                set_both(&memory, &layout, items, 2);
-            })
+            thread::spawn(move || both(&memory, &layout, items))
         };
-        if let Some(values) = both(&memory, &layout, items) {
+        set_both(&memory, &layout, items, 1);
+        set_both(&memory, &layout, items, 2);
+        if let Some(values) = reader.join().unwrap() {
             assert_eq!(values[0], values[1]);
             assert_eq!(values[0][0], values[0][1]);
         }
-        writer.join().unwrap();
     });
 }
 

@@ -68,18 +68,17 @@ impl<'a> Transaction<'a> {
         self.check_region(reach.base);
         let memory = &reach.base.memory;
         let version = reach.item.version(memory);
-        if self.own_version(reach.item.number).is_none() {
-            let log = self.base().log();
-            if self.set_count == log.count {
-                return Err(self.too_many(log.count));
-            }
-            log.write_entry(
-                self.set_count,
-                Entry { number: reach.item.number, version: version.wrapping_add(1) },
-            );
-            self.set_count += 1;
+        let is_new = self.own_version(reach.item.number).is_none();
+        let log = self.base().log();
+        if is_new && self.set_count == log.count {
+            return Err(self.too_many(log.count));
         }
         reach.item.write_next(memory, version, &value);
+        if is_new {
+            let entry = Entry { number: reach.item.number, version: version.wrapping_add(1) };
+            log.write_entry(self.set_count, entry);
+            self.set_count += 1;
+        }
         Ok(())
     }
 

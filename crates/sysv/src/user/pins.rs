@@ -95,7 +95,7 @@ pub(super) fn count(fd: i32, top: u32) -> Result<u64, Errno> {
 }
 
 /// How many attachments /proc/locks shows for an inode, for those who may not open the file. The kernel makes
-/// that table a page at a time while locks come and go: only what two readings agree on is believed, and
+/// that table a page at a time while locks come and go: only what three readings agree on is believed, and
 /// nothing is destroyed for it.
 pub(super) fn count_by_proc(device: Option<u64>, inode: u64) -> u64 {
     let file = match device {
@@ -114,9 +114,11 @@ pub(super) fn count_by_proc(device: Option<u64>, inode: u64) -> u64 {
         text.lines().filter_map(of_slot).collect()
     };
     let mut seen = slots();
-    for _ in 0..8 {
+    let mut agreed = 0;
+    for _ in 0..16 {
         let again = slots();
-        if again == seen {
+        agreed = if again == seen { agreed + 1 } else { 0 };
+        if agreed == 2 {
             break;
         }
         seen = again;
