@@ -30,11 +30,11 @@ const ACQUISITIONS: usize = 16;
 const SPIN_COUNT: u32 = if cfg!(loom) { 0 } else { 200 };
 /// How long others may overtake a waiter.
 #[cfg(not(loom))]
-const PATIENCE_MS: u64 = 2;
+const PATIENCE_NS: u64 = 2_000_000;
 // The same in a model, where hardly any time passes: not at all, unless it says otherwise.
 #[cfg(loom)]
 thread_local! {
-    pub(crate) static PATIENCE_MS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+    pub(crate) static PATIENCE_NS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
 }
 /// First sleep before the owner is looked after.
 const FIRST_PROBE: Duration = Duration::from_millis(10);
@@ -64,7 +64,7 @@ pub(crate) enum Taken {
     From(Owner),
 }
 
-/// When to give up.
+/// When to give up, in nanoseconds of the monotonic clock.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Deadline {
     Never,
@@ -76,8 +76,8 @@ impl Deadline {
         match timeout {
             None => Deadline::Never,
             Some(timeout) => {
-                let ms = u64::try_from(timeout.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX);
-                Deadline::At(os::monotonic_ms().saturating_add(ms))
+                let ns = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
+                Deadline::At(os::monotonic_ns().saturating_add(ns))
             }
         }
     }
@@ -87,21 +87,21 @@ impl Deadline {
         match self {
             Deadline::Never => Some(Duration::MAX),
             Deadline::At(at) => {
-                let left = at.saturating_sub(os::monotonic_ms());
-                (left > 0).then(|| Duration::from_millis(left))
+                let left = at.saturating_sub(os::monotonic_ns());
+                (left > 0).then(|| Duration::from_nanos(left))
             }
         }
     }
 }
 
 #[cfg(not(loom))]
-fn patience_ms() -> u64 {
-    PATIENCE_MS
+fn patience_ns() -> u64 {
+    PATIENCE_NS
 }
 
 #[cfg(loom)]
-fn patience_ms() -> u64 {
-    PATIENCE_MS.get()
+fn patience_ns() -> u64 {
+    PATIENCE_NS.get()
 }
 
 impl<'a> LockWords<'a> {
@@ -197,7 +197,7 @@ impl<'a> LockWords<'a> {
     }
 
     fn take_asleep(&self, me: Owner, deadline: Deadline, company: &impl Company) -> Option<Taken> {
-        let impatient_at = os::monotonic_ms() + patience_ms();
+        let impatient_at = os::monotonic_ns().saturating_add(patience_ns());
         let mut seen_for = (Owner::NOBODY, 0);
         let mut probe_after = Duration::ZERO;
         loop {
@@ -223,7 +223,7 @@ impl<'a> LockWords<'a> {
                 probe_after = (probe_after * 2).min(LONGEST_SLEEP);
             }
             let left = deadline.left()?;
-            if os::monotonic_ms() >= impatient_at && self.claim_turn(me) && self.owner() == Owner::NOBODY {
+            if os::monotonic_ns() >= impatient_at && self.claim_turn(me) && self.owner() == Owner::NOBODY {
                 continue;
             }
             self.bell().sleep(ticket, left.min(probe_after));

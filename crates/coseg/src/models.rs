@@ -46,7 +46,7 @@ fn add_under_lock(memory: &Memory, me: Owner, company: &impl Company) -> Taken {
 /// Without a turn to claim, waiters are woken one by one.
 #[test]
 fn three_who_are_patient_are_all_woken() {
-    crate::lock::PATIENCE_MS.set(u64::from(u32::MAX));
+    crate::lock::PATIENCE_NS.set(u64::MAX);
     model(2, three_add);
 }
 

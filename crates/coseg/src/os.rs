@@ -10,10 +10,9 @@ pub(crate) use real::{accept_barriers, barrier_before_look, barrier_before_sleep
 #[cfg(loom)]
 pub(crate) use modelled::{accept_barriers, barrier_before_look, barrier_before_sleep, wait, wake};
 
-/// Milliseconds that never go back.
-pub(crate) fn monotonic_ms() -> u64 {
-    let now = clock(libc::CLOCK_MONOTONIC);
-    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+/// Nanoseconds that never go back.
+pub(crate) fn monotonic_ns() -> u64 {
+    u64::try_from(clock(libc::CLOCK_MONOTONIC).as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Nanoseconds since 1970.
