@@ -10,11 +10,12 @@
 //! A trade reads the board, computes, and writes the board back. Nobody else is kept out meanwhile, so of two
 //! trades at one time one is lost: run several customers and count the stock.
 
-use std::io::{self, BufRead, Write};
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use coseg_examples::cli::{Args, Outcome, run};
-use coseg_examples::office::{Board, KEY, OPENING_BALANCE, Order};
+use coseg_examples::office::{Board, KEY, OPENING_BALANCE};
+use coseg_examples::orders::{self, Order};
 use coseg_sysv::{Attachment, Result, Segment};
 
 const USAGE: &str = "usage: exchange [--backend kernel|user] init | trade | show | close";
@@ -44,30 +45,16 @@ fn program(args: &Args) -> Outcome {
 
 /// Serves one customer, whose orders come from standard input.
 fn serve(memory: &Attachment) -> Outcome {
-    let mut out = io::stdout().lock();
     let mut balance = OPENING_BALANCE;
-    let mut bad_count = 0;
-    for (index, line) in io::stdin().lock().split(b'\n').enumerate() {
-        let line = line?;
-        if line.trim_ascii().is_empty() {
-            continue;
-        }
-        match String::from_utf8_lossy(&line).parse() {
-            Ok(order) => {
-                let result = if trade(memory, &order, &mut balance)? { 0 } else { -1 };
-                writeln!(out, "{order}: {result}")?;
-            }
-            Err(reason) => {
-                eprintln!("line {}: {reason}", index + 1);
-                bad_count += 1;
-            }
-        }
-    }
-    writeln!(out, "balance {balance:.3}")?;
-    if bad_count > 0 { Err(format!("lines skipped: {bad_count}").into()) } else { Ok(()) }
+    let skipped = orders::serve(|order| {
+        let result = if trade(memory, order, &mut balance)? { 0 } else { -1 };
+        Ok(result.to_string())
+    })?;
+    writeln!(io::stdout(), "balance {balance:.3}")?;
+    skipped.check()
 }
 
-fn trade(memory: &Attachment, order: &Order, balance: &mut f64) -> Result<bool> {
+fn trade(memory: &Attachment, order: &Order<f64>, balance: &mut f64) -> Result<bool> {
     let mut board = Board::read(memory)?;
     let done = board.0[order.currency_index].trade(order, balance);
     if done {

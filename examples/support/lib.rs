@@ -1,9 +1,14 @@
-//! What the worked programs have in common. They do what the tutorials on System V shared memory do, in the
-//! raw form: bytes at fixed offsets and no lock.
+//! What the worked programs have in common.
 //!
-//! Each program has a twin in C, in `c/`, that takes the same arguments, prints the same lines, and finds the
-//! same segment.
+//! The raw ones do what the tutorials on System V shared memory do: bytes at fixed offsets and no lock. Each has a
+//! twin in C, in `c/`, that takes the same arguments, prints the same lines, and finds the same segment.
+//!
+//! The safe ones do the same with regions. `coseg demo` shows the raw and the safe exchange side by side.
 
+pub mod books;
 pub mod bytes;
 pub mod cli;
 pub mod office;
+pub mod orders;
+pub mod safe_office;
+pub mod storm;

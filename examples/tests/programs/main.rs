@@ -19,4 +19,8 @@ mod family;
 mod lost_update;
 mod notes;
 mod process;
+mod safe_alphabet;
+mod safe_exchange;
+mod safe_family;
+mod safe_notes;
 mod world;
