@@ -58,3 +58,22 @@ pub(crate) fn unshare(flags: UnshareFlags) -> io::Result<()> {
     // SAFETY: the table of file descriptors stays shared, as just asserted.
     unsafe { rustix::thread::unshare_unsafe(flags) }
 }
+
+/// Makes a second process of this one, which ends with it: true in the new one. To be called while there is one
+/// thread only.
+pub(crate) fn fork() -> io::Result<bool> {
+    let parent = rustix::process::getpid();
+    // SAFETY: there are no other threads, whose locks the child could find taken.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(io::Errno::AGAIN)),
+        0 => {
+            rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+            // The parent may have ended before that.
+            if rustix::process::getppid() != Some(parent) {
+                std::process::abort();
+            }
+            Ok(true)
+        }
+        _ => Ok(false),
+    }
+}

@@ -5,6 +5,7 @@
 
 mod calls;
 mod place;
+mod regions;
 mod report;
 mod sample;
 mod segments;
@@ -17,7 +18,8 @@ use lexopt::ValueExt as _;
 
 use crate::sample::Plan;
 
-const USAGE: &str = "usage: coseg-bench segments [--json] [--quick] [--cpu NUMBER]";
+const USAGE: &str = "usage: coseg-bench segments [--json] [--quick] [--cpu NUMBER]
+       coseg-bench regions [--json] [--quick] [--cpu NUMBER,NUMBER] [--backend user|kernel]";
 
 /// The result of whatever may fail for several reasons.
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
@@ -34,26 +36,41 @@ fn main() -> ExitCode {
 
 fn program() -> Outcome {
     let mut words = Vec::new();
-    let (mut json, mut plan, mut cpu) = (false, Plan::THOROUGH, None);
+    let (mut json, mut plan, mut cpus, mut backend) = (false, Plan::THOROUGH, None, "user".to_owned());
     let mut parser = lexopt::Parser::from_env();
     while let Some(arg) = parser.next()? {
         match arg {
             lexopt::Arg::Long("json") => json = true,
             lexopt::Arg::Long("quick") => plan = Plan::QUICK,
-            lexopt::Arg::Long("cpu") => cpu = Some(parser.value()?.string()?.parse()?),
+            lexopt::Arg::Long("cpu") => cpus = Some(parser.value()?.string()?),
+            lexopt::Arg::Long("backend") => backend = parser.value()?.string()?,
             lexopt::Arg::Value(word) => words.push(word.string()?),
             _ => return Err(arg.unexpected().into()),
         }
     }
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let report = match words[..] {
-        ["segments"] => segments::run(&plan, cpu)?,
+    let text = match words[..] {
+        ["segments"] => {
+            let cpu = cpus.map(|cpu| cpu.parse()).transpose()?;
+            let report = segments::run(&plan, cpu)?;
+            if json { report.json()? } else { report.markdown() }
+        }
+        ["regions"] => {
+            let cpus = cpus.as_deref().map(two_numbers).transpose()?;
+            let report = regions::run(&plan, cpus, &backend)?;
+            if json { report.json()? } else { report.markdown() }
+        }
         [segments::HOLD, directory, kernel_id, user_id, count] => {
             return segments::hold(directory.as_ref(), kernel_id, user_id, count.parse()?);
         }
         _ => return Err(USAGE.into()),
     };
-    let text = if json { report.json()? } else { report.markdown() };
     std::io::stdout().write_all(text.as_bytes())?;
     Ok(())
+}
+
+/// Two CPUs as they are written on the command line.
+fn two_numbers(text: &str) -> Outcome<[usize; 2]> {
+    let (one, other) = text.split_once(',').ok_or("two CPUs: --cpu 0,1")?;
+    Ok([one.parse()?, other.parse()?])
 }

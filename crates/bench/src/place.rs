@@ -25,6 +25,16 @@ pub(crate) fn pin(wanted: Option<usize>) -> Outcome<usize> {
     Ok(cpu)
 }
 
+/// Two CPUs: those asked for, or the first of those this process may use.
+pub(crate) fn two(wanted: Option<[usize; 2]>) -> Outcome<[usize; 2]> {
+    let allowed = sched_getaffinity(None)?;
+    let mut first = (0..CpuSet::MAX_CPU).filter(|&cpu| allowed.is_set(cpu));
+    match wanted.or_else(|| Some([first.next()?, first.next()?])) {
+        Some([one, other]) if one != other => Ok([one, other]),
+        _ => Err("two processes need two CPUs".into()),
+    }
+}
+
 /// Moves this process into an IPC namespace of its own and puts a tmpfs of its own on /dev/shm. Both are gone
 /// when the last process in them is, so that even a killed run leaves nothing.
 ///

@@ -19,7 +19,7 @@ pub(crate) struct Report {
 pub(crate) struct Method {
     pub(crate) round_count: usize,
     pub(crate) turn_us: u128,
-    pub(crate) cpu: usize,
+    pub(crate) cpu: String,
     pub(crate) processor: String,
     pub(crate) kernel: String,
     pub(crate) load: String,

@@ -78,7 +78,7 @@ pub(crate) fn run(plan: &Plan, cpu: Option<usize>) -> Outcome<Report> {
         method: Method {
             round_count: plan.round_count,
             turn_us: plan.turn.as_micros(),
-            cpu,
+            cpu: cpu.to_string(),
             processor,
             kernel: release,
             load,
