@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use coseg_sysv::Segment;
 
-use crate::identity::{Identity, Life};
+use crate::identity::{self, Identity, Life};
 use crate::layout::{Layout, at};
 use crate::lock::{Company, Deadline, LockWords, Taken};
 use crate::log::{Log, Settled};
@@ -116,6 +116,10 @@ impl Base {
                 "/proc/self/stat does not tell when we started: mount /proc".into(),
             );
         };
+        if self.is_marked(0).is_none() && !identity::proc_is_of_our_namespace() {
+            let fact = "/proc shows another PID namespace: mount one of this namespace";
+            return error(ErrorKind::NoIdentity, fact.into());
+        }
         os::accept_barriers();
         let owner = self.take_slot(own)?;
         *joining = Some(own);
@@ -137,7 +141,10 @@ impl Base {
                 } else {
                     holder == Identity::NOBODY
                 };
-                if takes && let Some(owner) = participants.take(slot, holder, own, &self.name) {
+                if takes
+                    && self.memory.mark(mark_of(slot))? != Some(false)
+                    && let Some(owner) = participants.take(slot, holder, own, &self.name)
+                {
                     self.reset_reader(slot);
                     return Ok(owner);
                 }
@@ -153,18 +160,22 @@ impl Base {
         Err(Error::new("join", self.object(), ErrorKind::NoSlot, fact))
     }
 
-    /// Without locks on files there is only the pid to tell whether a participant lives, and that means nothing in
-    /// another PID namespace.
-    pub(crate) fn refuse_strangers(&self) -> Result<()> {
+    /// Without marks there is only the pid to tell whether a participant lives, and that means nothing in another
+    /// PID namespace.
+    fn refuse_strangers(&self) -> Result<()> {
         let participants = self.participants();
         for slot in 0..participants.count {
             let holder = participants.identity(slot);
-            if holder == Identity::NOBODY || holder.is_of_our_namespace() || self.is_gone(slot, holder) {
+            if holder == Identity::NOBODY
+                || holder.is_of_our_namespace()
+                || self.is_marked(slot).is_some()
+                || self.is_gone(slot, holder)
+            {
                 continue;
             }
             let fact = format!(
-                "participant {} is in another PID namespace, where its death could not be seen: run both in one \
-                 PID namespace",
+                "participant {} is in another PID namespace, where its death could not be seen: run both in one, \
+                 or use the user backend on a directory that both see",
                 holder.pid()
             );
             return Err(Error::new("join", self.object(), ErrorKind::OtherPidNamespace, fact));
@@ -179,13 +190,45 @@ impl Base {
         }
     }
 
+    /// Whether some attachment holds the slot's mark; `None` where the backend keeps none.
+    fn is_marked(&self, slot: usize) -> Option<bool> {
+        self.segment.backend().is_marked(self.segment.id(), mark_of(slot)).ok().flatten()
+    }
+
     /// Whether a slot's holder is dead for certain, or has let go of the segment by exec.
     fn is_gone(&self, slot: usize, holder: Identity) -> bool {
-        match holder.life() {
-            Life::Dead => true,
-            Life::Alive => self.has_let_go(holder.pid()),
-            Life::Unknown => self.nobody_else_is_attached(slot),
+        // Its own mark a process does not see.
+        if self.own_slot() == Some(slot) {
+            return false;
         }
+        match (holder.life(), self.is_marked(slot)) {
+            (Life::Dead, _) | (_, Some(false)) => true,
+            (_, Some(true)) => false,
+            (Life::Alive, None) => self.has_let_go(holder.pid()),
+            (Life::Unknown, None) => self.segment.stat().is_ok_and(|stat| stat.attachment_count <= 1),
+        }
+    }
+
+    fn own_slot(&self) -> Option<usize> {
+        self.current()?.slot(self.layout.participant_count)
+    }
+
+    /// What is known of a slot's holder.
+    pub(crate) fn participant(&self, slot: usize) -> Option<Participant> {
+        let participants = self.participants();
+        let mut found = participants.describe(slot)?;
+        let holder = participants.identity(slot);
+        if self.is_gone(slot, holder) {
+            found.alive = Some(false);
+        } else if self.own_slot() == Some(slot) || self.is_marked(slot) == Some(true) {
+            found.alive = Some(true);
+        }
+        Some(found)
+    }
+
+    /// Everybody who has joined.
+    pub(crate) fn everybody(&self) -> Vec<Participant> {
+        (0..self.layout.participant_count).filter_map(|slot| self.participant(slot)).collect()
     }
 
     /// A process that still runs may have replaced its program, which detaches it.
@@ -196,11 +239,6 @@ impl Base {
         let backend = self.segment.backend();
         i32::try_from(pid)
             .is_ok_and(|pid| matches!(backend.is_attached(self.segment.id(), pid), Ok(Some(false))))
-    }
-
-    fn nobody_else_is_attached(&self, slot: usize) -> bool {
-        let ours = self.current().and_then(|ours| ours.slot(self.layout.participant_count));
-        ours != Some(slot) && self.segment.stat().is_ok_and(|stat| stat.attachment_count <= 1)
     }
 
     /// The number of the region's own lock: the last in the order.
@@ -285,9 +323,9 @@ impl Base {
     pub(crate) fn recover(&self, number: usize, dead: Owner) -> Recovery {
         let settled =
             if number == self.own_lock() { self.log().settle(&self.layout) } else { Settled::Nothing };
-        let participant = dead.slot(self.layout.participant_count).and_then(|slot| {
-            (self.participants().owner(slot) == dead).then(|| self.participants().describe(slot))?
-        });
+        let participant = dead
+            .slot(self.layout.participant_count)
+            .and_then(|slot| (self.participants().owner(slot) == dead).then(|| self.participant(slot))?);
         let recovery = Recovery { lock: self.lock_name(number).to_owned(), participant, settled };
         self.recoveries.lock().unwrap_or_else(PoisonError::into_inner).push(recovery.clone());
         recovery
@@ -311,7 +349,7 @@ impl Base {
 
     fn describe(&self, owner: Owner) -> String {
         let slot = owner.slot(self.layout.participant_count);
-        match slot.and_then(|slot| self.participants().describe(slot)) {
+        match slot.and_then(|slot| self.participant(slot)) {
             Some(participant) => participant.to_string(),
             None => "nobody known".to_owned(),
         }
@@ -332,6 +370,11 @@ impl Drop for Base {
             self.participants().leave(owner, own);
         }
     }
+}
+
+/// The mark of a slot's holder.
+fn mark_of(slot: usize) -> u32 {
+    u32::try_from(slot).expect("slots are few")
 }
 
 /// What a lock asks about the participants.

@@ -50,10 +50,16 @@ fn is_zero_beyond_builder(memory: &Memory) -> bool {
     (at::STATE..at::PARTICIPANTS).step_by(8).all(|offset| memory.word(offset).load(Ordering::Relaxed) == 0)
 }
 
+/// The mark of who makes a region: beyond any slot's.
+const BUILDERS_MARK: u32 = 1 << 20;
+
 /// Makes the calling process the one that makes the region, unless another who lives already is.
 pub(crate) fn claim(memory: &Memory, builder: Identity, object: &str) -> Result<bool> {
-    if builder.life() != Life::Dead {
-        return Ok(false);
+    match (builder.life(), memory.mark(BUILDERS_MARK)?) {
+        (_, Some(false)) | (Life::Alive | Life::Unknown, None) | (Life::Alive, Some(true)) => {
+            return Ok(false);
+        }
+        (Life::Dead, None | Some(true)) | (Life::Unknown, Some(true)) => {}
     }
     let Some(own) = Identity::of_self() else {
         let fact = "/proc/self/stat does not tell when we started: mount /proc";
@@ -92,8 +98,26 @@ pub(crate) fn lay_out(memory: &Memory, layout: &Layout, name: &str, earlier: Ide
     set(at::HEADER_CHECKSUM, header_checksum(memory));
 }
 
+/// The work of who claimed a segment. Dropped before [`Building::publish`], it says that he gave up.
+#[derive(Debug)]
+pub(crate) struct Building<'a>(pub(crate) &'a Memory);
+
+impl Building<'_> {
+    pub(crate) fn publish(self) {
+        publish(self.0);
+    }
+}
+
+impl Drop for Building<'_> {
+    fn drop(&mut self) {
+        if stage(self.0) != Stage::Ready {
+            self.0.word(at::BUILDER).store(Identity::GAVE_UP.0, Ordering::Release);
+        }
+    }
+}
+
 /// Lets others in. What was written before is seen by whoever sees this.
-pub(crate) fn publish(memory: &Memory) {
+fn publish(memory: &Memory) {
     memory.half(at::STATE).store(READY, Ordering::Release);
 }
 

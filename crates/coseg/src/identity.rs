@@ -25,12 +25,13 @@ const START_BITS: u32 = 32;
 
 impl Identity {
     pub(crate) const NOBODY: Identity = Identity(0);
+    /// Somebody who gave up what he had begun: dead, whoever asks.
+    pub(crate) const GAVE_UP: Identity = Identity(1 << PID_BITS);
 
     /// The calling process. `None` where /proc does not tell.
     pub(crate) fn of_self() -> Option<Identity> {
-        let pid = std::process::id();
-        let start = stat_of(pid)?.start_ticks;
-        Some(Identity::new(pid, start, pid_namespace()?))
+        let start = stat_of("self")?.start_ticks;
+        Some(Identity::new(std::process::id(), start, pid_namespace()?))
     }
 
     fn new(pid: u32, start_ticks: u64, pid_namespace: u64) -> Identity {
@@ -57,13 +58,13 @@ impl Identity {
 
     /// Whether the process runs: the same pid with the same start time, and not a zombie.
     pub(crate) fn life(self) -> Life {
-        if self == Identity::NOBODY {
+        if self.pid() == 0 {
             return Life::Dead;
         }
-        if !self.is_of_our_namespace() {
+        if !self.is_of_our_namespace() || !proc_is_of_our_namespace() {
             return Life::Unknown;
         }
-        match stat_of(self.pid()) {
+        match stat_of(&self.pid().to_string()) {
             Some(stat) if stat.start_ticks & ((1 << START_BITS) - 1) != self.start_ticks() => Life::Dead,
             Some(stat) if stat.ended => Life::Dead,
             Some(_) => Life::Alive,
@@ -80,7 +81,7 @@ struct ProcessStat {
 
 /// What /proc/PID/stat says. The command in it may contain anything, so fields are counted from its last
 /// parenthesis.
-fn stat_of(pid: u32) -> Option<ProcessStat> {
+fn stat_of(pid: &str) -> Option<ProcessStat> {
     let text = fs::read(format!("/proc/{pid}/stat")).ok()?;
     let text = String::from_utf8_lossy(&text);
     let (_, rest) = text.rsplit_once(") ")?;
@@ -99,6 +100,11 @@ fn exists(pid: u32) -> bool {
     // SAFETY: signal 0 is sent to nobody.
     let sent = unsafe { libc::kill(pid, 0) };
     sent == 0 || std::io::Error::last_os_error().raw_os_error() == Some(libc::EPERM)
+}
+
+/// Whether the pids in /proc are those that the caller knows.
+pub(crate) fn proc_is_of_our_namespace() -> bool {
+    fs::read_link("/proc/self").is_ok_and(|link| link.to_str() == Some(&std::process::id().to_string()))
 }
 
 /// The number of the caller's PID namespace.
@@ -125,8 +131,11 @@ mod tests {
     #[test]
     fn a_zombie_is_dead() {
         let mut child = std::process::Command::new("sleep").arg("100").spawn().unwrap();
-        let identity =
-            Identity::new(child.id(), stat_of(child.id()).unwrap().start_ticks, pid_namespace().unwrap());
+        let identity = Identity::new(
+            child.id(),
+            stat_of(&child.id().to_string()).unwrap().start_ticks,
+            pid_namespace().unwrap(),
+        );
         assert_eq!(identity.life(), Life::Alive);
         child.kill().unwrap();
         let since = std::time::Instant::now();

@@ -150,8 +150,7 @@ impl Inspection {
 
     /// Who has joined it.
     pub fn participants(&self) -> Vec<Participant> {
-        let participants = self.base.participants();
-        (0..participants.count).filter_map(|slot| participants.describe(slot)).collect()
+        self.base.everybody()
     }
 
     /// All values of a part: of a cell its value, of a table its rows, of a counter or event its count. A lock has

@@ -70,6 +70,15 @@ mod mapped {
             self.size_bytes
         }
 
+        /// Holds a mark of the segment; see [`Attachment::mark`].
+        pub(crate) fn mark(&self, mark: u32) -> coseg_sysv::Result<Option<bool>> {
+            match &self.keep {
+                Keep::Attachment(attachment) => attachment.mark(mark),
+                #[cfg(test)]
+                Keep::Heap(_) => Ok(None),
+            }
+        }
+
         pub(crate) fn is_writable(&self) -> bool {
             match &self.keep {
                 Keep::Attachment(attachment) => attachment.is_writable(),
@@ -130,6 +139,10 @@ mod modelled {
 
         pub(crate) fn size_bytes(&self) -> usize {
             self.words.len() * 8
+        }
+
+        pub(crate) fn mark(&self, _: u32) -> coseg_sysv::Result<Option<bool>> {
+            Ok(None)
         }
 
         pub(crate) fn is_writable(&self) -> bool {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use coseg_sysv::{Backend, Errno, IntoBackend, Key, Mode, Segment, caller};
 
 use crate::base::Base;
-use crate::header::{self, Header, Stage};
+use crate::header::{self, Building, Header, Stage};
 use crate::identity::Identity;
 use crate::layout::{Layout, NAME_SIZE};
 use crate::memory::Memory;
@@ -149,16 +149,13 @@ impl<C: Contents> RegionOptions<C> {
         layout: Layout,
         initial: impl FnOnce() -> C::Initial,
     ) -> Result<Region<C>> {
-        let mut initial = Some(initial);
         let base = self.open_segment(segment, Access::Write, Some(&layout))?;
         let base = Arc::new(base);
         if header::stage(&base.memory) != Stage::Ready {
             // Only the builder comes here.
-            let region = Region::<C>::new(Arc::clone(&base));
-            if let Some(initial) = initial.take() {
-                C::fill(region.parts(), initial());
-            }
-            header::publish(&base.memory);
+            let building = Building(&base.memory);
+            C::fill(Region::<C>::new(Arc::clone(&base)).parts(), initial());
+            building.publish();
         }
         base.join()?;
         Ok(Region::new(base))

@@ -78,8 +78,7 @@ impl<C: Contents> Region<C> {
 
     /// Who has joined it.
     pub fn participants(&self) -> Vec<Participant> {
-        let participants = self.base.participants();
-        (0..participants.count).filter_map(|slot| participants.describe(slot)).collect()
+        self.base.everybody()
     }
 
     /// The dead owners that locks were taken from, since the last call.

@@ -167,8 +167,7 @@ impl RwLock {
                 break;
             }
             let Some(left) = deadline.left() else {
-                let reader =
-                    participants.describe(slot).map_or("nobody known".to_owned(), |who| who.to_string());
+                let reader = base.participant(slot).map_or("nobody known".to_owned(), |who| who.to_string());
                 let fact = format!("the deadline passed while {reader} was reading");
                 return Err(Error::new("lock", self.spot.object(), ErrorKind::TimedOut, fact));
             };

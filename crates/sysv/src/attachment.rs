@@ -62,6 +62,22 @@ impl Attachment {
         self.mapped.address as *mut u8
     }
 
+    /// Holds a mark until the attachment ends, however it ends, instead of any it held before: see
+    /// [`Backend::mark`].
+    ///
+    /// # Errors
+    /// `EACCES`: attached read-only. `EINVAL`: the segment is gone.
+    pub fn mark(&self, mark: u32) -> Result<Option<bool>> {
+        let (Target::Id(id) | Target::KeyId(_, id)) = self.target else {
+            unreachable!("an attachment knows its segment")
+        };
+        if !self.writable {
+            return Err(Error::new(Op::Access, self.target, Errno::EACCES).because("attached read-only"));
+        }
+        // SAFETY: this value is the attachment of all of the segment, writable, and nobody else maps over it.
+        unsafe { self.backend.mark(id, self.mapped.address, mark) }
+    }
+
     /// Copies `bytes.len()` bytes from `offset` into `bytes`.
     ///
     /// # Errors

@@ -119,6 +119,41 @@ fn a_half_made_region_is_finished_by_the_next() {
 }
 
 #[test]
+fn who_gives_up_making_a_region_leaves_it_to_the_next() {
+    on_each(|world| {
+        let options = || world.at::<[u64; 64]>(crate::house::KEY);
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            options().open_or_create(|| panic!("while it is being made"))
+        }));
+        panicked.unwrap_err();
+        let region = options().open_or_create(|| [3; 64]).unwrap();
+        assert_eq!(region.read(), [3; 64]);
+        region.remove().unwrap();
+    });
+}
+
+#[test]
+fn deaths_are_seen_across_pid_namespaces_or_joining_is_refused() {
+    on_each(|world| {
+        let office = world.office();
+        let mut holder = world.actor_apart("holds the door");
+        if world.backend.name() == "kernel" {
+            let refused = holder.hear("refused");
+            assert!(refused.contains("another PID namespace"), "{refused}");
+            office.remove().unwrap();
+            return;
+        }
+        holder.hear("held");
+        assert!(office.door.lock_timeout(Duration::from_millis(250)).unwrap_err().is_timeout(), "it lives");
+        assert_eq!(office.participants()[1].alive, Some(true));
+        holder.kill();
+        let guard = office.door.lock_timeout(Duration::from_secs(5)).unwrap();
+        assert!(matches!(guard.acquired(), Acquired::Recovered(_)));
+        office.remove().unwrap();
+    });
+}
+
+#[test]
 fn a_child_of_fork_has_its_own_place() {
     on_each(|world| {
         let office = world.office();

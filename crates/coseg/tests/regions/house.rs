@@ -73,7 +73,17 @@ impl World {
 
     /// Another process that opens the office and does what `role` says.
     pub(crate) fn actor(&self, role: &str) -> Actor {
-        let mut command = Command::new(std::env::current_exe().unwrap());
+        self.play(role, Command::new(std::env::current_exe().unwrap()))
+    }
+
+    /// The same in a PID namespace of its own.
+    pub(crate) fn actor_apart(&self, role: &str) -> Actor {
+        let mut command = Command::new("unshare");
+        command.args(["--pid", "--fork", "--kill-child"]).arg(std::env::current_exe().unwrap());
+        self.play(role, command)
+    }
+
+    fn play(&self, role: &str, mut command: Command) -> Actor {
         command.args(["--exact", "house::actor", "--nocapture"]).env("COSEG_TEST_ROLE", role);
         match &self.directory {
             Some(directory) => command.env("COSEG_TEST_DIR", directory.path()),
@@ -109,8 +119,11 @@ impl Actor {
     }
 
     pub(crate) fn kill(&mut self) {
+        // Waiting would close it, and who reads the end of it goes on.
+        let stdin = self.child.stdin.take();
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+        drop(stdin);
     }
 }
 
@@ -139,7 +152,13 @@ fn actor() {
         Ok(directory) => Arc::new(User::at(directory).unwrap()),
         Err(_) => Arc::new(Kernel),
     };
-    let open = || Region::<Office>::at(KEY).backend(&backend).participant(&role).open().unwrap();
+    let open = || match Region::<Office>::at(KEY).backend(&backend).participant(&role).open() {
+        Ok(office) => office,
+        Err(error) => {
+            say(&format!("refused {error}"));
+            panic!("{error}");
+        }
+    };
     match role.as_str() {
         "holds the door" => {
             let office = open();

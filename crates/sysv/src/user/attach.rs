@@ -12,6 +12,8 @@ use super::section::{self, Descriptors, Section};
 use super::vmas::{Vma, Vmas};
 use super::{Fault, data, permission, pins, process, reap};
 
+/// With a mark, `None`: another attachment has it, and nothing was done.
+///
 /// # Safety
 /// As [`Backend::attach`](crate::Backend::attach).
 pub(super) unsafe fn attach(
@@ -19,8 +21,9 @@ pub(super) unsafe fn attach(
     id: ShmId,
     address: usize,
     flags: AttachFlags,
+    mark: Option<u32>,
     descriptors: Descriptors,
-) -> Result<Mapped, Fault> {
+) -> Result<Option<Mapped>, Fault> {
     if id.raw() < 0 {
         return Err(Errno::EINVAL.into());
     }
@@ -50,6 +53,11 @@ pub(super) unsafe fn attach(
     let (fd, meta) = data::open(namespace, &record, access)?;
     if meta.size_bytes < record.size_bytes {
         return Err(Fault::because(Errno::EIDRM, "its data file was cut short: remove the segment"));
+    }
+    if let Some(mark) = mark
+        && !pins::mark(&fd, mark)?
+    {
+        return Ok(None);
     }
     let (slot, slot_top) = pins::take(&fd, writable, record.times.slot_hint, record.times.slot_top)?;
 
@@ -96,7 +104,21 @@ pub(super) unsafe fn attach(
         unsafe { file::unmap(mapped, rounded) }?;
         return Err(fault);
     }
-    Ok(Mapped { address: mapped, size_bytes })
+    Ok(Some(Mapped { address: mapped, size_bytes }))
+}
+
+/// Whether an attachment has a mark.
+pub(super) fn is_marked(
+    namespace: &'static Namespace,
+    id: ShmId,
+    mark: u32,
+    descriptors: Descriptors,
+) -> Result<bool, Fault> {
+    let Some((record, _)) = namespace.peek_record(id.raw(), descriptors) else {
+        return Err(Errno::EINVAL.into());
+    };
+    let (fd, _) = data::open(namespace, &record, libc::O_RDONLY)?;
+    Ok(pins::is_marked(&fd, mark)?)
 }
 
 /// Where an attach is to go.

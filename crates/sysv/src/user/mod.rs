@@ -235,7 +235,25 @@ impl Backend for User {
     unsafe fn attach(&self, id: ShmId, address: usize, flags: AttachFlags) -> Result<Mapped> {
         run(self.namespace, Op::Attach, Target::Id(id), |descriptors| {
             // SAFETY: the caller's promise; a second run comes only after a first that mapped nothing.
-            unsafe { attach::attach(self.namespace, id, address, flags, descriptors) }
+            let mapped = unsafe { attach::attach(self.namespace, id, address, flags, None, descriptors) }?;
+            mapped.ok_or_else(|| Errno::EAGAIN.into())
+        })
+    }
+
+    #[allow(unsafe_code, reason = "declared so by the trait")]
+    unsafe fn mark(&self, id: ShmId, address: usize, mark: u32) -> Result<Option<bool>> {
+        let flags = AttachFlags::REMAP;
+        run(self.namespace, Op::Attach, Target::Id(id), |descriptors| {
+            // SAFETY: replaces an attachment by the same pages of the same file, as the caller promises.
+            let mapped =
+                unsafe { attach::attach(self.namespace, id, address, flags, Some(mark), descriptors) }?;
+            Ok(Some(mapped.is_some()))
+        })
+    }
+
+    fn is_marked(&self, id: ShmId, mark: u32) -> Result<Option<bool>> {
+        run(self.namespace, Op::Stat, Target::Id(id), |descriptors| {
+            attach::is_marked(self.namespace, id, mark, descriptors).map(Some)
         })
     }
 

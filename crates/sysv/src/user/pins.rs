@@ -15,6 +15,8 @@ use super::layout::Times;
 
 /// Where slot 0 lies, beyond any segment.
 const SLOTS_AT: u64 = 1 << 62;
+/// Where mark 0 lies: a byte that an attachment locks beside its slot, so that others see whether it still exists.
+const MARKS_AT: u64 = 1 << 61;
 /// More attachments than one file can have.
 const SLOT_COUNT: u64 = 1 << 31;
 
@@ -50,6 +52,16 @@ pub(super) fn take(fd: &Fd, writable: bool, hint: u32, top: u32) -> Result<(u32,
 /// detaches: who attaches and detaches over and over leaves the record as it is.
 pub(super) fn hint_after(slot: u32, before: &Times) -> u32 {
     if slot == before.slot_hint && slot < before.slot_top { slot } else { slot.wrapping_add(1) }
+}
+
+/// Locks a mark for an open file that may write, unless another has it.
+pub(super) fn mark(fd: &Fd, mark: u32) -> Result<bool, Errno> {
+    file::try_lock_range(fd.raw(), true, MARKS_AT + u64::from(mark), 1)
+}
+
+/// Whether an open file other than this one has a mark.
+pub(super) fn is_marked(fd: &Fd, mark: u32) -> Result<bool, Errno> {
+    Ok(file::find_lock(fd.raw(), MARKS_AT + u64::from(mark), 1)?.is_some())
 }
 
 /// Whether any attachment exists, as far as an open file that has no slot itself can see.
