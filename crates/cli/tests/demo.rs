@@ -24,6 +24,26 @@ fn children_of(pid: u32) -> Vec<u32> {
     text.split_ascii_whitespace().filter_map(|word| word.parse().ok()).collect()
 }
 
+/// Its children that play this part.
+fn players_of(pid: u32, role: &str) -> Vec<u32> {
+    let plays = |child: &u32| {
+        let words = std::fs::read(format!("/proc/{child}/cmdline")).unwrap_or_default();
+        words.split(|&byte| byte == 0).any(|word| word == role.as_bytes())
+    };
+    children_of(pid).into_iter().filter(plays).collect()
+}
+
+/// The demo while four traders are at work, and who they are.
+fn at_work(world: &World, role: &str) -> (common::Running, Vec<u32>) {
+    // The raw exchange comes first, and as long as the safe one.
+    let running = world.start(if role == "trader" { "demo --seconds 30" } else { "demo --seconds 2" });
+    let pid = running.pid();
+    eventually("four traders at work", || players_of(pid, role).len() == 4);
+    (running, players_of(pid, role))
+}
+
+const ROLES: [&str; 2] = ["trader", "safe-trader"];
+
 fn eventually(what: &str, mut met: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !met() {
@@ -44,7 +64,15 @@ fn it_shows_both_programs_and_leaves_nothing() {
         let outcome = running.finish();
         assert_eq!(outcome.code, 0, "{outcome:?}");
         assert_eq!(outcome.out.matches("read    abcdefghijklmnopqrstuvwxyz\n").count(), 1, "{}", outcome.out);
-        for word in ["answered with *", "DOLLAR", "STERLIN", "What this showed", "Nothing is left behind"] {
+        for word in [
+            "safe: nothing lost: ",
+            "longest wait",
+            "answered with *",
+            "DOLLAR",
+            "STERLIN",
+            "What this showed",
+            "Nothing is left behind",
+        ] {
             assert!(outcome.out.contains(word), "{word}: {}", outcome.out);
         }
         assert!(!outcome.out.contains('\x1b'), "{}", outcome.out);
@@ -66,6 +94,16 @@ fn its_numbers_add_up() {
             assert_eq!(number("lost_updates"), number("stock_expected") - number("stock_actual"));
             assert!(number("lost_updates") >= 0.0 && number("stock_actual") > number("stock_before"));
         }
+        let storm = &demo["safe_exchange"][0];
+        assert_eq!(storm["faults"], serde_json::json!([]));
+        for name in ["trades", "kills", "audits"] {
+            assert!(storm[name].as_u64() > Some(0), "{name}: {storm}");
+        }
+        for row in storm["rows"].as_array().unwrap() {
+            assert_eq!(row["stock_expected"].as_u64(), row["stock_actual"].as_u64());
+            assert_eq!(row["units_lost"], 0);
+            assert!(row["units_traded"].as_u64() > Some(0) && row["stock_actual"] != row["stock_before"]);
+        }
         assert_eq!(demo["alphabet"][0]["answer"], "*");
         assert_eq!(demo["left_behind"].as_array().unwrap().len(), 0);
     }
@@ -83,27 +121,23 @@ fn one_trader_alone_loses_nothing() {
 
 #[test]
 fn ctrl_c_ends_it_cleanly() {
-    for world in worlds() {
-        let running = world.start("demo --seconds 30");
+    for (world, role) in worlds().iter().flat_map(|world| ROLES.map(|role| (world, role))) {
+        let (running, children) = at_work(world, role);
         let pid = running.pid();
-        eventually("four traders at work", || children_of(pid).len() == 4);
-        let children = children_of(pid);
         kill(Pid::from_raw(i32::try_from(pid).unwrap()), Signal::SIGINT).unwrap();
         let outcome = running.finish();
-        assert_eq!(outcome.code, 130, "{outcome:?}");
-        assert!(is_empty(&world));
-        assert_eq!(directories_of(pid), [] as [String; 0]);
+        assert_eq!(outcome.code, 130, "{role}: {outcome:?}");
+        assert!(is_empty(world), "{role}");
+        assert_eq!(directories_of(pid), [] as [String; 0], "{role}");
         assert!(children.iter().all(|child| !std::path::Path::new(&format!("/proc/{child}")).exists()));
     }
 }
 
 #[test]
 fn its_processes_and_segments_do_not_survive_a_kill() {
-    for world in worlds() {
-        let running = world.start("demo --seconds 30");
+    for (world, role) in worlds().iter().flat_map(|world| ROLES.map(|role| (world, role))) {
+        let (running, children) = at_work(world, role);
         let pid = running.pid();
-        eventually("four traders at work", || children_of(pid).len() == 4);
-        let children = children_of(pid);
         drop(running);
         eventually("the death of all traders", || {
             children.iter().all(|child| {
@@ -112,7 +146,7 @@ fn its_processes_and_segments_do_not_survive_a_kill() {
                 stat.is_empty() || stat.contains(") Z ")
             })
         });
-        eventually("the end of the segment", || is_empty(&world));
+        eventually("the end of the segment", || is_empty(world));
         // Nobody is left to remove a directory then: kill -9 is the one way to leave it.
         for name in directories_of(pid) {
             std::fs::remove_dir_all(format!("/dev/shm/{name}")).unwrap();

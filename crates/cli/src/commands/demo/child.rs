@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::{Parser, ValueEnum};
+use coseg::Key;
+use coseg_examples::{safe_office, storm};
 use coseg_sysv::{Attachment, Backend, Kernel, Segment, ShmId, User};
 use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 
@@ -22,8 +24,9 @@ pub(super) const WORD: &str = "demo-child";
 struct DemoChild {
     #[arg(value_enum)]
     role: Role,
-    #[arg(long, value_parser = parse_id, allow_hyphen_values = true)]
-    id: ShmId,
+    /// The segment's id, or the region's key.
+    #[arg(long, allow_hyphen_values = true)]
+    at: i32,
     #[arg(long)]
     slot: usize,
     #[arg(long)]
@@ -37,10 +40,7 @@ enum Role {
     Producer,
     Consumer,
     Trader,
-}
-
-fn parse_id(text: &str) -> Result<ShmId, std::num::ParseIntError> {
-    text.parse().map(ShmId::new)
+    SafeTrader,
 }
 
 /// Plays the part that the command line names; nothing if it names none.
@@ -54,24 +54,35 @@ pub(crate) fn play_if_asked() -> Option<Result<ExitCode>> {
 }
 
 fn play(args: &DemoChild) -> Result<ExitCode> {
+    let backend: Arc<dyn Backend> = match &args.dir {
+        Some(directory) => Arc::new(User::at(directory)?),
+        None => Arc::new(Kernel),
+    };
+    if matches!(args.role, Role::SafeTrader) {
+        trade_safely(args, &backend)
+            .map_err(|error| Failure::error(format!("demo: trader {}: {error}", args.slot + 1)))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     set_parent_process_death_signal(Some(Signal::KILL))
         .map_err(|error| Failure::io("demo: die with the parent", &error.into()))?;
     // It may have died before it could be a cause of death.
     if getppid().map(rustix::process::Pid::as_raw_nonzero).map(i32::from) != Some(args.parent) {
         return Ok(ExitCode::FAILURE);
     }
-    let backend: Arc<dyn Backend> = match &args.dir {
-        Some(directory) => Arc::new(User::at(directory)?),
-        None => Arc::new(Kernel),
-    };
-    let memory = Segment::of_id(&backend, args.id).attach()?;
+    let memory = Segment::of_id(&backend, ShmId::new(args.at)).attach()?;
     match args.role {
         Role::Producer => alphabet::produce(&memory)?,
         Role::Consumer => alphabet::consume(&memory)?,
-        Role::Trader => exchange::trade(&memory, args.slot)?,
+        Role::Trader | Role::SafeTrader => exchange::trade(&memory, args.slot)?,
     }
     memory.detach()?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Such a trader does not die with the demo: it is the one who then removes the office.
+fn trade_safely(args: &DemoChild, backend: &Arc<dyn Backend>) -> Result<(), Box<dyn std::error::Error>> {
+    let office = safe_office::open(backend, Key::new(args.at), "trader")?;
+    storm::trade_until_closed(&office, args.slot, args.parent.cast_unsigned())
 }
 
 /// Tells the parent something, at once.

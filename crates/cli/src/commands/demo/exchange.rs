@@ -13,8 +13,11 @@ use coseg_sysv::Attachment;
 use serde::Serialize;
 
 use super::child::wait_until;
+use super::safe::trade_rate;
 use super::stage::{Actor, Stage, Stop};
+use super::tables::{Line, Picture, share, whole};
 use crate::failure::{Failure, Result};
+use crate::output::{BAD, grouped, paint};
 
 struct Currency {
     name: &'static str,
@@ -63,12 +66,51 @@ pub(super) struct Storm {
 }
 
 impl Storm {
-    pub(super) fn trades(&self) -> u64 {
+    pub(super) fn backend(&self) -> &'static str {
+        self.backend
+    }
+
+    fn trades(&self) -> u64 {
         self.rows.iter().map(|row| row.trades).sum()
     }
 
     pub(super) fn lost(&self) -> f64 {
         self.rows.iter().map(|row| row.lost_updates).sum()
+    }
+
+    pub(super) fn picture(&self) -> Picture {
+        // Each trade is of one unit.
+        let lines = self.rows.iter().map(|row| Line {
+            currency: row.currency,
+            sell: row.sell,
+            buy: row.buy,
+            stock: row.stock_before,
+            traded: row.trades,
+            expected: row.stock_expected,
+            actual: row.stock_actual,
+            lost: row.lost_updates,
+        });
+        Picture {
+            backend: self.backend,
+            kind: "raw",
+            facts: format!("{}, nobody killed", trade_rate(self.trades(), self.seconds)),
+            seconds: self.seconds,
+            lines: lines.collect(),
+        }
+    }
+
+    /// What was seen, in a line.
+    pub(super) fn verdict(&self) -> String {
+        let (lost, trades) = (self.lost(), self.trades());
+        if lost > 0.0 {
+            let words = paint(BAD, format!("{} units lost", whole(lost)));
+            format!("{words} of {} traded ({:.1}%)", grouped(trades), share(lost, trades) * 100.0)
+        } else {
+            format!(
+                "none of {} units lost this time: luck, or a single processor, and no promise",
+                grouped(trades)
+            )
+        }
     }
 }
 

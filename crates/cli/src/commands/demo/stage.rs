@@ -2,13 +2,18 @@
 
 use std::fs::DirBuilder;
 use std::io;
+use std::ops::Deref;
 use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use coseg_sysv::{Attachment, Backend, Kernel, Key, Segment, ShmId, User};
+use coseg::Region;
+use coseg_examples::safe_office::Office;
+use coseg_examples::storm;
+use coseg_sysv::{Attachment, Backend, Errno, Kernel, Key, Segment, ShmId, User};
 
 use super::child::WORD;
 use crate::failure::{Failure, Result};
@@ -33,8 +38,8 @@ impl Stop {
     }
 }
 
-/// A backend to play on. The user's own segments are never touched: ours have no key, and the user-space
-/// backend gets a namespace of its own.
+/// A backend to play on. The user's own segments are never touched: ours have no key or one that is free, and the
+/// user-space backend gets a namespace of its own.
 #[derive(Debug)]
 pub(super) struct Stage {
     pub(super) name: &'static str,
@@ -53,6 +58,28 @@ impl Drop for Directory {
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
+
+/// An office that is removed whichever way the demo ends, and by its traders if the demo is killed.
+#[derive(Debug)]
+pub(super) struct OpenOffice(Region<Office>);
+
+impl Deref for OpenOffice {
+    type Target = Region<Office>;
+
+    fn deref(&self) -> &Region<Office> {
+        &self.0
+    }
+}
+
+impl Drop for OpenOffice {
+    fn drop(&mut self) {
+        // A failure shows in `Stage::leftovers`.
+        let _ = self.0.remove();
+    }
+}
+
+/// Keys of offices start here: COSG.
+const OFFICE_KEYS: i32 = 0x434f_5347;
 
 impl Stage {
     pub(super) fn kernel() -> Stage {
@@ -75,18 +102,50 @@ impl Stage {
         Ok((segment.id(), memory?))
     }
 
+    /// A new office for so many traders, who find it by its key.
+    pub(super) fn office(&mut self, trader_count: usize) -> Result<OpenOffice> {
+        // Demos that run at the same time try different keys first.
+        let mut number = OFFICE_KEYS + i32::try_from(std::process::id() & 0xff_ffff).unwrap_or(0);
+        loop {
+            let options = Region::<Office>::at(Key::new(number)).backend(&self.backend).name("coseg demo");
+            match options.participant("demo").create(|| storm::opening_for(trader_count)) {
+                Ok(office) => {
+                    self.made.push(office.segment().id());
+                    return Ok(OpenOffice(office));
+                }
+                Err(error) => match error.segment_error() {
+                    Some(cause) if cause.errno() == Errno::EEXIST => number += 1,
+                    Some(cause) => return Err(cause.clone().into()),
+                    None => return Err(Failure::error(format!("demo: {error}"))),
+                },
+            }
+        }
+    }
+
     /// This program again, in another part.
     pub(super) fn child(&self, role: &str, id: ShmId, slot: usize) -> Result<Actor> {
         let failed = |error: io::Error| Failure::io(format!("demo: start {role}"), &error);
-        let mut command = Command::new(std::env::current_exe().map_err(failed)?);
-        command.args([WORD, role, "--id", &id.to_string(), "--slot", &slot.to_string()]);
+        let mut command = self.command(role, id.raw(), slot).map_err(failed)?;
+        Ok(Actor(command.stdout(Stdio::piped()).spawn().map_err(failed)?))
+    }
+
+    /// This program again, as a trader of an office. Ctrl-C is not for him: he is killed, or told.
+    pub(super) fn safe_trader(&self, office: &OpenOffice, slot: usize) -> io::Result<Command> {
+        let mut command = self.command("safe-trader", office.segment().key().raw(), slot)?;
+        command.stdout(Stdio::null()).process_group(0);
+        Ok(command)
+    }
+
+    fn command(&self, role: &str, at: i32, slot: usize) -> io::Result<Command> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args([WORD, role, "--at", &at.to_string(), "--slot", &slot.to_string()]);
         command.args(["--parent", &std::process::id().to_string()]);
         if let Some(directory) = &self.directory {
             command.arg("--dir").arg(&directory.0);
         }
         // What the tool was told of backends is not meant for its children.
-        command.env_remove("COSEG_BACKEND").stdin(Stdio::null()).stdout(Stdio::piped());
-        Ok(Actor(command.spawn().map_err(failed)?))
+        command.env_remove("COSEG_BACKEND").stdin(Stdio::null());
+        Ok(command)
     }
 
     pub(super) fn attachment_count(&self, id: ShmId) -> Result<u64> {

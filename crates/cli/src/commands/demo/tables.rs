@@ -1,42 +1,79 @@
-//! The exchange's table, once at the end, or again and again where a terminal shows it.
+//! The table of an exchange, once at the end, or again and again where a terminal shows it.
 
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::exchange::Storm;
 use crate::failure::Result;
 use crate::output::{self, BAD, BOLD, DIM, GOOD, NAME, grouped, paint};
+
+/// An exchange at some moment.
+#[derive(Clone, Debug)]
+pub(super) struct Picture {
+    pub(super) backend: &'static str,
+    pub(super) kind: &'static str,
+    pub(super) facts: String,
+    pub(super) seconds: f64,
+    pub(super) lines: Vec<Line>,
+}
+
+/// A currency in it. All but the prices are whole units.
+#[derive(Clone, Debug)]
+pub(super) struct Line {
+    pub(super) currency: &'static str,
+    pub(super) sell: f64,
+    pub(super) buy: f64,
+    pub(super) stock: f64,
+    pub(super) traded: u64,
+    pub(super) expected: f64,
+    pub(super) actual: f64,
+    pub(super) lost: f64,
+}
+
+impl Picture {
+    pub(super) fn traded(&self) -> u64 {
+        self.lines.iter().map(|line| line.traded).sum()
+    }
+
+    pub(super) fn lost(&self) -> f64 {
+        self.lines.iter().map(|line| line.lost).sum()
+    }
+}
 
 /// The table while it changes: each state is drawn over the last.
 #[derive(Debug)]
 pub(super) struct Live {
-    is_on: bool,
+    wanted: bool,
+    can_draw: bool,
+    duration: Duration,
     drawn_lines: usize,
 }
 
 impl Live {
-    pub(super) fn new(wanted: bool) -> Live {
+    pub(super) fn new(wanted: bool, duration: Duration) -> Live {
         // Without colors the terminal's commands are taken out too, the cursor's among them.
         let can_draw = output::is_terminal() && output::shows_color() && output::terminal_width() >= NARROW;
-        Live { is_on: wanted && can_draw, drawn_lines: 0 }
+        Live { wanted, can_draw, duration, drawn_lines: 0 }
     }
 
-    pub(super) fn show(&mut self, storm: &Storm, duration: Duration) -> Result<()> {
-        if !self.is_on {
+    pub(super) fn show(&mut self, picture: &Picture) -> Result<()> {
+        if !(self.wanted && self.can_draw) {
             return Ok(());
         }
         let mut text = self.back();
-        let table = self::storm(storm);
+        let table = table(picture);
         text.push_str(&table.replace('\n', "\x1b[K\n"));
-        let _ = writeln!(text, "   {}\x1b[K", bar(storm.seconds / duration.as_secs_f64(), 40));
+        let _ = writeln!(text, "   {}\x1b[K", bar(picture.seconds / self.duration.as_secs_f64(), 40));
         self.drawn_lines = table.lines().count() + 1;
         output::print(&text)
     }
 
-    /// Takes it away again, for the final one.
-    pub(super) fn erase(&mut self) -> Result<()> {
-        let text = format!("{}\x1b[J", self.back());
-        if self.drawn_lines == 0 { Ok(()) } else { output::print(&text) }
+    /// Puts the last state in the place of all before.
+    pub(super) fn finish(&mut self, picture: &Picture) -> Result<()> {
+        if !self.wanted {
+            return Ok(());
+        }
+        let end = if self.drawn_lines == 0 { "" } else { "\x1b[J" };
+        output::print(&format!("{}{end}{}", self.back(), table(picture)))
     }
 
     fn back(&self) -> String {
@@ -53,57 +90,57 @@ fn is_wide() -> bool {
     !output::is_terminal() || output::terminal_width() >= WIDE
 }
 
-pub(super) fn storm(storm: &Storm) -> String {
-    let per_second = whole(storm.trades() as f64 / storm.seconds.max(0.001));
+pub(super) fn table(picture: &Picture) -> String {
     let mut text = format!(
-        "\n   {} {}\n",
-        paint(NAME, format!("{:<7}", storm.backend)),
-        paint(DIM, format!("{:.1} s, {} trades a second", storm.seconds, per_second))
+        "\n   {} {} {}\n",
+        paint(NAME, format!("{:<7}", picture.backend)),
+        paint(BOLD, format!("{:<5}", picture.kind)),
+        paint(DIM, format!("{:.1} s, {}", picture.seconds, picture.facts))
     );
     let _ = writeln!(
         text,
         "{}",
-        paint(BOLD, line(["CURRENCY", "SELL", "BUY", "STOCK", "TRADES", "EXPECTED", "ACTUAL", "LOST"]))
+        paint(BOLD, line(["CURRENCY", "SELL", "BUY", "STOCK", "TRADED", "EXPECTED", "ACTUAL", "LOST"]))
     );
-    for row in &storm.rows {
+    for row in &picture.lines {
         let cells = [
             row.currency.to_owned(),
             format!("{:.3}", row.sell),
             format!("{:.3}", row.buy),
-            whole(row.stock_before),
-            grouped(row.trades),
-            whole(row.stock_expected),
-            whole(row.stock_actual),
-            whole(row.lost_updates),
+            whole(row.stock),
+            grouped(row.traded),
+            whole(row.expected),
+            whole(row.actual),
+            whole(row.lost),
         ];
-        text.push_str(&with_share(&line(cells.each_ref().map(String::as_str)), row.lost_updates, row.trades));
+        text.push_str(&with_share(&line(cells.each_ref().map(String::as_str)), row.lost, row.traded));
     }
-    let (trades, lost) = (grouped(storm.trades()), whole(storm.lost()));
-    let all = line(["all", "", "", "", &trades, "", "", &lost]);
-    text.push_str(&with_share(&all, storm.lost(), storm.trades()));
+    let (traded, lost) = (grouped(picture.traded()), whole(picture.lost()));
+    let all = line(["all", "", "", "", &traded, "", "", &lost]);
+    text.push_str(&with_share(&all, picture.lost(), picture.traded()));
     text
 }
 
-fn line([currency, sell, buy, stock, trades, expected, actual, lost]: [&str; 8]) -> String {
+fn line([currency, sell, buy, stock, traded, expected, actual, lost]: [&str; 8]) -> String {
     let prices = if is_wide() { format!(" {sell:>7} {buy:>7}") } else { String::new() };
-    format!("   {currency:<8}{prices} {stock:>7} {trades:>11} {expected:>11} {actual:>11} {lost:>11}")
+    format!("   {currency:<8}{prices} {stock:>7} {traded:>11} {expected:>11} {actual:>11} {lost:>11}")
 }
 
-/// The line, and how much of the trades was lost: as a number and as a bar.
-fn with_share(line: &str, lost: f64, trades: u64) -> String {
-    let share = share(lost, trades);
+/// The line, and how much of what was traded was lost: as a number and as a bar.
+fn with_share(line: &str, lost: f64, traded: u64) -> String {
+    let share = share(lost, traded);
     let style = if lost > 0.0 { BAD } else { GOOD };
     let cells = if is_wide() { 10 } else { 4 };
     format!("{line} {}\n", paint(style, format!("{:>5.1}% {}", share * 100.0, bar(share, cells).trim_end())))
 }
 
 #[allow(clippy::cast_precision_loss, reason = "a share, shown to a tenth of a percent")]
-fn share(lost: f64, trades: u64) -> f64 {
-    if trades == 0 { 0.0 } else { lost / trades as f64 }
+pub(super) fn share(lost: f64, traded: u64) -> f64 {
+    if traded == 0 { 0.0 } else { lost / traded as f64 }
 }
 
 /// A double that holds a whole number, in groups of three digits.
-fn whole(number: f64) -> String {
+pub(super) fn whole(number: f64) -> String {
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts, far below 2^53")]
     let digits = grouped(number.abs() as u64);
     if number < 0.0 { format!("-{digits}") } else { digits }
@@ -125,19 +162,6 @@ fn bar(share: f64, cells: usize) -> String {
     let drawn = text.chars().count();
     text.extend(std::iter::repeat_n(' ', cells - drawn));
     text
-}
-
-pub(super) fn lost_sentence(storm: &Storm) -> String {
-    let name = format!("On the {} backend", storm.backend);
-    let trades = grouped(storm.trades());
-    if storm.lost() > 0.0 {
-        let lost = paint(BAD, format!("{} were lost", whole(storm.lost())));
-        format!("{name}, of {trades} trades {lost} ({:.1}%).", share(storm.lost(), storm.trades()) * 100.0)
-    } else {
-        format!(
-            "{name}, none of {trades} trades was lost this time: luck, or a single processor, and no promise."
-        )
-    }
 }
 
 #[cfg(test)]
