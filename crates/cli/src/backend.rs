@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use coseg_sysv::{Backend, BackendName, Errno, Kernel, Key, User, caller};
+use coseg_sysv::{Backend, Errno, Kernel, Key, User};
 
 use crate::args::Global;
 use crate::failure::{Failure, Result};
@@ -20,35 +20,33 @@ pub(crate) struct Facility {
 
 impl Facility {
     pub(crate) fn open(global: &Global) -> Result<Facility> {
-        let kernel = Kernel.limits().err();
-        match (global.backend, kernel) {
-            (Some(BackendName::User), _) => Facility::user(User::open()?, false),
-            (None | Some(BackendName::Kernel), None) => Ok(Facility::kernel()),
-            (Some(BackendName::Kernel), Some(error)) => Err(error.into()),
-            (None, Some(error)) => {
-                output::note(&format!(
-                    "the kernel has no System V shared memory here ({}), so this is the user backend; \
-                     --backend user says so silently",
-                    error.errno()
-                ));
-                Facility::user(User::open()?, true)
-            }
+        let chosen = coseg_sysv::choose(global.backend);
+        let is_kernel = chosen.as_ref().is_ok_and(|backend| backend.name() == "kernel");
+        let is_fallback = global.backend.is_none() && !is_kernel;
+        if is_fallback && let Err(error) = Kernel.limits() {
+            output::note(&format!(
+                "the kernel has no System V shared memory here ({}), so this is the user backend; \
+                 --backend user says so silently",
+                error.errno()
+            ));
         }
+        let backend = chosen?;
+        if is_kernel {
+            // Named, it is taken whether it answers or not.
+            backend.limits()?;
+            return Ok(Facility { backend, user: None, is_fallback });
+        }
+        Ok(Facility::user(User::open()?, is_fallback))
     }
 
-    fn kernel() -> Facility {
-        Facility { backend: Arc::new(Kernel), user: None, is_fallback: false }
-    }
-
-    #[allow(clippy::unnecessary_wraps, reason = "both arms of open read alike")]
-    fn user(user: User, is_fallback: bool) -> Result<Facility> {
-        Ok(Facility { backend: Arc::new(user), user: Some(user), is_fallback })
+    fn user(user: User, is_fallback: bool) -> Facility {
+        Facility { backend: Arc::new(user), user: Some(user), is_fallback }
     }
 
     /// The same with memory for new segments taken at once.
     pub(crate) fn reserving(self) -> Result<Facility> {
         match self.user {
-            Some(user) => Facility::user(user.reserve(true), self.is_fallback),
+            Some(user) => Ok(Facility::user(user.reserve(true), self.is_fallback)),
             None => Err(Failure::error(
                 "create: --reserve belongs to the user backend; the kernel has no such promise",
             )
@@ -79,10 +77,7 @@ impl Facility {
 }
 
 fn existing_namespace() -> Option<PathBuf> {
-    let directory = match std::env::var_os("COSEG_DIR") {
-        Some(directory) => PathBuf::from(directory),
-        None => PathBuf::from(format!("/dev/shm/coseg-{}", caller::effective_uid())),
-    };
+    let directory = User::directory_of_environment();
     has_registry(&directory).then_some(directory)
 }
 
