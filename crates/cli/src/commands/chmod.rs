@@ -22,7 +22,7 @@ Who is attached already stays attached, with the access it has.";
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Chmod {
-    /// Permission bits, in octal
+    /// Permission bits, in octal; letters as in chmod(1) are not taken
     #[arg(value_parser = parse_mode)]
     mode: Mode,
     /// The segments

@@ -36,7 +36,7 @@ pub(crate) struct Create {
     /// Size: 4096, 4K, 1M, 1GiB
     #[arg(long, value_parser = size::parse_usize)]
     size: usize,
-    /// Permission bits, in octal
+    /// Permission bits, in octal; letters as in chmod(1) are not taken
     #[arg(long, default_value = "600", value_parser = parse_mode)]
     mode: Mode,
     /// Fail if the key has a segment already
@@ -64,7 +64,10 @@ struct Document {
 pub(crate) fn parse_mode(text: &str) -> Result<Mode, String> {
     match u32::from_str_radix(text.strip_prefix("0o").unwrap_or(text), 8) {
         Ok(bits) if bits <= 0o777 => Ok(Mode::new(bits)),
-        _ => Err(format!("`{text}` is no mode: write three octal digits, such as 600 or 660")),
+        _ if text.contains(['+', '-', '=', ',']) => {
+            Err(format!("`{text}` is symbolic, and only octal modes are taken: write 600, 640, 660 or 666"))
+        }
+        _ => Err(format!("`{text}` is no octal mode: write three octal digits, such as 600 or 660")),
     }
 }
 
@@ -113,6 +116,9 @@ fn make(args: &Create, key: Key, facility: &Facility) -> Result<(Segment, bool)>
         Ok(segment) => Ok((segment, true)),
         Err(error) if error.errno() == Errno::EEXIST && !args.exclusive => {
             Ok((options.open_or_create(&facility.backend)?, false))
+        }
+        Err(error) if args.size == 0 && error.errno() == Errno::EINVAL => {
+            Err(Failure::from(error).hint("--size 4K; only a segment that exists already is found with 0"))
         }
         Err(error) if args.huge.is_some() => Err(huge_pages_failed(error)),
         Err(error) => Err(error.into()),

@@ -67,7 +67,12 @@ pub(crate) fn run(args: &Run, global: &Global) -> Result<ExitCode> {
         (127, false) => "ENOENT: no such program in PATH".to_owned(),
         _ => io_text(&error),
     };
-    Err(Failure::new(code, format!("run {}: {fact}", name.to_string_lossy())))
+    let hint = match (code, name.as_bytes().contains(&b'/')) {
+        (127, false) => "its path, such as ./PROGRAM, or its directory in PATH",
+        (127, true) => "ls -l on it: a script's interpreter may be what is missing",
+        _ => "chmod +x, or the interpreter before it",
+    };
+    Err(Failure::new(code, format!("run {}: {fact}", name.to_string_lossy())).hint(hint))
 }
 
 fn failed(text: impl std::fmt::Display) -> Failure {
