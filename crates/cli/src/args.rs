@@ -16,16 +16,19 @@ Examples:
   coseg read 0x4242 --length 6            get them out
   coseg ls                                every segment, and who is attached
   coseg rm 0x4242                         remove it
+  coseg show name:market                  a typed region, with names and units
+  coseg set name:market 'price=13.72'     change it under its lock
+  coseg locks                             who holds what, and who waits
   coseg run -- initdb -D data             run a program on the user-space backend
   coseg demo                              see it work, in ten seconds
 
 Segments are named by
   5              an id                    0x162e, key:5678   a key
   id:5           an id, spelled out       ftok:PATH:PROJ     the key ftok makes of a file
-  pid:1234       what process 1234 is attached to
+  name:market    a region by its name     pid:1234           what process 1234 is attached to
 
-Exit codes: 0 done, 1 nothing found or a check failed, 2 usage or error, 130 interrupted;
-run: the program's own, or 125, 126, 127 as env(1).";
+Exit codes: 0 done, 1 nothing found or a check failed, 2 usage or error, 124 time-out,
+130 interrupted; run: the program's own, or 125, 126, 127 as env(1).";
 
 /// See, make, read, write and remove System V shared memory
 #[derive(Debug, Parser)]
@@ -82,6 +85,10 @@ pub(crate) enum Command {
     Chown(commands::chown::Chown),
     Read(commands::read::Read),
     Write(commands::write::Write),
+    Show(commands::show::Show),
+    Get(commands::get::Get),
+    Set(commands::set::Set),
+    Locks(commands::locks::Locks),
     Rm(commands::rm::Rm),
     Limits(commands::limits::LimitsArgs),
     Key(commands::key::KeyArgs),

@@ -3,12 +3,15 @@
 use std::fmt;
 use std::io;
 
+use coseg::ErrorKind;
 use coseg_sysv::{Errno, Error, Op};
 
 /// Nothing was found, or a check failed.
 pub(crate) const NOTHING: u8 = 1;
 /// Wrong usage, or an error.
 pub(crate) const ERROR: u8 = 2;
+/// The time allowed has passed: timeout(1)'s number.
+pub(crate) const TIMED_OUT: u8 = 124;
 /// `run` itself failed, before there was a program: env(1)'s number.
 pub(crate) const RUN_FAILED: u8 = 125;
 /// Ctrl-C.
@@ -107,10 +110,34 @@ impl From<Error> for Failure {
     }
 }
 
+impl From<coseg::Error> for Failure {
+    fn from(error: coseg::Error) -> Failure {
+        if let Some(error) = error.segment_error() {
+            return error.clone().into();
+        }
+        let (code, hint) = match error.kind() {
+            ErrorKind::TimedOut => (TIMED_OUT, None),
+            ErrorKind::BadPath => (NOTHING, None),
+            ErrorKind::Damaged => {
+                (ERROR, Some("coseg read, to save its bytes; then coseg rm, and its program anew"))
+            }
+            ErrorKind::NoSlot => (ERROR, Some("coseg show, which lists the participants")),
+            ErrorKind::OtherPidNamespace => (ERROR, Some("the same command with nsenter --pid --target PID")),
+            _ => (ERROR, None),
+        };
+        let failure = Failure::new(code, error.to_string());
+        match hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    }
+}
+
 fn next_command(error: &Error) -> Option<&'static str> {
     Some(match (error.op(), error.errno()) {
         (_, Errno::ENOSYS) => "the same command with --backend user",
-        (Op::Open, Errno::EPERM) => "another directory in COSEG_DIR",
+        (Op::Open, Errno::EPERM | Errno::EACCES | Errno::EROFS) => "another directory in COSEG_DIR",
+        (Op::Open, Errno::ENOENT) => "mkdir -p on the directory above it, or another one in COSEG_DIR",
         (Op::Get, Errno::ENOENT) => "coseg ls",
         (Op::Get, Errno::ENOSPC) => "coseg limits",
         (Op::Get, Errno::ENOMEM) => "coseg ls --sort size, and coseg rm",

@@ -6,14 +6,17 @@ mod commands;
 mod failure;
 mod filter;
 mod output;
+mod peek;
 mod people;
 mod process;
 mod program;
 mod record;
+mod regions;
 mod selector;
 mod size;
 mod table;
 mod time;
+mod value;
 mod view;
 mod who;
 

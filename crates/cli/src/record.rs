@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use crate::backend::Facility;
 use crate::people::People;
+use crate::regions::Mark;
 use crate::who::{Holder, Who};
 
 #[derive(Debug, Serialize)]
@@ -35,9 +36,19 @@ pub(crate) struct Record {
     /// Null where nobody looked: `--no-who`.
     pub(crate) attached: Option<Vec<Holder>>,
     pub(crate) hidden_count: Option<u64>,
+    /// Absent where nobody looked, null for what is no region.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) region: Option<Mark>,
 }
 
 impl Record {
+    /// With what is known of its contents.
+    #[must_use]
+    pub(crate) fn marked(mut self, mark: Option<Mark>) -> Record {
+        self.region = mark;
+        self
+    }
+
     pub(crate) fn new(listed: &Listed, who: Option<&Who>, people: &People) -> Record {
         let stat = &listed.stat;
         let time = |seconds: i64| (seconds != 0).then_some(seconds);
@@ -66,6 +77,7 @@ impl Record {
             change_time: time(stat.change_time),
             attached: who.map(|who| who.of(stat.id).to_vec()),
             hidden_count: who.map(|who| who.hidden(stat)),
+            region: None,
         }
     }
 }

@@ -5,6 +5,7 @@
 //! | `5`, `id:5` | the segment of this id |
 //! | `0x162e`, `key:5678`, `key:0x162e` | the segment of this key |
 //! | `ftok:PATH:PROJ` | the segment of the key that ftok makes; PROJ is a character or a number |
+//! | `name:market` | the region of this name |
 //! | `pid:1234` | the segments that process 1234 is attached to |
 
 use std::fmt;
@@ -15,6 +16,8 @@ use coseg_sysv::{Key, Listed, ShmId};
 
 use crate::backend::has_key;
 use crate::failure::{Failure, Result};
+use crate::output::printable;
+use crate::regions;
 use crate::view::{View, title};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +25,7 @@ pub(crate) enum Selector {
     Id(ShmId),
     Key(Key),
     Ftok(PathBuf, u8),
+    Name(String),
     Pid(i32),
 }
 
@@ -48,16 +52,19 @@ impl FromStr for Selector {
             return parse_number(text).map(Selector::Key);
         }
         if let Some(name) = text.strip_prefix("name:") {
-            return Err(format!("segments have no names yet, so none is called `{name}`"));
+            return match name {
+                "" => Err("write name:NAME, such as name:market".to_owned()),
+                name => Ok(Selector::Name(name.to_owned())),
+            };
         }
         Ok(Selector::Id(parse_id(text)?))
     }
 }
 
 fn parse_id(text: &str) -> Result<ShmId, String> {
-    text.parse()
-        .map(ShmId::new)
-        .map_err(|_| format!("`{text}` names no segment: write an id, 0xKEY, key:N, ftok:PATH:PROJ or pid:N"))
+    text.parse().map(ShmId::new).map_err(|_| {
+        format!("`{text}` names no segment: write an id, 0xKEY, key:N, name:NAME, ftok:PATH:PROJ or pid:N")
+    })
 }
 
 /// A key alone, where nothing else makes sense: any number, or `ftok:PATH:PROJ`.
@@ -105,6 +112,7 @@ impl fmt::Display for Selector {
             Selector::Id(id) => write!(f, "id {id}"),
             Selector::Key(key) => write!(f, "key {key}"),
             Selector::Ftok(path, project) => write!(f, "ftok:{}:{project}", path.display()),
+            Selector::Name(name) => write!(f, "name:{}", printable(name)),
             Selector::Pid(pid) => write!(f, "pid {pid}"),
         }
     }
@@ -121,7 +129,7 @@ impl Selector {
                 })?;
                 Ok(Some(key))
             }
-            Selector::Id(_) | Selector::Pid(_) => Ok(None),
+            Selector::Id(_) | Selector::Name(_) | Selector::Pid(_) => Ok(None),
         }
     }
 
@@ -133,6 +141,7 @@ impl Selector {
                 let who = view.who()?;
                 view.listed.iter().filter(|listed| who.holds(*pid, listed.stat.id)).collect()
             }
+            Selector::Name(name) => vec![regions::named(view, name)?],
             Selector::Key(_) | Selector::Ftok(..) => {
                 let key = self.key()?.unwrap_or(Key::PRIVATE);
                 if key.is_private() {
@@ -171,6 +180,7 @@ impl Selector {
                 };
                 Failure::nothing(format!("find {self}: {text}")).hint("coseg ls")
             }
+            Selector::Name(_) => Failure::nothing(format!("find {self}: no region has this name")),
             Selector::Id(id) => {
                 let same = Key::new(id.raw());
                 if !same.is_private() && view.listed.iter().any(|listed| listed.stat.key == same) {
@@ -236,6 +246,7 @@ mod tests {
             ("key:4294967295", key(u32::MAX)),
             ("key:0x10", key(16)),
             ("pid:12", Selector::Pid(12)),
+            ("name:a b:c", Selector::Name("a b:c".into())),
             ("ftok:/tmp/a:b:A", Selector::Ftok("/tmp/a:b".into(), b'A')),
             ("ftok:/tmp:65", Selector::Ftok("/tmp".into(), 65)),
             ("ftok:/tmp:'5'", Selector::Ftok("/tmp".into(), b'5')),
@@ -247,9 +258,18 @@ mod tests {
 
     #[test]
     fn nonsense_says_what_to_write() {
-        for text in
-            ["", "x", "0x", "0x1ffffffff", "key:", "pid:x", "ftok:/tmp", "ftok:/tmp:ab", "ftok:/tmp:256"]
-        {
+        for text in [
+            "",
+            "x",
+            "0x",
+            "0x1ffffffff",
+            "key:",
+            "name:",
+            "pid:x",
+            "ftok:/tmp",
+            "ftok:/tmp:ab",
+            "ftok:/tmp:256",
+        ] {
             assert!(text.parse::<Selector>().is_err(), "{text}");
         }
         assert!("x".parse::<Selector>().unwrap_err().contains("key:N"));

@@ -1,5 +1,7 @@
 //! Tables: wrapped to the terminal's width on one, plain aligned columns in a pipe.
 
+use std::borrow::Cow;
+
 use comfy_table::{CellAlignment, ContentArrangement, presets};
 
 use crate::output::{self, BOLD};
@@ -12,13 +14,24 @@ pub(crate) enum Align {
 
 #[derive(Debug)]
 pub(crate) struct Table {
-    columns: Vec<(&'static str, Align)>,
+    columns: Vec<(Cow<'static, str>, Align)>,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    pub(crate) fn new(columns: Vec<(&'static str, Align)>) -> Table {
+    pub(crate) fn new<N: Into<Cow<'static, str>>>(columns: Vec<(N, Align)>) -> Table {
+        let columns = columns.into_iter().map(|(name, align)| (name.into(), align)).collect();
         Table { columns, rows: Vec::new() }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Columns of the terminal that it takes if nothing is to wrap.
+    pub(crate) fn width(&self) -> usize {
+        // The terminal's table puts a blank on each side.
+        self.natural_widths().into_iter().map(|width| width + 2).sum()
     }
 
     /// A row with one text per column.
@@ -45,7 +58,7 @@ impl Table {
             let widths = self.natural_widths();
             let needed = widths.into_iter().zip(&self.columns).map(|(natural, (name, _))| {
                 // The terminal's table puts a blank on each side.
-                2 + if *name == wraps.0 { natural.min(wraps.1) } else { natural }
+                2 + if name == wraps.0 { natural.min(wraps.1) } else { natural }
             });
             if needed.sum::<usize>() <= width {
                 break;
@@ -78,7 +91,7 @@ impl Table {
             .load_style(presets::NOTHING)
             .set_content_arrangement(ContentArrangement::Dynamic)
             .set_width(width);
-        table.set_header(self.columns.iter().map(|(name, _)| *name));
+        table.set_header(self.columns.iter().map(|(name, _)| name));
         for row in &self.rows {
             table.add_row(row);
         }
@@ -98,7 +111,7 @@ impl Table {
 
     fn for_pipe(&self) -> String {
         let widths = self.natural_widths();
-        let header = self.columns.iter().map(|(name, _)| *name).collect::<Vec<_>>();
+        let header = self.columns.iter().map(|(name, _)| name).collect::<Vec<_>>();
         let mut text =
             String::with_capacity((self.rows.len() + 1) * (widths.iter().sum::<usize>() + 2 * widths.len()));
         self.line(&mut text, &widths, &header);

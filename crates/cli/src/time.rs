@@ -1,7 +1,9 @@
 //! Times as people read them, in the time zone of the environment.
 
-use jiff::Timestamp;
+use std::time::Duration;
+
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 
 /// `2026-11-21 07:33:10`, or with a `T` between where columns must stay single words; `-` for never.
 pub(crate) fn stamp(seconds: i64, separator: char) -> String {
@@ -29,6 +31,38 @@ pub(crate) fn with_age(seconds: i64) -> String {
 
 pub(crate) fn now() -> i64 {
     Timestamp::now().as_second()
+}
+
+/// The same in nanoseconds.
+pub(crate) fn now_ns() -> u64 {
+    u64::try_from(Timestamp::now().as_nanosecond()).unwrap_or(0)
+}
+
+/// Whole seconds of a moment that a region has in nanoseconds.
+pub(crate) fn seconds_of(unix_ns: u64) -> i64 {
+    i64::try_from(unix_ns / 1_000_000_000).unwrap_or(i64::MAX)
+}
+
+/// How long it is since a moment, in one short word: `250ms`, `3s`, `5m`, `2h`, `4d`.
+pub(crate) fn short_since(unix_ns: u64) -> String {
+    let ms = now_ns().saturating_sub(unix_ns) / 1_000_000;
+    match ms {
+        0..1_000 => format!("{ms}ms"),
+        1_000..60_000 => format!("{}s", ms / 1_000),
+        60_000..3_600_000 => format!("{}m", ms / 60_000),
+        3_600_000..86_400_000 => format!("{}h", ms / 3_600_000),
+        _ => format!("{}d", ms / 86_400_000),
+    }
+}
+
+/// `5s`, `500ms`, `1m 30s`; a number alone is seconds.
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("`{text}` is no time: write 5s, 500ms or 1m");
+    let duration = match text.parse::<f64>() {
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|_| wrong())?,
+        Err(_) => text.parse::<SignedDuration>().map_err(|_| wrong())?.try_into().map_err(|_| wrong())?,
+    };
+    Ok(duration)
 }
 
 /// `just now`, `3 minutes ago`, `in the future` for clocks that were set back.
@@ -60,6 +94,26 @@ mod tests {
         assert_eq!(span(86_400 * 3 + 5), "3 days");
         assert_eq!(ago(0), "just now");
         assert_eq!(ago(-100), "in the future");
+    }
+
+    #[test]
+    fn durations_as_people_write_them() {
+        for (text, ms) in
+            [("5s", 5_000), ("500ms", 500), ("2", 2_000), ("0.5", 500), ("1m 30s", 90_000), ("0s", 0)]
+        {
+            assert_eq!(parse_duration(text), Ok(Duration::from_millis(ms)), "{text}");
+        }
+        for text in ["", "-1", "-5s", "x", "5 parsecs", "NaN", "inf"] {
+            assert!(parse_duration(text).unwrap_err().contains("500ms"), "{text}");
+        }
+    }
+
+    #[test]
+    fn short_spans_are_one_word() {
+        let ago = |seconds: u64| now_ns() - seconds * 1_000_000_000;
+        assert_eq!(short_since(ago(3)), "3s");
+        assert_eq!(short_since(ago(7_200)), "2h");
+        assert_eq!(short_since(u64::MAX), "0ms");
     }
 
     #[test]

@@ -77,12 +77,38 @@ fn usage_errors_are_2() {
         "key nonsense",
         "key /no/such/file A",
         "key 1 --search --nonsense",
+        "show",
+        "show name:",
+        "get key:1",
+        "set key:1",
+        "set key:1 =1",
+        "set key:1 a=1 --timeout soon",
     ] {
         assert_eq!(world.run(line).code, 2, "{line}");
     }
     let mut command = world.command("ls");
     command.env("COSEG_BACKEND", "nonsense");
     assert_eq!(common::finish(command).code, 2);
+}
+
+#[test]
+fn refusals_say_what_to_do_instead() {
+    for world in worlds() {
+        for (line, code, text) in [
+            ("create --private --size 0", 2, "Try: --size 4K"),
+            ("chmod u+rw key:1", 2, "only octal modes are taken"),
+            ("create --key 1 --size 1 --mode 999", 2, "three octal digits"),
+        ] {
+            let outcome = world.run(line);
+            assert_eq!(outcome.code, code, "{line}");
+            assert!(outcome.err.contains(text), "{line}: {}", outcome.err);
+        }
+    }
+    let world = World::new("user");
+    let mut command = world.command("ls");
+    command.env("COSEG_DIR", world.directory().join("absent/too"));
+    let outcome = common::finish(command);
+    assert!(outcome.code == 2 && outcome.err.contains("Try: mkdir -p"), "{outcome:?}");
 }
 
 #[test]
@@ -97,6 +123,10 @@ fn every_command_explains_itself_with_examples() {
         "chown",
         "read",
         "write",
+        "show",
+        "get",
+        "set",
+        "locks",
         "rm",
         "limits",
         "key",
@@ -176,7 +206,7 @@ fn completions_and_manual_pages_are_made_of_the_same_table() {
     assert!(world.ok("man").contains(".TH coseg"));
     let directory = tempfile::tempdir().unwrap();
     world.ok(&format!("man --dir {}", directory.path().display()));
-    for page in ["coseg.1", "coseg-ls.1", "coseg-run.1"] {
+    for page in ["coseg.1", "coseg-ls.1", "coseg-locks.1", "coseg-run.1"] {
         assert!(directory.path().join(page).is_file(), "{page}");
     }
 }

@@ -12,6 +12,7 @@ use crate::failure::{Failure, Result};
 use crate::filter::Filter;
 use crate::output::{self, DIM};
 use crate::record::{Origin, Record};
+use crate::regions;
 use crate::selector::Selector;
 use crate::size;
 use crate::table::{Align, Table};
@@ -26,11 +27,14 @@ Examples:
   coseg ls pid:1234                            those a process is attached to
   coseg ls --larger 1M --sort size --reverse   the largest first
   coseg ls --columns key,size,attached-by      three columns
+  coseg ls --regions                           which are typed regions, and of what type
   coseg ls --json | jq '.segments[] | select(.removed)'
 
 Columns: key, id, owner, group, creator, mode, size, resident, swapped, attached (a count), status,
 changed (when created, or last changed), attach-time, detach-time, cpid (the creator), lpid (who
-attached or detached last), attached-by (who is attached now; `ro` reads only).";
+attached or detached last), attached-by (who is attached now; `ro` reads only), region (type and name).
+To tell regions, a segment's first bytes are read where that takes no attachment, else through a
+read-only one that lasts a moment.";
 
 /// List segments, and who is attached to them
 #[derive(Debug, Args)]
@@ -44,6 +48,9 @@ pub(crate) struct Ls {
     /// Do not look who is attached: no process is examined
     #[arg(long)]
     no_who: bool,
+    /// Tell which are regions: type and name
+    #[arg(long)]
+    regions: bool,
     /// Sort by this column instead of by the kernel's order
     #[arg(long, value_enum, value_name = "COLUMN")]
     sort: Option<Sort>,
@@ -82,6 +89,7 @@ enum Column {
     Cpid,
     Lpid,
     AttachedBy,
+    Region,
 }
 
 const USUAL: [Column; 11] = [
@@ -124,6 +132,7 @@ impl Column {
             Column::Cpid => ("CPID", Align::Right),
             Column::Lpid => ("LPID", Align::Right),
             Column::AttachedBy => ("ATTACHED-BY", Align::Left),
+            Column::Region => ("REGION", Align::Left),
         }
     }
 }
@@ -137,7 +146,7 @@ struct Document {
 }
 
 pub(crate) fn run(args: &Ls, global: &Global) -> Result<ExitCode> {
-    let columns = columns(&global.columns, args.no_who)?;
+    let columns = columns(&global.columns, args)?;
     let view = View::open(global)?;
     let mut listed = chosen(args, &view)?;
     sort(&mut listed, args, &view);
@@ -147,7 +156,9 @@ pub(crate) fn run(args: &Ls, global: &Global) -> Result<ExitCode> {
     if global.json {
         let no_one = Who::default();
         let who = if args.no_who { None } else { who.or(Some(&no_one)) };
-        let segments = listed.iter().map(|listed| Record::new(listed, who, &view.people)).collect();
+        let mark = |stat: &Stat| args.regions.then(|| regions::mark(&view, stat, true));
+        let record = |listed: &Listed| Record::new(listed, who, &view.people).marked(mark(&listed.stat));
+        let segments = listed.iter().map(record).collect();
         let hidden_count = (!args.no_who).then_some(hidden);
         output::print_json(&Document { origin: Origin::of(&view.facility), segments, hidden_count })?;
     } else {
@@ -162,14 +173,20 @@ pub(crate) fn run(args: &Ls, global: &Global) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn columns(names: &[String], no_who: bool) -> Result<Vec<Column>> {
+fn columns(names: &[String], args: &Ls) -> Result<Vec<Column>> {
     let mut columns = match names {
         [] => USUAL.to_vec(),
-        [all] if all == "all" => Column::value_variants().to_vec(),
+        // Telling regions may attach, which only its own word asks for.
+        [all] if all == "all" => {
+            Column::value_variants().iter().copied().filter(|column| *column != Column::Region).collect()
+        }
         names => names.iter().map(|name| column(name)).collect::<Result<_>>()?,
     };
-    if no_who {
+    if args.no_who {
         columns.retain(|column| *column != Column::AttachedBy);
+    }
+    if args.regions && !columns.contains(&Column::Region) {
+        columns.push(Column::Region);
     }
     Ok(columns)
 }
@@ -238,8 +255,12 @@ fn print_table(
         size::human(bytes)
     );
     // Columns asked for by name are shown, whatever becomes of them.
-    let expendable = if global.columns.is_empty() { &EXPENDABLE[..] } else { &[] };
-    let gone = table.fit(output::terminal_width().into(), ("ATTACHED-BY", ATTACHED_BY_MIN), expendable);
+    let expendable = match (global.columns.is_empty(), columns.contains(&Column::Region)) {
+        (true, true) => [&EXPENDABLE[..], &["ATTACHED-BY", "MODE"]].concat(),
+        (true, false) => EXPENDABLE.to_vec(),
+        (false, _) => Vec::new(),
+    };
+    let gone = table.fit(output::terminal_width().into(), ("ATTACHED-BY", ATTACHED_BY_MIN), &expendable);
     output::print(&format!("{}\n{}", output::paint(DIM, heading), table.render()))?;
     if !gone.is_empty() {
         let gone = gone.join(", ").to_lowercase();
@@ -285,6 +306,7 @@ fn cell(
         Column::Cpid => stat.creator_pid.to_string(),
         Column::Lpid => stat.last_pid.to_string(),
         Column::AttachedBy => who.map(|who| who.sentence(stat)).unwrap_or_default(),
+        Column::Region => regions::mark(view, stat, true).sentence(),
     }
 }
 

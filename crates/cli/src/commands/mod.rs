@@ -5,13 +5,17 @@ pub(crate) mod chown;
 pub(crate) mod completions;
 pub(crate) mod create;
 pub(crate) mod demo;
+pub(crate) mod get;
 pub(crate) mod key;
 pub(crate) mod limits;
+pub(crate) mod locks;
 pub(crate) mod ls;
 pub(crate) mod man;
 pub(crate) mod read;
 pub(crate) mod rm;
 pub(crate) mod run;
+pub(crate) mod set;
+pub(crate) mod show;
 pub(crate) mod stat;
 pub(crate) mod write;
 
@@ -34,6 +38,10 @@ pub(crate) fn run(command: &Command, global: &Global) -> Result<ExitCode> {
         Command::Chown(args) => chown::run(args, global),
         Command::Read(args) => read::run(args, global),
         Command::Write(args) => write::run(args, global),
+        Command::Show(args) => show::run(args, global),
+        Command::Get(args) => get::run(args, global),
+        Command::Set(args) => set::run(args, global),
+        Command::Locks(args) => locks::run(args, global),
         Command::Rm(args) => rm::run(args, global),
         Command::Limits(args) => limits::run(args, global),
         Command::Key(args) => key::run(args, global),

@@ -13,6 +13,7 @@ use crate::failure::Result;
 use crate::output::{self, BOLD, DIM};
 use crate::process::{self, Fate};
 use crate::record::{Origin, Record};
+use crate::regions::{self, Mark};
 use crate::selector::Selector;
 use crate::table::{Align, Table};
 use crate::view::{View, title};
@@ -34,6 +35,9 @@ pub(crate) struct StatArgs {
     /// The segments
     #[arg(required = true, value_name = "SEGMENT")]
     selectors: Vec<Selector>,
+    /// Tell regions too where that takes a read-only attachment, for a moment
+    #[arg(long)]
+    regions: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -67,7 +71,8 @@ pub(crate) fn run(args: &StatArgs, global: &Global) -> Result<ExitCode> {
     if global.json {
         let mut segments = Vec::new();
         for listed in found {
-            segments.push(Described { record: view.record(listed)?, hints: hints(&listed.stat, &view)? });
+            let record = view.record(listed)?.marked(mark(&view, &listed.stat, args));
+            segments.push(Described { record, hints: hints(&listed.stat, &view)? });
         }
         output::print_json(&Document { origin: Origin::of(&view.facility), segments })?;
         return Ok(code);
@@ -77,13 +82,28 @@ pub(crate) fn run(args: &StatArgs, global: &Global) -> Result<ExitCode> {
         if index > 0 {
             text.push('\n');
         }
-        describe(&mut text, listed, &view, global)?;
+        let region = mark(&view, &listed.stat, args);
+        describe(&mut text, listed, region.as_ref(), &view, global)?;
     }
     output::print(&text)?;
     Ok(code)
 }
 
-fn describe(text: &mut String, listed: &Listed, view: &View, global: &Global) -> Result<()> {
+/// What is told without attaching the segment, or at any rate where that is asked for.
+fn mark(view: &View, stat: &Stat, args: &StatArgs) -> Option<Mark> {
+    match regions::mark(view, stat, args.regions) {
+        Mark::Unreadable(_) if !args.regions => None,
+        mark => Some(mark),
+    }
+}
+
+fn describe(
+    text: &mut String,
+    listed: &Listed,
+    region: Option<&Mark>,
+    view: &View,
+    global: &Global,
+) -> Result<()> {
     let stat = &listed.stat;
     let people = &view.people;
     let user = |uid| format!("{} (uid {uid})", people.user_or_number(uid));
@@ -98,6 +118,13 @@ fn describe(text: &mut String, listed: &Listed, view: &View, global: &Global) ->
     };
     line("segment", output::paint(BOLD, title(stat)));
     line("backend", view.facility.place());
+    match region {
+        Some(mark @ Mark::Region(_)) => {
+            line("region", format!("{}; coseg show id:{}", mark.sentence(), stat.id))
+        }
+        Some(mark @ Mark::Unreadable(_)) => line("region", mark.sentence()),
+        Some(Mark::Plain) | None => {}
+    }
     if !stat.key.is_private() {
         let (inode, device, project) = stat.key.parts();
         let parts = format!("{}; if ftok made it: inode …{inode:04x}, device …{device:02x}", stat.key.raw());

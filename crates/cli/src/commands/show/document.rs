@@ -1,0 +1,130 @@
+//! A region as JSON: the field names are a promise.
+
+use coseg::schema::PartKind;
+use coseg::{Inspection, Value};
+use coseg_sysv::Stat;
+use serde::Serialize;
+
+use super::parts::{rows, value};
+use crate::commands::locks::state::{LockState, Party};
+use crate::failure::Result;
+use crate::output;
+use crate::record::Origin;
+use crate::value::{Json, TypeJson};
+use crate::view::View;
+
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(flatten)]
+    origin: Origin,
+    id: i32,
+    key: i32,
+    key_hex: String,
+    segment_size_bytes: usize,
+    name: &'a str,
+    r#type: &'a str,
+    size_bytes: usize,
+    created_unix_ns: u64,
+    participants_max: usize,
+    participants: Vec<Joined>,
+    /// What looking did to the segment's attachments.
+    looked_through: &'static str,
+    parts: Vec<PartJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct Joined {
+    #[serde(flatten)]
+    party: Party,
+    uid: u32,
+    joined_unix_ns: u64,
+}
+
+#[derive(Serialize)]
+struct PartJson<'a> {
+    name: &'a str,
+    kind: String,
+    doc: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    r#type: Option<TypeJson<'a>>,
+    #[serde(flatten)]
+    contents: Contents,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Contents {
+    Value {
+        value: Owned,
+    },
+    /// Rows that are all zero are counted instead.
+    Rows {
+        row_count: usize,
+        zero_rows_left_out: usize,
+        rows: Vec<Row>,
+    },
+    Lock {
+        lock: Option<LockState>,
+    },
+}
+
+#[derive(Serialize)]
+struct Row {
+    row: usize,
+    value: Owned,
+}
+
+struct Owned(Value);
+
+impl Serialize for Owned {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Json(&self.0).serialize(serializer)
+    }
+}
+
+pub(super) fn print(
+    view: &View,
+    stat: &Stat,
+    region: &Inspection,
+    chosen: &[usize],
+    all: bool,
+) -> Result<()> {
+    let parts = chosen.iter().map(|&part| part_of(region, part, all)).collect::<Result<_>>()?;
+    let participants = region.participants();
+    let joined = participants.iter().map(|participant| Joined {
+        party: Party::of(participant),
+        uid: participant.uid,
+        joined_unix_ns: participant.joined_unix_ns,
+    });
+    output::print_json(&Document {
+        origin: Origin::of(&view.facility),
+        id: stat.id.raw(),
+        key: stat.key.raw(),
+        key_hex: stat.key.to_string(),
+        segment_size_bytes: stat.size_bytes,
+        name: region.name(),
+        r#type: &region.schema().name,
+        size_bytes: region.size_bytes(),
+        created_unix_ns: region.created_unix_ns(),
+        participants_max: region.participants_max(),
+        participants: joined.collect(),
+        looked_through: "one read-only attachment",
+        parts,
+    })
+}
+
+fn part_of(region: &Inspection, index: usize, all: bool) -> Result<PartJson<'_>> {
+    let part = &region.schema().parts[index];
+    let contents = match part.kind {
+        PartKind::Table => {
+            let rows = rows(region, part, all)?;
+            let zero_rows_left_out = part.row_count - rows.len();
+            let rows = rows.into_iter().map(|(row, value)| Row { row, value: Owned(value) }).collect();
+            Contents::Rows { row_count: part.row_count, zero_rows_left_out, rows }
+        }
+        kind if kind.is_lock() => Contents::Lock { lock: LockState::of_part(region, &part.name) },
+        _ => Contents::Value { value: Owned(value(region, index)?) },
+    };
+    let r#type = part.of.as_ref().map(TypeJson::from);
+    Ok(PartJson { name: &part.name, kind: part.kind.to_string(), doc: &part.doc, r#type, contents })
+}

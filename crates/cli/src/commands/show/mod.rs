@@ -1,0 +1,117 @@
+//! `coseg show`: a region, decoded by its own schema.
+
+mod document;
+mod parts;
+
+use std::fmt::Write;
+use std::process::ExitCode;
+
+use clap::Args;
+use coseg::{Inspection, Participant};
+use coseg_sysv::Stat;
+
+use crate::args::Global;
+use crate::failure::{Failure, Result};
+use crate::output::{self, BOLD, DIM, printable};
+use crate::regions;
+use crate::selector::Selector;
+use crate::view::{View, title};
+use crate::{size, time};
+
+const EXAMPLES: &str = "\
+Examples:
+  coseg show name:market              a region by its own name
+  coseg show 0x4558 ledger            one of its parts
+  coseg show 0x4558 ledger --all      with the rows that are all zero
+  coseg show id:3 --json | jq '.parts[] | select(.name == \"board\").value'
+What is inside a region is told by the region itself; the program that made it is not needed.
+A value is shown as it was at one moment; values, rows and parts are read one after the other.
+Looking makes one read-only attachment for a moment, and changes nothing in the region.";
+
+/// Show what is in a region, with names and units
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Show {
+    /// The region's segment
+    #[arg(value_name = "SEGMENT")]
+    selector: Selector,
+    /// Only this part
+    part: Option<String>,
+    /// Show rows and elements that are all zero, and long arrays in full
+    #[arg(long)]
+    all: bool,
+}
+
+pub(crate) fn run(args: &Show, global: &Global) -> Result<ExitCode> {
+    let view = View::open(global)?;
+    let stat = args.selector.one(&view)?.stat;
+    let region = regions::look(&view, &stat)?;
+    let chosen = chosen(args, &region, &stat)?;
+    if global.json {
+        document::print(&view, &stat, &region, &chosen, args.all)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut text = String::new();
+    if args.part.is_none() {
+        header(&mut text, &view, &stat, &region, global);
+    }
+    for (index, part) in chosen.iter().enumerate() {
+        if index > 0 || args.part.is_none() {
+            text.push('\n');
+        }
+        parts::describe(&mut text, &region, *part, args.all)?;
+    }
+    output::print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The indexes of the parts to show.
+fn chosen(args: &Show, region: &Inspection, stat: &Stat) -> Result<Vec<usize>> {
+    let parts = &region.schema().parts;
+    let Some(name) = &args.part else { return Ok((0..parts.len()).collect()) };
+    match parts.iter().position(|part| part.name == *name) {
+        Some(part) => Ok(vec![part]),
+        None => {
+            let names: Vec<String> = parts.iter().map(|part| printable(&part.name)).collect();
+            let text = format!("show {}: it has no part `{}`", title(stat), printable(name));
+            Err(Failure::nothing(text).hint(format!("one of {}", names.join(", "))))
+        }
+    }
+}
+
+fn header(text: &mut String, view: &View, stat: &Stat, region: &Inspection, global: &Global) {
+    let bytes = |number: usize| match global.bytes {
+        true => number.to_string(),
+        false => size::sentence(number as u64),
+    };
+    let mut line = |name: &str, value: String| {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{} {value}", output::paint(DIM, format!("{name:>12}")));
+    };
+    let name = match region.name() {
+        "" => "without a name".to_owned(),
+        name => printable(name),
+    };
+    line("region", output::paint(BOLD, name));
+    line("type", printable(&region.schema().name));
+    line("segment", format!("{}, {}", title(stat), bytes(stat.size_bytes)));
+    line("backend", view.facility.place());
+    line("created", time::with_age(time::seconds_of(region.created_unix_ns())));
+    let joined = region.participants();
+    line("participants", format!("{} of {}", joined.len(), region.participants_max()));
+    for participant in &joined {
+        line("", format!("  {}", party(participant)));
+    }
+    line("looked at by", "one read-only attachment, given back".to_owned());
+}
+
+/// `trader (pid 12, slot 0, generation 1), joined 3s ago`
+fn party(participant: &Participant) -> String {
+    let fate = match participant.alive {
+        Some(true) => "",
+        Some(false) => ", dead",
+        None => ", in another PID namespace",
+    };
+    let since = time::short_since(participant.joined_unix_ns);
+    format!("{}, joined {since} ago{fate}", printable(&participant.to_string()))
+}

@@ -1,0 +1,262 @@
+//! Parts of a region as text: cells as indented lines, tables as rows.
+
+use std::fmt::Write;
+
+use coseg::schema::{Field, Part, PartKind, Struct, Type};
+use coseg::{Inspection, Value};
+
+use crate::commands::locks::state;
+use crate::failure::Result;
+use crate::output::{self, BOLD, DIM, printable};
+use crate::regions::patiently;
+use crate::table::{Align, Table};
+use crate::value::{is_zero, line};
+
+const INDENT: &str = "  ";
+/// Characters of a value beside which there is room for more.
+const VALUE_WIDTH: usize = 24;
+
+/// One part: its heading, and its values below or, where they are one, beside it.
+pub(super) fn describe(text: &mut String, region: &Inspection, index: usize, all: bool) -> Result<()> {
+    let part = &region.schema().parts[index];
+    match (part.kind, &part.of) {
+        (PartKind::Cell, Some(of)) => {
+            describe_cell(text, part, of, &value(region, index)?, all);
+        }
+        (PartKind::Table, Some(of)) => {
+            heading(text, part, &format!("table of {} {of}", part.row_count), None);
+            let rows = rows(region, part, all)?;
+            let folded = part.row_count - rows.len();
+            describe_rows(text, of, &rows, folded, "row", all);
+        }
+        (kind, _) if kind.is_lock() => {
+            let state = state::of_part(region, &part.name);
+            heading(text, part, &kind.to_string(), Some(&state));
+        }
+        (kind, _) => {
+            let value = line(&value(region, index)?, all);
+            heading(text, part, &kind.to_string(), Some(&value));
+        }
+    }
+    Ok(())
+}
+
+/// A table's rows, without those that are all zero unless `all` are wanted.
+pub(super) fn rows(region: &Inspection, part: &Part, all: bool) -> Result<Vec<(usize, Value)>> {
+    let mut rows = Vec::new();
+    for row in 0..part.row_count {
+        let value = patiently(|| region.get(&format!("{}[{row}]", part.name)))?;
+        if all || !is_zero(&value) {
+            rows.push((row, value));
+        }
+    }
+    Ok(rows)
+}
+
+/// The value of a cell, counter or event.
+pub(super) fn value(region: &Inspection, index: usize) -> Result<Value> {
+    Ok(patiently(|| region.part(index).map(|value| value.unwrap_or(Value::Bool(false))))?)
+}
+
+/// `board  cell of [Currency; 4]  What is bought and sold.`, and a long value on a line of its own.
+fn heading(text: &mut String, part: &Part, kind: &str, value: Option<&str>) {
+    let name = output::paint(BOLD, printable(&part.name));
+    // Writing to a String cannot fail.
+    let _ = write!(text, "{name}{INDENT}{}", output::paint(DIM, printable(kind)));
+    let is_long = |value: &&str| value.chars().count() > VALUE_WIDTH;
+    if let Some(value) = value.filter(|value| !is_long(value)) {
+        let _ = write!(text, "{INDENT}{value}");
+    }
+    if !part.doc.is_empty() {
+        let _ = write!(text, "{INDENT}{}", output::paint(DIM, printable(&part.doc)));
+    }
+    text.push('\n');
+    if let Some(value) = value.filter(is_long) {
+        let _ = writeln!(text, "{INDENT}{value}");
+    }
+}
+
+fn describe_cell(text: &mut String, part: &Part, of: &Type, value: &Value, all: bool) {
+    let kind = format!("cell of {of}");
+    match (of, value) {
+        (Type::Struct(_), _) => {
+            heading(text, part, &kind, None);
+            let mut tree = Tree { lines: Vec::new(), all };
+            tree.add("", 0, of, value, None);
+            tree.write(text);
+        }
+        (Type::Array { element, .. }, Value::Array(values)) if matches!(**element, Type::Struct(_)) => {
+            heading(text, part, &kind, None);
+            let rows: Vec<(usize, Value)> = values
+                .iter()
+                .enumerate()
+                .filter(|(_, value)| all || !is_zero(value))
+                .map(|(index, value)| (index, value.clone()))
+                .collect();
+            let folded = values.len() - rows.len();
+            describe_rows(text, element, &rows, folded, "element", all);
+        }
+        _ => heading(text, part, &kind, Some(&line(value, all))),
+    }
+}
+
+/// A column of a table: the way to a field through nested structs.
+struct Column<'a> {
+    path: Vec<usize>,
+    name: String,
+    field: Option<&'a Field>,
+    of: &'a Type,
+}
+
+/// The fields of a type that are no structs themselves.
+fn columns<'a>(
+    of: &'a Type,
+    path: &[usize],
+    name: &str,
+    field: Option<&'a Field>,
+    out: &mut Vec<Column<'a>>,
+) {
+    let Type::Struct(Struct { fields, .. }) = of else {
+        out.push(Column { path: path.to_vec(), name: name.to_owned(), field, of });
+        return;
+    };
+    for (index, field) in fields.iter().enumerate() {
+        let dot = if name.is_empty() { "" } else { "." };
+        let name = format!("{name}{dot}{}", printable(&field.name));
+        columns(&field.of, &[path, &[index]].concat(), &name, Some(field), out);
+    }
+}
+
+impl Column<'_> {
+    fn header(&self) -> String {
+        match self.field {
+            Some(field) if !field.unit.is_empty() => format!("{}({})", self.name, printable(&field.unit)),
+            Some(_) => self.name.clone(),
+            None => "value".to_owned(),
+        }
+    }
+
+    fn align(&self) -> Align {
+        if matches!(self.of, Type::Scalar(_)) { Align::Right } else { Align::Left }
+    }
+
+    fn cell(&self, value: &Value, all: bool) -> String {
+        let mut value = value;
+        for &index in &self.path {
+            match value {
+                Value::Struct(fields) if index < fields.len() => value = &fields[index].1,
+                _ => return String::new(),
+            }
+        }
+        line(value, all)
+    }
+}
+
+/// Values of one type, each a row; as blocks of lines where the terminal is too narrow for all columns.
+fn describe_rows(
+    text: &mut String,
+    of: &Type,
+    rows: &[(usize, Value)],
+    folded: usize,
+    what: &str,
+    all: bool,
+) {
+    let mut found = Vec::new();
+    columns(of, &[], "", None, &mut found);
+    let mut header = vec![(what.to_owned(), Align::Right)];
+    header.extend(found.iter().map(|column| (column.header(), column.align())));
+    let mut table = Table::new(header);
+    for (index, value) in rows {
+        let cells = found.iter().map(|column| column.cell(value, all));
+        table.row(std::iter::once(format!("[{index}]")).chain(cells).collect());
+    }
+    let room = usize::from(output::terminal_width());
+    if output::is_terminal() && INDENT.len() + table.width() > room {
+        let mut tree = Tree { lines: Vec::new(), all };
+        for (index, value) in rows {
+            tree.add(&format!("[{index}]"), 0, of, value, None);
+        }
+        tree.write(text);
+    } else {
+        for column in &found {
+            if let Some(field) = column.field.filter(|field| !field.doc.is_empty()) {
+                let doc = format!("{}: {}", column.name, printable(&field.doc));
+                let _ = writeln!(text, "{INDENT}{}", output::paint(DIM, doc));
+            }
+        }
+        if !table.is_empty() {
+            for line in table.render().lines() {
+                let _ = writeln!(text, "{INDENT}{line}");
+            }
+        }
+    }
+    if folded > 0 {
+        let count = output::count(folded as u64, what, &format!("{what}s"));
+        let _ = writeln!(text, "{INDENT}{}", output::paint(DIM, format!("… {count} of zeroes")));
+    }
+}
+
+/// Names and values, one below the other, indented as they are nested.
+struct Tree {
+    lines: Vec<(String, String, String)>,
+    all: bool,
+}
+
+impl Tree {
+    /// A value, and all that is in it; without a name, only what is in it.
+    fn add(&mut self, name: &str, depth: usize, of: &Type, value: &Value, field: Option<&Field>) {
+        let doc = field.map_or(String::new(), |field| printable(&field.doc));
+        let label = format!("{}{}", INDENT.repeat(depth + 1), printable(name));
+        let below = if name.is_empty() { depth } else { depth + 1 };
+        match (of, value) {
+            (Type::Struct(of), Value::Struct(values)) => {
+                if !name.is_empty() {
+                    self.lines.push((label, String::new(), doc));
+                }
+                for (field, (_, value)) in of.fields.iter().zip(values) {
+                    self.add(&field.name, below, &field.of, value, Some(field));
+                }
+            }
+            (Type::Array { element, .. }, Value::Array(values))
+                if matches!(**element, Type::Struct(_) | Type::Array { .. }) =>
+            {
+                self.lines.push((label, String::new(), doc));
+                let mut folded = 0;
+                for (index, value) in values.iter().enumerate() {
+                    if self.all || !is_zero(value) {
+                        self.add(&format!("[{index}]"), below, element, value, None);
+                    } else {
+                        folded += 1;
+                    }
+                }
+                if folded > 0 {
+                    let count = output::count(folded, "element", "elements");
+                    let label = format!("{}… {count} of zeroes", INDENT.repeat(below + 1));
+                    self.lines.push((label, String::new(), String::new()));
+                }
+            }
+            _ => {
+                let unit = field.map_or(String::new(), |field| printable(&field.unit));
+                let text = line(value, self.all);
+                self.lines.push((label, format!("{text} {unit}").trim_end().to_owned(), doc));
+            }
+        }
+    }
+
+    fn write(&self, text: &mut String) {
+        let wide = |text: &String| text.chars().count();
+        // Lines without a value stretch nobody's column.
+        let with_value = || self.lines.iter().filter(|(_, value, _)| !value.is_empty());
+        let name_width = with_value().map(|(label, ..)| wide(label)).max().unwrap_or(0);
+        let value_width =
+            with_value().map(|(_, value, _)| wide(value)).filter(|&width| width <= VALUE_WIDTH).max();
+        let value_width = value_width.unwrap_or(0);
+        for (label, value, doc) in &self.lines {
+            let line = format!("{label:<name_width$}{INDENT}{value:<value_width$}");
+            let doc = if doc.is_empty() { String::new() } else { output::paint(DIM, doc) };
+            let line =
+                if doc.is_empty() { line.trim_end().to_owned() } else { format!("{line}{INDENT}{doc}") };
+            let _ = writeln!(text, "{line}");
+        }
+    }
+}
