@@ -1,5 +1,6 @@
 //! An opened region: its memory, its layout, and this process's place in it.
 
+use std::marker::PhantomData;
 use std::process;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,11 +11,11 @@ use crate::layout::{Layout, at};
 use crate::lock::{Company, Deadline, LockWords, Taken};
 use crate::log::{Log, Settled};
 use crate::memory::Memory;
-use crate::os;
+use crate::os::{self, ProcessNumber};
 use crate::participants::{Owner, Participant, Participants, Waiting};
 use crate::schema::PartKind;
 use crate::sync::{AtomicU64, Ordering};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, held};
 
 /// What was found and mended when a lock was taken from a dead owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +36,7 @@ pub enum Acquired {
     /// Nobody died.
     Clean,
     /// Its owner had died; what it protects in the region is consistent again.
-    Recovered(Recovery),
+    Recovered(Box<Recovery>),
 }
 
 /// An opened region, shared by the handles of its parts.
@@ -48,15 +49,17 @@ pub(crate) struct Base {
     /// Our slot and generation, and the process number they were taken under, in one word.
     me: AtomicU64,
     joining: Mutex<Option<Identity>>,
-    /// For each lock, the thread of this process that holds it, or 0.
-    holders: Vec<AtomicU64>,
+    /// Where a fork shows.
+    process: ProcessNumber,
+    /// The number of the region's own lock: the last in the order.
+    own_lock: usize,
     recoveries: Mutex<Vec<Recovery>>,
 }
 
 impl Base {
     /// A region that may be read; [`Base::join`] makes it one that may be changed.
     pub(crate) fn new(memory: Memory, layout: Layout, segment: Segment, name: String) -> Base {
-        let holders = layout.locks().map(|_| AtomicU64::new(0)).collect();
+        let own_lock = layout.locks().count() - 1;
         Base {
             memory,
             layout,
@@ -64,7 +67,8 @@ impl Base {
             name,
             me: AtomicU64::new(0),
             joining: Mutex::new(None),
-            holders,
+            process: ProcessNumber::new(),
+            own_lock,
             recoveries: Mutex::default(),
         }
     }
@@ -96,7 +100,7 @@ impl Base {
         let me = self.me.load(Ordering::Relaxed);
         #[expect(clippy::cast_possible_truncation, reason = "the word's two halves")]
         let (owner, process) = (Owner(me as u32), (me >> 32) as u32);
-        (owner != Owner::NOBODY && process == os::process_number()).then_some(owner)
+        (owner != Owner::NOBODY && process == self.process.get()).then_some(owner)
     }
 
     /// Takes a slot for this process.
@@ -123,10 +127,7 @@ impl Base {
         os::accept_barriers();
         let owner = self.take_slot(own)?;
         *joining = Some(own);
-        self.me.store(u64::from(os::process_number()) << 32 | u64::from(owner.0), Ordering::Relaxed);
-        for holder in &self.holders {
-            holder.store(0, Ordering::Relaxed);
-        }
+        self.me.store(u64::from(self.process.get()) << 32 | u64::from(owner.0), Ordering::Relaxed);
         Ok(owner)
     }
 
@@ -241,9 +242,10 @@ impl Base {
             .is_ok_and(|pid| matches!(backend.is_attached(self.segment.id(), pid), Ok(Some(false))))
     }
 
-    /// The number of the region's own lock: the last in the order.
-    pub(crate) fn own_lock(&self) -> usize {
-        self.holders.len() - 1
+    /// A name for the region within this process.
+    #[inline]
+    pub(crate) fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
     }
 
     /// Takes the region's own lock, and settles what a dead owner left.
@@ -254,16 +256,14 @@ impl Base {
         if !words.try_take(me) {
             self.lock_contended(words, me, deadline)?;
         }
-        let holder = &self.holders[self.own_lock()];
-        holder.store(thread_number(), Ordering::Relaxed);
-        Ok(RegionGuard { base: self, words, me })
+        held::add(self.address(), self.own_lock);
+        Ok(RegionGuard { base: self, words, me, stays: PhantomData })
     }
 
     /// Who died is remembered for [`Base::take_recoveries`].
     #[cold]
     fn lock_contended(&self, words: LockWords<'_>, me: Owner, deadline: Deadline) -> Result<()> {
-        let number = self.own_lock();
-        let _ = self.take_checked(number, words, me, deadline)?;
+        let _ = self.take_checked(self.own_lock, words, me, deadline)?;
         Ok(())
     }
 
@@ -278,10 +278,9 @@ impl Base {
         self.check_order(number)?;
         let company = Party { base: self, me, lock: number };
         let taken = words.take(me, deadline, &company);
-        self.participants().announce(me, None);
         match taken {
             Some(Taken::Clean) => Ok(Acquired::Clean),
-            Some(Taken::From(dead)) => Ok(Acquired::Recovered(self.recover(number, dead))),
+            Some(Taken::From(dead)) => Ok(Acquired::Recovered(Box::new(self.recover(number, dead)))),
             None => {
                 let holder = self.describe(words.owner());
                 let object = format!("{} of {}", self.lock_name(number), self.object());
@@ -292,37 +291,32 @@ impl Base {
     }
 
     /// Locks are taken in the order of their numbers; the region's own is the last.
+    #[inline]
     pub(crate) fn check_order(&self, number: usize) -> Result<()> {
-        let thread = thread_number();
-        let held =
-            (number..self.holders.len()).find(|&held| self.holders[held].load(Ordering::Relaxed) == thread);
-        let Some(held) = held else { return Ok(()) };
-        let (wanted, held_name) = (self.lock_name(number), self.lock_name(held));
+        match held::at_or_after(self.address(), number) {
+            None => Ok(()),
+            Some(held) => Err(self.out_of_order(number, held)),
+        }
+    }
+
+    #[cold]
+    fn out_of_order(&self, number: usize, held: usize) -> Error {
         let fact = if held == number {
             "this thread holds it already".to_owned()
         } else {
-            format!("this thread holds `{held_name}`, which comes after it: lock in the order of declaration")
+            format!(
+                "this thread holds `{}`, which comes after it: lock in the order of declaration",
+                self.lock_name(held)
+            )
         };
-        let object = format!("`{wanted}` of {}", self.object());
-        Err(Error::new("lock", object, ErrorKind::WouldDeadlock, fact))
-    }
-
-    /// Whether the calling thread holds neither this lock nor one that comes after it.
-    #[inline]
-    pub(crate) fn may_take(&self, number: usize) -> bool {
-        let thread = thread_number();
-        self.holders[number..].iter().all(|holder| holder.load(Ordering::Relaxed) != thread)
-    }
-
-    #[inline]
-    pub(crate) fn set_holder(&self, number: usize, held: bool) {
-        self.holders[number].store(if held { thread_number() } else { 0 }, Ordering::Relaxed);
+        let object = format!("`{}` of {}", self.lock_name(number), self.object());
+        Error::new("lock", object, ErrorKind::WouldDeadlock, fact)
     }
 
     /// Mends what the dead owner of a lock left, and remembers who it was.
     pub(crate) fn recover(&self, number: usize, dead: Owner) -> Recovery {
         let settled =
-            if number == self.own_lock() { self.log().settle(&self.layout) } else { Settled::Nothing };
+            if number == self.own_lock { self.log().settle(&self.layout) } else { Settled::Nothing };
         let participant = dead
             .slot(self.layout.participant_count)
             .and_then(|slot| (self.participants().owner(slot) == dead).then(|| self.participant(slot))?);
@@ -393,6 +387,10 @@ impl Company for Party<'_> {
         let waiting = Waiting { lock: self.lock, since_unix_ns: os::unix_ns(), acquisition_count };
         self.base.participants().announce(self.me, Some(waiting));
     }
+
+    fn waits_no_more(&self) {
+        self.base.participants().announce(self.me, None);
+    }
 }
 
 /// The region's own lock, held: the right to change values.
@@ -401,26 +399,19 @@ pub(crate) struct RegionGuard<'a> {
     pub(crate) base: &'a Base,
     words: LockWords<'a>,
     me: Owner,
+    /// Which thread holds it is known to that thread.
+    stays: PhantomData<*const ()>,
 }
 
 impl Drop for RegionGuard<'_> {
     #[inline]
     fn drop(&mut self) {
+        held::remove(self.base.address(), self.base.own_lock);
         // A child that was forked in here holds nothing.
         if self.base.current() == Some(self.me) {
-            self.base.holders[self.base.own_lock()].store(0, Ordering::Relaxed);
             self.words.give_back();
         }
     }
-}
-
-/// A number of the calling thread, never 0.
-#[inline]
-pub(crate) fn thread_number() -> u64 {
-    thread_local! {
-        static HERE: u8 = const { 0 };
-    }
-    HERE.with(|here| std::ptr::from_ref(here).addr() as u64)
 }
 
 /// A reference to an opened region.

@@ -36,11 +36,17 @@ pub(crate) enum Wake {
 }
 
 impl Bell<'_> {
-    /// Announces a sleep. What is to be waited for must be looked at between this and [`Bell::sleep`].
+    /// Announces a sleep, for a change made by a sequentially consistent read-modify-write. What is to be waited for
+    /// must be looked at, by such a load, between this and [`Bell::sleep`].
     pub(crate) fn prepare(self) -> Ticket {
         let seen = self.0.fetch_or(SOMEBODY, Ordering::SeqCst) | SOMEBODY;
-        let longest = if os::barrier_before_sleep() { LONGEST_SLEEP } else { LONGEST_DOZE };
-        Ticket { seen, longest }
+        Ticket { seen, longest: LONGEST_SLEEP }
+    }
+
+    /// The same for a change made by a plain store.
+    pub(crate) fn prepare_for_stores(self) -> Ticket {
+        let ticket = self.prepare();
+        if os::barrier_before_sleep() { ticket } else { Ticket { longest: LONGEST_DOZE, ..ticket } }
     }
 
     /// Sleeps until it rings, `timeout` or a bound has passed. False: nothing was heard.
@@ -48,12 +54,20 @@ impl Bell<'_> {
         os::wait(self.0, ticket.seen, timeout.min(ticket.longest))
     }
 
-    /// To be called after the change that others may wait for.
+    /// To be called after a change made by a sequentially consistent read-modify-write.
     #[inline]
     pub(crate) fn ring(self, wake: Wake) {
+        if self.0.load(Ordering::SeqCst) & SOMEBODY != 0 {
+            self.ring_now(wake);
+        }
+    }
+
+    /// To be called after a change made by a plain store.
+    #[inline]
+    pub(crate) fn ring_after_store(self, wake: impl FnOnce() -> Wake) {
         os::barrier_before_look();
         if self.0.load(Ordering::Relaxed) & SOMEBODY != 0 {
-            self.ring_now(wake);
+            self.ring_now(wake());
         }
     }
 

@@ -165,7 +165,7 @@ impl Reach<'_> {
         self.item.write_next(memory, version, &value);
         self.base.log().commit_one(self.item, version.wrapping_add(1));
         drop(guard);
-        self.item.bell(memory).ring(bell::Wake::All);
+        self.item.bell(memory).ring_after_store(|| bell::Wake::All);
         Ok(result)
     }
 }
@@ -195,7 +195,7 @@ pub(crate) fn wait_while<P: Place>(
         };
         if reach.base.memory.is_writable() {
             let bell = reach.item.bell(&reach.base.memory);
-            let ticket = bell.prepare();
+            let ticket = bell.prepare_for_stores();
             let (value, _) = reach.read();
             if !condition(&value) {
                 return Ok(value);

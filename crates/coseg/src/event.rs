@@ -32,7 +32,7 @@ impl Event {
 
     /// How many times it has happened.
     pub fn count(&self) -> u64 {
-        self.count_word().load(Ordering::Acquire)
+        self.count_word().load(Ordering::SeqCst)
     }
 
     /// Makes it happen: wakes all who wait.
@@ -41,7 +41,7 @@ impl Event {
     /// [`ErrorKind::ReadOnly`](crate::ErrorKind::ReadOnly).
     pub fn notify(&self) -> Result<()> {
         self.spot.base.me()?;
-        self.count_word().fetch_add(1, Ordering::Release);
+        self.count_word().fetch_add(1, Ordering::SeqCst);
         self.bell().ring(Wake::All);
         Ok(())
     }

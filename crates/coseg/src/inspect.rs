@@ -226,7 +226,7 @@ impl Inspection {
         found.item.write_next_bytes(memory, version, &bytes);
         self.base.log().commit_one(found.item, version.wrapping_add(1));
         drop(guard);
-        found.item.bell(memory).ring(bell::Wake::All);
+        found.item.bell(memory).ring_after_store(|| bell::Wake::All);
         Ok(change)
     }
 

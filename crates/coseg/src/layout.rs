@@ -43,6 +43,8 @@ pub(crate) mod at {
     pub(crate) const NAME: usize = 128;
     pub(crate) const LOCK: usize = 192;
     pub(crate) const LOG: usize = 256;
+    /// How many slots for participants were ever taken, counted from the first.
+    pub(crate) const SLOTS_USED: usize = 320;
     pub(crate) const PARTICIPANTS: usize = 384;
 }
 
@@ -97,6 +99,17 @@ pub(crate) struct Item {
 }
 
 impl Item {
+    /// No value at all.
+    pub(crate) const NONE: Item = Item {
+        number: u64::MAX,
+        version_at: 0,
+        slots_at: 0,
+        slot_stride: 0,
+        slot_mask: 0,
+        room_bytes: 0,
+        bell_at: 0,
+    };
+
     /// Where the value of a version is.
     #[inline]
     pub(crate) fn slot_at(&self, version: u64) -> usize {

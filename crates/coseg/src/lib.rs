@@ -67,6 +67,7 @@ mod counter;
 mod error;
 mod event;
 mod header;
+mod held;
 mod identity;
 mod inspect;
 mod item;

@@ -26,8 +26,10 @@ const BELL: usize = 4;
 const TURN: usize = 8;
 const ACQUISITIONS: usize = 16;
 
-/// Looks at a taken lock before sleeping: about as long as a wake-up takes.
-const SPIN_COUNT: u32 = if cfg!(loom) { 0 } else { 200 };
+/// Looks at a taken lock before sleeping: together about as long as falling asleep and waking takes.
+const SPIN_ROUNDS: u32 = if cfg!(loom) { 0 } else { 12 };
+/// The longest pause between two looks, as a power of two.
+const LONGEST_SPIN_LOG2: u32 = 6;
 /// How long others may overtake a waiter.
 #[cfg(not(loom))]
 const PATIENCE_NS: u64 = 2_000_000;
@@ -42,8 +44,10 @@ const FIRST_PROBE: Duration = Duration::from_millis(10);
 /// A lock's words.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LockWords<'a> {
-    memory: &'a Memory,
-    at: usize,
+    owner: &'a AtomicU32,
+    bell: Bell<'a>,
+    turn: &'a AtomicU32,
+    acquisitions: &'a AtomicU64,
 }
 
 /// What a lock asks about those who use it.
@@ -53,6 +57,9 @@ pub(crate) trait Company {
 
     /// Told before the first sleep, with the number of acquisitions then.
     fn waits(&self, acquisition_count: u64);
+
+    /// Told after the last.
+    fn waits_no_more(&self);
 }
 
 /// How a lock was come by.
@@ -107,50 +114,36 @@ fn patience_ns() -> u64 {
 impl<'a> LockWords<'a> {
     #[inline]
     pub(crate) fn new(memory: &'a Memory, at: usize) -> LockWords<'a> {
-        LockWords { memory, at }
-    }
-
-    #[inline]
-    fn owner_word(&self) -> &'a AtomicU32 {
-        self.memory.half(self.at + OWNER)
-    }
-
-    #[inline]
-    fn turn_word(&self) -> &'a AtomicU32 {
-        self.memory.half(self.at + TURN)
-    }
-
-    #[inline]
-    fn acquisitions(&self) -> &'a AtomicU64 {
-        self.memory.word(self.at + ACQUISITIONS)
-    }
-
-    fn bell(&self) -> Bell<'a> {
-        Bell(self.memory.half(self.at + BELL))
+        LockWords {
+            owner: memory.half(at + OWNER),
+            bell: Bell(memory.half(at + BELL)),
+            turn: memory.half(at + TURN),
+            acquisitions: memory.word(at + ACQUISITIONS),
+        }
     }
 
     /// Who has it.
     pub(crate) fn owner(&self) -> Owner {
-        Owner(self.owner_word().load(Ordering::Acquire))
+        Owner(self.owner.load(Ordering::Acquire))
     }
 
     /// How many times it was taken.
     pub(crate) fn acquisition_count(&self) -> u64 {
-        self.acquisitions().load(Ordering::Relaxed)
+        self.acquisitions.load(Ordering::Relaxed)
     }
 
     /// Takes the lock if it is free and nobody else's turn.
     #[inline]
     pub(crate) fn try_take(&self, me: Owner) -> bool {
-        let turn = self.turn_word().load(Ordering::Relaxed);
+        let turn = self.turn.load(Ordering::Relaxed);
         if turn != 0 && turn != me.0 {
             return false;
         }
-        let taken = self.owner_word().compare_exchange(0, me.0, Ordering::Acquire, Ordering::Relaxed).is_ok();
+        let taken = self.owner.compare_exchange(0, me.0, Ordering::Acquire, Ordering::Relaxed).is_ok();
         if taken {
             self.count();
             if turn != 0 {
-                self.turn_word().store(0, Ordering::Relaxed);
+                self.turn.store(0, Ordering::Relaxed);
             }
         }
         taken
@@ -158,14 +151,14 @@ impl<'a> LockWords<'a> {
 
     #[inline]
     fn count(&self) {
-        let count = self.acquisitions().load(Ordering::Relaxed);
-        self.acquisitions().store(count.wrapping_add(1), Ordering::Relaxed);
+        let count = self.acquisitions.load(Ordering::Relaxed);
+        self.acquisitions.store(count.wrapping_add(1), Ordering::Relaxed);
     }
 
     /// Takes the lock from an owner who is dead. One of several who try does.
     pub(crate) fn try_inherit(&self, me: Owner, from: Owner) -> bool {
         let inherited =
-            self.owner_word().compare_exchange(from.0, me.0, Ordering::Acquire, Ordering::Relaxed).is_ok();
+            self.owner.compare_exchange(from.0, me.0, Ordering::Acquire, Ordering::Relaxed).is_ok();
         if inherited {
             self.count();
         }
@@ -180,18 +173,22 @@ impl<'a> LockWords<'a> {
 
     #[cold]
     fn take_contended(&self, me: Owner, deadline: Deadline, company: &impl Company) -> Option<Taken> {
-        for _ in 0..SPIN_COUNT {
+        for round in 0..SPIN_ROUNDS {
+            // Every look takes the line from the owner, who needs it: look seldom, and let him get on meanwhile.
+            for _ in 0..1 << round.min(LONGEST_SPIN_LOG2) {
+                std::hint::spin_loop();
+            }
             if self.owner() == Owner::NOBODY && self.try_take(me) {
                 return Some(Taken::Clean);
             }
-            std::hint::spin_loop();
         }
         company.waits(self.acquisition_count());
         let taken = self.take_asleep(me, deadline, company);
+        company.waits_no_more();
         if taken.is_none() {
             self.yield_turn(me);
             // He may have been woken instead of one who still waits.
-            self.bell().ring(Wake::All);
+            self.bell.ring(Wake::All);
         }
         taken
     }
@@ -202,7 +199,7 @@ impl<'a> LockWords<'a> {
         let mut probe_after = Duration::ZERO;
         loop {
             // Also one who does not sleep again leaves the bell set: others may be asleep beside him.
-            let ticket = self.bell().prepare();
+            let ticket = self.bell.prepare_for_stores();
             if self.try_take(me) {
                 return Some(Taken::Clean);
             }
@@ -212,7 +209,7 @@ impl<'a> LockWords<'a> {
                 (seen_for, probe_after) = (now, FIRST_PROBE);
             } else if owner == Owner::NOBODY {
                 // Free, and whose turn it is does not come: he is dead or stopped.
-                self.turn_word().store(0, Ordering::Relaxed);
+                self.turn.store(0, Ordering::Relaxed);
             } else if company.is_dead(owner) {
                 if self.try_inherit(me, owner) {
                     self.yield_turn(me);
@@ -226,25 +223,31 @@ impl<'a> LockWords<'a> {
             if os::monotonic_ns() >= impatient_at && self.claim_turn(me) && self.owner() == Owner::NOBODY {
                 continue;
             }
-            self.bell().sleep(ticket, left.min(probe_after));
+            self.bell.sleep(ticket, left.min(probe_after));
         }
     }
 
     /// Whether the turn was nobody's and now is ours.
     fn claim_turn(&self, me: Owner) -> bool {
-        self.turn_word().compare_exchange(0, me.0, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        self.turn.compare_exchange(0, me.0, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     fn yield_turn(&self, me: Owner) {
-        let _ = self.turn_word().compare_exchange(me.0, 0, Ordering::Relaxed, Ordering::Relaxed);
+        let _ = self.turn.compare_exchange(me.0, 0, Ordering::Relaxed, Ordering::Relaxed);
     }
 
     /// Gives the lock back.
     #[inline]
     pub(crate) fn give_back(&self) {
-        self.owner_word().store(0, Ordering::Release);
+        self.owner.store(0, Ordering::Release);
         // If it is somebody's turn, the one who is woken must be he.
-        let wake = if self.turn_word().load(Ordering::Relaxed) == 0 { Wake::One } else { Wake::All };
-        self.bell().ring(wake);
+        self.bell
+            .ring_after_store(|| if self.turn.load(Ordering::Relaxed) == 0 { Wake::One } else { Wake::All });
+    }
+
+    /// Who has it, in one order with who says that he reads.
+    #[inline]
+    pub(crate) fn owner_in_order(&self) -> Owner {
+        Owner(self.owner.load(Ordering::SeqCst))
     }
 }

@@ -101,23 +101,21 @@ impl Log<'_> {
         self.word().store(state.next(0).0, Ordering::Release);
     }
 
-    /// Commits the first `pending` entries.
-    pub(crate) fn commit(&self, pending: usize, layout: &Layout) {
+    /// Commits the first `pending` entries, which set these values to these versions.
+    #[inline]
+    pub(crate) fn commit(&self, pending: usize, set: impl Iterator<Item = (Item, u64)>) {
         let state = State(self.word().load(Ordering::Relaxed)).next(pending as u64);
         self.word().store(state.0, Ordering::Release);
-        self.apply(state, layout);
+        self.apply(state, set);
     }
 
     /// Applies what is committed, and clears the state.
-    fn apply(&self, state: State, layout: &Layout) {
-        let pending = usize::try_from(state.pending()).unwrap_or(usize::MAX).min(self.count);
+    #[inline]
+    fn apply(&self, state: State, set: impl Iterator<Item = (Item, u64)>) {
         // The commit is seen before any of what it commits.
         fence(Ordering::Release);
-        for index in 0..pending {
-            let entry = self.entry(index);
-            if let Some(item) = layout.item(entry.number) {
-                self.memory.word(item.version_at).store(entry.version, Ordering::Release);
-            }
+        for (item, version) in set {
+            self.memory.word(item.version_at).store(version, Ordering::Release);
         }
         fence(Ordering::Release);
         self.word().store(state.cleared().0, Ordering::Release);
@@ -127,8 +125,11 @@ impl Log<'_> {
     pub(crate) fn settle(&self, layout: &Layout) -> Settled {
         let state = self.state();
         if state.pending() > 0 {
-            self.apply(state, layout);
-            return Settled::Completed(usize::try_from(state.pending()).unwrap_or(usize::MAX));
+            let pending = usize::try_from(state.pending()).unwrap_or(usize::MAX).min(self.count);
+            let entries = (0..pending).map(|index| self.entry(index));
+            // A number that is no value's was not written by us.
+            self.apply(state, entries.filter_map(|entry| Some((layout.item(entry.number)?, entry.version))));
+            return Settled::Completed(pending);
         }
         // It may have changed one value and died before it counted.
         self.word().store(state.next(0).0, Ordering::Release);

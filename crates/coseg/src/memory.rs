@@ -24,7 +24,6 @@ mod mapped {
 
     use coseg_sysv::Attachment;
 
-    #[cfg(test)]
     use super::WORD;
     use crate::sync::{AtomicU32, AtomicU64};
 
@@ -87,6 +86,22 @@ mod mapped {
             }
         }
 
+        /// The words from `offset` on.
+        #[inline]
+        pub(crate) fn words(&self, offset: usize, count: usize) -> &[AtomicU64] {
+            let fits = count.checked_mul(WORD).is_some_and(|size| self.fits(offset, size));
+            assert!(fits && offset.is_multiple_of(WORD), "a place outside the region's layout");
+            // SAFETY: the assertion keeps the start inside the mapping.
+            let start = unsafe { self.base.as_ptr().add(offset) }.cast::<AtomicU64>();
+            // SAFETY: all of it is in bounds, aligned and mapped while `self` lives; as in `word`.
+            unsafe { std::slice::from_raw_parts(start, count) }
+        }
+
+        #[inline]
+        fn fits(&self, offset: usize, size: usize) -> bool {
+            offset.checked_add(size).is_some_and(|end| end <= self.size_bytes)
+        }
+
         /// The eight bytes at `offset`.
         #[inline]
         pub(crate) fn word(&self, offset: usize) -> &AtomicU64 {
@@ -106,8 +121,10 @@ mod mapped {
 
         #[inline]
         fn place<W>(&self, offset: usize) -> *mut W {
-            let fits = offset.checked_add(size_of::<W>()).is_some_and(|end| end <= self.size_bytes);
-            assert!(fits && offset.is_multiple_of(size_of::<W>()), "a place outside the region's layout");
+            assert!(
+                self.fits(offset, size_of::<W>()) && offset.is_multiple_of(size_of::<W>()),
+                "a place outside the region's layout"
+            );
             // SAFETY: the assertion keeps the whole word inside the mapping.
             unsafe { self.base.as_ptr().add(offset) }.cast()
         }
@@ -149,6 +166,11 @@ mod modelled {
             true
         }
 
+        pub(crate) fn words(&self, offset: usize, count: usize) -> &[AtomicU64] {
+            assert!(offset.is_multiple_of(8));
+            &self.words[offset / 8..][..count]
+        }
+
         pub(crate) fn word(&self, offset: usize) -> &AtomicU64 {
             assert!(offset.is_multiple_of(8));
             &self.words[offset / 8]
@@ -165,13 +187,13 @@ impl Memory {
     /// Copies what is at `offset`, which must be a multiple of eight, word by word.
     #[inline]
     pub(crate) fn read(&self, offset: usize, bytes: &mut [u8]) {
-        let (words, tail) = bytes.as_chunks_mut::<WORD>();
-        let tail_at = offset + words.len() * WORD;
-        for (index, word) in words.iter_mut().enumerate() {
-            *word = self.word(offset + index * WORD).load(Ordering::Relaxed).to_ne_bytes();
+        let words = self.words(offset, bytes.len().div_ceil(WORD));
+        let (whole, tail) = bytes.as_chunks_mut::<WORD>();
+        for (to, from) in whole.iter_mut().zip(words) {
+            *to = from.load(Ordering::Relaxed).to_ne_bytes();
         }
         if !tail.is_empty() {
-            let word = self.word(tail_at).load(Ordering::Relaxed).to_ne_bytes();
+            let word = words[words.len() - 1].load(Ordering::Relaxed).to_ne_bytes();
             tail.copy_from_slice(&word[..tail.len()]);
         }
     }
@@ -179,14 +201,15 @@ impl Memory {
     /// Copies `bytes` to `offset`, which must be a multiple of eight; the last word is filled up with zeroes.
     #[inline]
     pub(crate) fn write(&self, offset: usize, bytes: &[u8]) {
-        let (words, tail) = bytes.as_chunks::<WORD>();
-        for (index, word) in words.iter().enumerate() {
-            self.word(offset + index * WORD).store(u64::from_ne_bytes(*word), Ordering::Relaxed);
+        let words = self.words(offset, bytes.len().div_ceil(WORD));
+        let (whole, tail) = bytes.as_chunks::<WORD>();
+        for (from, to) in whole.iter().zip(words) {
+            to.store(u64::from_ne_bytes(*from), Ordering::Relaxed);
         }
         if !tail.is_empty() {
             let mut word = [0; WORD];
             word[..tail.len()].copy_from_slice(tail);
-            self.word(offset + words.len() * WORD).store(u64::from_ne_bytes(word), Ordering::Relaxed);
+            words[words.len() - 1].store(u64::from_ne_bytes(word), Ordering::Relaxed);
         }
     }
 

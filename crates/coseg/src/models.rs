@@ -30,6 +30,8 @@ impl Company for Dead {
     }
 
     fn waits(&self, _: u64) {}
+
+    fn waits_no_more(&self) {}
 }
 
 /// A lock at 0 and a word at 64 that it protects.
@@ -112,7 +114,7 @@ fn a_bell_rung_after_a_change_is_heard() {
             thread::spawn(move || {
                 let bell = Bell(memory.half(0));
                 while memory.word(8).load(Ordering::Acquire) == 0 {
-                    let ticket = bell.prepare();
+                    let ticket = bell.prepare_for_stores();
                     if memory.word(8).load(Ordering::Acquire) == 0 {
                         bell.sleep(ticket, std::time::Duration::MAX);
                     }
@@ -120,7 +122,7 @@ fn a_bell_rung_after_a_change_is_heard() {
             })
         };
         memory.word(8).store(1, Ordering::Release);
-        Bell(memory.half(0)).ring(Wake::All);
+        Bell(memory.half(0)).ring_after_store(|| Wake::All);
         sleeper.join().unwrap();
     });
 }
@@ -163,7 +165,7 @@ fn set_both(memory: &Memory, layout: &Layout, items: [Item; 2], value: u64) {
         item.write_next(memory, version, &[value; 2]);
         log.write_entry(index, Entry { number: item.number, version: version + 1 });
     }
-    log.commit(2, layout);
+    log.commit(2, items.into_iter().map(|item| (item, item.version(memory) + 1)));
 }
 
 fn both(memory: &Memory, layout: &Layout, items: [Item; 2]) -> Option<[[u64; 2]; 2]> {

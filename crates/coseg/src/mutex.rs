@@ -1,13 +1,14 @@
 //! A lock of one's own, for what lies outside the region.
 
+use std::marker::PhantomData;
 use std::time::Duration;
 
-use crate::Result;
 use crate::base::{Acquired, Base};
 use crate::lock::{Deadline, LockWords};
 use crate::part::{Part, Plan, Site, Spot};
 use crate::participants::Owner;
 use crate::schema::PartKind;
+use crate::{Result, held};
 
 /// An exclusive lock between processes and threads. A region's own values need none: this one is for what lies
 /// outside, a device or a file.
@@ -17,6 +18,7 @@ use crate::schema::PartKind;
 #[derive(Debug)]
 pub struct Lock {
     spot: Spot,
+    at: usize,
     number: usize,
 }
 
@@ -27,11 +29,14 @@ pub struct LockGuard<'a> {
     lock: &'a Lock,
     me: Owner,
     acquired: Acquired,
+    /// Which thread holds it is known to that thread.
+    stays: PhantomData<*const ()>,
 }
 
 impl Lock {
+    #[inline]
     fn words(&self) -> LockWords<'_> {
-        LockWords::new(&self.spot.base.memory, self.spot.offset())
+        LockWords::new(&self.spot.base.memory, self.at)
     }
 
     /// Takes the lock.
@@ -66,7 +71,7 @@ impl Lock {
         let owner = words.owner();
         if owner != Owner::NOBODY && base.is_dead(owner) && words.try_inherit(me, owner) {
             let recovery = base.recover(self.number, owner);
-            return Ok(Some(self.guard(me, Acquired::Recovered(recovery))));
+            return Ok(Some(self.guard(me, Acquired::Recovered(Box::new(recovery)))));
         }
         Ok(None)
     }
@@ -75,7 +80,8 @@ impl Lock {
     fn lock_until(&self, deadline: Deadline) -> Result<LockGuard<'_>> {
         let (base, words) = (self.spot.base(), self.words());
         let me = base.me()?;
-        if base.may_take(self.number) && words.try_take(me) {
+        base.check_order(self.number)?;
+        if words.try_take(me) {
             return Ok(self.guard(me, Acquired::Clean));
         }
         let acquired = base.take_checked(self.number, words, me, deadline)?;
@@ -84,8 +90,8 @@ impl Lock {
 
     #[inline]
     fn guard(&self, me: Owner, acquired: Acquired) -> LockGuard<'_> {
-        self.spot.base.set_holder(self.number, true);
-        LockGuard { lock: self, me, acquired }
+        held::add(self.spot.base.address(), self.number);
+        LockGuard { lock: self, me, acquired, stays: PhantomData }
     }
 }
 
@@ -100,9 +106,9 @@ impl Drop for LockGuard<'_> {
     #[inline]
     fn drop(&mut self) {
         let base: &Base = self.lock.spot.base();
+        held::remove(base.address(), self.lock.number);
         // A child that was forked in here holds nothing.
         if base.current() == Some(self.me) {
-            base.set_holder(self.lock.number, false);
             self.lock.words().give_back();
         }
     }
@@ -119,8 +125,8 @@ impl Part for Lock {
 
     fn open(site: &mut Site) -> Self {
         let spot = site.next();
-        let number = spot.base.layout.lock_number(spot.part);
-        Lock { spot, number }
+        let (at, number) = (spot.offset(), spot.base.layout.lock_number(spot.part));
+        Lock { spot, at, number }
     }
 
     fn fill(&self, (): ()) {}

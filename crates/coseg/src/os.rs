@@ -2,6 +2,7 @@
 #![allow(unsafe_code, reason = "system calls")]
 
 use std::sync::OnceLock;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 #[cfg(not(loom))]
@@ -27,29 +28,38 @@ fn clock(which: libc::clockid_t) -> Duration {
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
-/// A number that a fork changes in the child, however it forks: the page it lies in is wiped there.
-pub(crate) fn process_number() -> u32 {
-    static PAGE: OnceLock<Option<&'static std::sync::atomic::AtomicU32>> = OnceLock::new();
-    static LAST: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
-    let Some(word) = PAGE.get_or_init(page_wiped_on_fork) else { return std::process::id() };
-    match word.load(std::sync::atomic::Ordering::Relaxed) {
-        0 => {
-            let next = LAST.fetch_add(1, std::sync::atomic::Ordering::Relaxed).wrapping_add(1).max(1);
-            // Another thread of the child may be as quick.
-            word.compare_exchange(
-                0,
-                next,
-                std::sync::atomic::Ordering::Relaxed,
-                std::sync::atomic::Ordering::Relaxed,
-            )
-            .err()
-            .unwrap_or(next)
+/// A number that a fork changes in the child, however it forks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ProcessNumber(Option<&'static AtomicProcess>);
+
+type AtomicProcess = std::sync::atomic::AtomicU32;
+
+impl ProcessNumber {
+    pub(crate) fn new() -> ProcessNumber {
+        static PAGE: OnceLock<Option<&'static AtomicProcess>> = OnceLock::new();
+        ProcessNumber(*PAGE.get_or_init(page_wiped_on_fork))
+    }
+
+    #[inline]
+    pub(crate) fn get(self) -> u32 {
+        match self.0.map(|word| word.load(Relaxed)) {
+            None | Some(0) => self.first(),
+            Some(number) => number,
         }
-        number => number,
+    }
+
+    /// The page is wiped in a child, which then takes the next number.
+    #[cold]
+    fn first(self) -> u32 {
+        static LAST: AtomicProcess = AtomicProcess::new(0);
+        let Some(word) = self.0 else { return std::process::id() };
+        let next = LAST.fetch_add(1, Relaxed).wrapping_add(1).max(1);
+        // Another thread of the child may be as quick.
+        word.compare_exchange(0, next, Relaxed, Relaxed).err().unwrap_or(next)
     }
 }
 
-fn page_wiped_on_fork() -> Option<&'static std::sync::atomic::AtomicU32> {
+fn page_wiped_on_fork() -> Option<&'static AtomicProcess> {
     let size = coseg_sysv::caller::page_size();
     let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
     // SAFETY: a new mapping where the kernel likes.
@@ -62,7 +72,7 @@ fn page_wiped_on_fork() -> Option<&'static std::sync::atomic::AtomicU32> {
         return None;
     }
     // SAFETY: mapped for ever, aligned, and used as an atomic only.
-    Some(unsafe { std::sync::atomic::AtomicU32::from_ptr(page.cast()) })
+    Some(unsafe { AtomicProcess::from_ptr(page.cast()) })
 }
 
 /// Sleep, wake and barriers.

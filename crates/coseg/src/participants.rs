@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Range;
 
 use crate::identity::{self, Identity, Life};
+use crate::layout::at;
 use crate::memory::Memory;
 use crate::os;
 use crate::sync::Ordering;
@@ -104,6 +105,12 @@ pub(crate) struct Participants<'a> {
 }
 
 impl Participants<'_> {
+    /// No slot from this on was ever taken.
+    pub(crate) fn used_count(&self) -> usize {
+        let used = self.memory.word(at::SLOTS_USED).load(Ordering::SeqCst);
+        usize::try_from(used).unwrap_or(usize::MAX).min(self.count)
+    }
+
     fn place(&self, slot: usize, field: usize) -> usize {
         debug_assert!(slot < self.count);
         self.at + slot * SLOT_SIZE + field
@@ -123,6 +130,7 @@ impl Participants<'_> {
     /// # Crash
     /// One word takes the slot. Killed before the generation is counted on, the joiner has not used the old one.
     pub(crate) fn take(&self, slot: usize, from: Identity, own: Identity, name: &str) -> Option<Owner> {
+        self.memory.word(at::SLOTS_USED).fetch_max(slot as u64 + 1, Ordering::SeqCst);
         let word = self.memory.word(self.place(slot, IDENTITY));
         word.compare_exchange(from.0, own.0, Ordering::AcqRel, Ordering::Relaxed).ok()?;
         let generation = self.memory.half(self.place(slot, GENERATION));

@@ -10,9 +10,9 @@
 //! | 32 | 4 | bell of the writer who waits for readers |
 //! | 64 + 64 × slot | 4 | reads of the participant in that slot |
 
+use std::marker::PhantomData;
 use std::time::Duration;
 
-use crate::Result;
 use crate::base::{Acquired, Base};
 use crate::bell::{Bell, Wake};
 use crate::identity::Identity;
@@ -24,6 +24,7 @@ use crate::participants::Owner;
 use crate::schema::PartKind;
 use crate::sync::{AtomicU32, Ordering, fence};
 use crate::{Error, ErrorKind};
+use crate::{Result, held};
 
 const DRAINED: usize = 32;
 
@@ -34,6 +35,7 @@ const DRAINED: usize = 32;
 #[derive(Debug)]
 pub struct RwLock {
     spot: Spot,
+    at: usize,
     number: usize,
 }
 
@@ -53,11 +55,13 @@ pub struct WriteGuard<'a> {
     lock: &'a RwLock,
     me: Owner,
     acquired: Acquired,
+    /// Which thread holds it is known to that thread.
+    stays: PhantomData<*const ()>,
 }
 
 /// Forgets the reads of a slot's earlier holder.
 pub(crate) fn reset_reader(memory: &Memory, lock_at: usize, slot: usize) {
-    reads(memory, lock_at, slot).store(0, Ordering::Release);
+    reads(memory, lock_at, slot).swap(0, Ordering::SeqCst);
     Bell(memory.half(lock_at + DRAINED)).ring(Wake::All);
 }
 
@@ -71,18 +75,20 @@ fn reads(memory: &Memory, lock_at: usize, slot: usize) -> &AtomicU32 {
 }
 
 impl RwLock {
+    #[inline]
     fn words(&self) -> LockWords<'_> {
-        LockWords::new(&self.spot.base.memory, self.spot.offset())
+        LockWords::new(&self.spot.base.memory, self.at)
     }
 
     fn drained(&self) -> Bell<'_> {
-        Bell(self.spot.base.memory.half(self.spot.offset() + DRAINED))
+        Bell(self.spot.base.memory.half(self.at + DRAINED))
     }
 
     fn reads(&self, slot: usize) -> &AtomicU32 {
-        reads(&self.spot.base.memory, self.spot.offset(), slot)
+        reads(&self.spot.base.memory, self.at, slot)
     }
 
+    #[inline]
     fn reads_of(&self, me: Owner) -> &AtomicU32 {
         let count = self.spot.base.layout.participant_count;
         self.reads(me.slot(count).expect("our own slot is one of the region's"))
@@ -92,6 +98,7 @@ impl RwLock {
     ///
     /// # Errors
     /// As [`Lock::lock`](crate::Lock::lock).
+    #[inline]
     pub fn read(&self) -> Result<ReadGuard<'_>> {
         self.read_until(Deadline::Never)
     }
@@ -120,15 +127,26 @@ impl RwLock {
         self.write_until(Deadline::after(Some(timeout)))
     }
 
+    #[inline]
     fn read_until(&self, deadline: Deadline) -> Result<ReadGuard<'_>> {
         let (base, words) = (self.spot.base(), self.words());
         let me = base.me()?;
         // Counted first, looked for a writer then: he does it the other way round, so one sees the other.
         self.reads_of(me).fetch_add(1, Ordering::SeqCst);
-        fence(Ordering::SeqCst);
-        if words.owner() == Owner::NOBODY {
+        if words.owner_in_order() == Owner::NOBODY {
             return Ok(ReadGuard { lock: self, me, acquired: Acquired::Clean });
         }
+        self.read_among_writers(words, me, deadline)
+    }
+
+    #[cold]
+    fn read_among_writers(
+        &self,
+        words: LockWords<'_>,
+        me: Owner,
+        deadline: Deadline,
+    ) -> Result<ReadGuard<'_>> {
+        let base = self.spot.base();
         self.stop_reading(me);
         // A reader waits as writers do, so that it comes to its turn among them.
         let acquired = base.take_checked(self.number, words, me, deadline)?;
@@ -137,6 +155,7 @@ impl RwLock {
         Ok(ReadGuard { lock: self, me, acquired })
     }
 
+    #[inline]
     fn stop_reading(&self, me: Owner) {
         self.reads_of(me).fetch_sub(1, Ordering::SeqCst);
         self.drained().ring(Wake::All);
@@ -146,10 +165,11 @@ impl RwLock {
         let (base, words) = (self.spot.base(), self.words());
         let me = base.me()?;
         let acquired = base.take_checked(self.number, words, me, deadline)?;
+        // The lock was taken by a compare-and-exchange that a reader's count is not ordered after.
         fence(Ordering::SeqCst);
-        base.set_holder(self.number, true);
-        let guard = WriteGuard { lock: self, me, acquired };
-        for slot in 0..base.layout.participant_count {
+        held::add(base.address(), self.number);
+        let guard = WriteGuard { lock: self, me, acquired, stays: PhantomData };
+        for slot in 0..base.participants().used_count() {
             self.wait_for_reader(slot, deadline)?;
         }
         Ok(guard)
@@ -158,7 +178,7 @@ impl RwLock {
     /// Waits until a slot's participant reads no more, or is found dead.
     fn wait_for_reader(&self, slot: usize, deadline: Deadline) -> Result<()> {
         let base: &Base = self.spot.base();
-        while self.reads(slot).load(Ordering::Acquire) != 0 {
+        while self.reads(slot).load(Ordering::SeqCst) != 0 {
             let participants = base.participants();
             let holder = participants.identity(slot);
             if holder == Identity::NOBODY || base.is_dead(participants.owner(slot)) {
@@ -172,7 +192,7 @@ impl RwLock {
                 return Err(Error::new("lock", self.spot.object(), ErrorKind::TimedOut, fact));
             };
             let ticket = self.drained().prepare();
-            if self.reads(slot).load(Ordering::Acquire) != 0 {
+            if self.reads(slot).load(Ordering::SeqCst) != 0 {
                 self.drained().sleep(ticket, left);
             }
         }
@@ -195,6 +215,7 @@ impl WriteGuard<'_> {
 }
 
 impl Drop for ReadGuard<'_> {
+    #[inline]
     fn drop(&mut self) {
         // A child that was forked in here reads nothing.
         if self.lock.spot.base().current() == Some(self.me) {
@@ -205,8 +226,8 @@ impl Drop for ReadGuard<'_> {
 
 impl Drop for WriteGuard<'_> {
     fn drop(&mut self) {
+        held::remove(self.lock.spot.base().address(), self.lock.number);
         if self.lock.spot.base().current() == Some(self.me) {
-            self.lock.spot.base().set_holder(self.lock.number, false);
             self.lock.words().give_back();
         }
     }
@@ -223,8 +244,8 @@ impl Part for RwLock {
 
     fn open(site: &mut Site) -> Self {
         let spot = site.next();
-        let number = spot.base.layout.lock_number(spot.part);
-        RwLock { spot, number }
+        let (at, number) = (spot.offset(), spot.base.layout.lock_number(spot.part));
+        RwLock { spot, at, number }
     }
 
     fn fill(&self, (): ()) {}

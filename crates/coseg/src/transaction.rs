@@ -3,6 +3,7 @@
 use crate::base::{Base, RegionGuard};
 use crate::bell::Wake;
 use crate::cell::Place;
+use crate::layout::Item;
 use crate::log::Entry;
 use crate::{Error, ErrorKind, Result};
 
@@ -13,14 +14,44 @@ use crate::{Error, ErrorKind, Result};
 #[derive(Debug)]
 pub struct Transaction<'a> {
     guard: RegionGuard<'a>,
-    set_count: usize,
+    set: SetItems,
+}
+
+/// Most transactions set a few values: so many are remembered without allocating.
+const FEW: usize = 4;
+
+/// The values that were set, each once, and the versions they are to have.
+#[derive(Debug)]
+struct SetItems {
+    count: usize,
+    few: [(Item, u64); FEW],
+    more: Vec<(Item, u64)>,
+}
+
+impl SetItems {
+    #[inline]
+    fn iter(&self) -> impl Iterator<Item = &(Item, u64)> {
+        self.few[..self.count.min(FEW)].iter().chain(&self.more)
+    }
+
+    #[inline]
+    fn push(&mut self, item: Item, version: u64) {
+        match self.few.get_mut(self.count) {
+            Some(place) => *place = (item, version),
+            None => self.more.push((item, version)),
+        }
+        self.count += 1;
+    }
 }
 
 impl<'a> Transaction<'a> {
+    #[inline]
     pub(crate) fn new(guard: RegionGuard<'a>) -> Transaction<'a> {
-        Transaction { guard, set_count: 0 }
+        let set = SetItems { count: 0, few: [(Item::NONE, 0); FEW], more: Vec::new() };
+        Transaction { guard, set }
     }
 
+    #[inline]
     fn base(&self) -> &'a Base {
         self.guard.base
     }
@@ -28,13 +59,10 @@ impl<'a> Transaction<'a> {
     /// The version of a value that this transaction has set already.
     #[inline]
     fn own_version(&self, number: u64) -> Option<u64> {
-        let log = self.base().log();
-        (0..self.set_count)
-            .map(|index| log.entry(index))
-            .find(|entry| entry.number == number)
-            .map(|e| e.version)
+        self.set.iter().find(|(item, _)| item.number == number).map(|(_, version)| *version)
     }
 
+    #[inline]
     fn check_region(&self, base: &Base) {
         assert!(
             std::ptr::eq(self.base(), base),
@@ -70,14 +98,14 @@ impl<'a> Transaction<'a> {
         let version = reach.item.version(memory);
         let is_new = self.own_version(reach.item.number).is_none();
         let log = self.base().log();
-        if is_new && self.set_count == log.count {
+        if is_new && self.set.count == log.count {
             return Err(self.too_many(log.count));
         }
         reach.item.write_next(memory, version, &value);
         if is_new {
-            let entry = Entry { number: reach.item.number, version: version.wrapping_add(1) };
-            log.write_entry(self.set_count, entry);
-            self.set_count += 1;
+            let version = version.wrapping_add(1);
+            log.write_entry(self.set.count, Entry { number: reach.item.number, version });
+            self.set.push(reach.item, version);
         }
         Ok(())
     }
@@ -107,22 +135,16 @@ impl<'a> Transaction<'a> {
     #[inline]
     pub(crate) fn commit(self) {
         let base = self.base();
-        let log = base.log();
-        match self.set_count {
+        match self.set.count {
             0 => return,
             1 => {
-                let entry = log.entry(0);
-                if let Some(item) = base.layout.item(entry.number) {
-                    log.commit_one(item, entry.version);
-                }
+                let (item, version) = self.set.few[0];
+                base.log().commit_one(item, version);
             }
-            count => log.commit(count, &base.layout),
+            count => base.log().commit(count, self.set.iter().copied()),
         }
-        // Entries stay as they are while the lock is held.
-        for index in 0..self.set_count {
-            if let Some(item) = base.layout.item(log.entry(index).number) {
-                item.bell(&base.memory).ring(Wake::All);
-            }
+        for (item, _) in self.set.iter() {
+            item.bell(&base.memory).ring_after_store(|| Wake::All);
         }
     }
 }
