@@ -65,7 +65,7 @@ pub(crate) fn survive(setting: &Setting) {
     let mut inherited = region.take_recoveries();
     let mut note = |acquired: &Acquired| {
         if let Acquired::Recovered(recovery) = acquired {
-            inherited.push(recovery.clone());
+            inherited.push(Recovery::clone(recovery));
         }
     };
     note(promptly("a lock", || region.door.lock().unwrap()).acquired());
