@@ -23,7 +23,7 @@ use coseg::{Key, Region};
 use coseg_examples::books::Books;
 use coseg_examples::cli::{Advised, Args, CheckFailed, Outcome, run};
 use coseg_examples::orders::{self, NAMES};
-use coseg_examples::safe_office::{KEY, Money, Office, TRADERS_MAX, open, opening, trade, welcome};
+use coseg_examples::safe_office::{KEY, Money, Office, TRADERS_MAX, open, opening, options, trade, welcome};
 use coseg_examples::storm::{self, Plan, Report, State};
 use coseg_sysv::Backend;
 
@@ -52,7 +52,7 @@ fn main() -> ExitCode {
 fn program(args: &Args) -> Outcome {
     let (backend, key) = (args.backend()?, args.key(KEY)?);
     let make = |initial| {
-        let office = Region::<Office>::at(key).backend(&backend).name("exchange").create(|| initial);
+        let office = options(&backend, key).participant("exchange").create(|| initial);
         office.map_err(Advised::of("`safe-exchange close` closes it"))
     };
     match args.words()[..] {
@@ -158,9 +158,9 @@ fn can_draw() -> bool {
 
 fn draw_over(out: &mut impl Write, drawn_lines: &mut usize, text: &str) -> io::Result<()> {
     if *drawn_lines > 0 {
-        write!(out, "\x1b[{drawn_lines}A")?;
+        write!(out, "\x1b[{drawn_lines}A\x1b[J")?;
     }
-    write!(out, "{}\x1b[J", text.replace('\n', "\x1b[K\n"))?;
+    write!(out, "{text}")?;
     *drawn_lines = text.lines().count();
     out.flush()
 }
@@ -190,6 +190,7 @@ fn rage(office: &Region<Office>, plan: Plan, backend: &Arc<dyn Backend>, key: Ke
         Ok(())
     };
     let report = storm::storm(office, plan, |row| start_trader(row, backend, key), look)?;
+    draw_over(&mut io::stdout(), &mut drawn_lines, "")?;
     conclude(&report)
 }
 

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use coseg::{Cell, Counter, Event, Key, Region, Row, Rows, Settled, Shared, Table, Text};
+use coseg::{Cell, Counter, Event, Key, Region, RegionOptions, Row, Rows, Settled, Shared, Table, Text};
 use coseg_sysv::Backend;
 
 use crate::cli::{Advised, Outcome};
@@ -221,6 +221,11 @@ pub(crate) fn below(random: u64, count: usize) -> usize {
 /// What an office starts as.
 pub fn opening(traders: Vec<Trader>) -> OfficeInitial {
     OfficeInitial { board: OPENING, ledger: Rows(traders), ..OfficeInitial::default() }
+}
+
+/// How an office is made: with a full ledger's traders there is still room for those who watch.
+pub fn options(backend: &Arc<dyn Backend>, key: Key) -> RegionOptions<Office> {
+    Region::at(key).backend(backend).name("exchange").participants(2 * TRADERS_MAX)
 }
 
 /// Opens the office that `init` has made.

@@ -6,7 +6,7 @@ use crate::world::{Language::Rust, World};
 
 on_both_backends!("safe-exchange": trading_follows_the_rules a_customer_keeps_the_balance bad_lines_are_skipped
     traders_at_one_time_lose_nothing a_watch_sees_each_change_and_the_end an_office_opens_once absence_is_1
-    a_storm_loses_nothing a_killed_storm_leaves_nothing);
+    a_storm_loses_nothing a_full_house_has_room a_killed_storm_leaves_nothing);
 
 fn trading_follows_the_rules(world: &World) {
     world.run(Rust, &["init"]).ok();
@@ -109,6 +109,12 @@ fn a_storm_loses_nothing(world: &World) {
     };
     assert!(number("kills  ") >= 10 && number("trades  ") > 100 && number("checks  ") > 1, "{report}");
     assert_eq!(world.segments(), [""; 0]);
+}
+
+/// As many as the ledger has rows, and the storm itself.
+fn a_full_house_has_room(world: &World) {
+    let args = ["storm", "--traders", "64", "--kill-every", "5ms", "--seconds", "1"];
+    assert!(world.run(Rust, &args).ok().contains("\nbooks balance: stock "));
 }
 
 fn a_killed_storm_leaves_nothing(world: &World) {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use coseg::Region;
-use coseg_examples::safe_office::Office;
+use coseg_examples::safe_office::{self, Office};
 use coseg_examples::storm;
 use coseg_sysv::{Attachment, Backend, Errno, Kernel, Key, Segment, ShmId, User};
 
@@ -107,7 +107,7 @@ impl Stage {
         // Demos that run at the same time try different keys first.
         let mut number = OFFICE_KEYS + i32::try_from(std::process::id() & 0xff_ffff).unwrap_or(0);
         loop {
-            let options = Region::<Office>::at(Key::new(number)).backend(&self.backend).name("coseg demo");
+            let options = safe_office::options(&self.backend, Key::new(number)).name("coseg demo");
             match options.participant("demo").create(|| storm::opening_for(trader_count)) {
                 Ok(office) => {
                     self.made.push(office.segment().id());
