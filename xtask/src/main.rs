@@ -5,6 +5,7 @@ mod dist;
 mod mutants;
 mod programs;
 mod run;
+mod storm;
 
 use std::process::ExitCode;
 
@@ -14,6 +15,7 @@ cargo xtask COMMAND
   programs [--backend user|kernel] [NAME…]   unmodified programs on a backend; installs what they need, as root
   dist --to DIR                              what a package installs, under this prefix
   mutants [NAME…]                            known mistakes, each of which a test must find; as root
+  storm [--kills N] [--seed N] [--jobs N]    processes on one region, killed at random
 ";
 
 fn main() -> ExitCode {
@@ -40,6 +42,7 @@ fn command() -> anyhow::Result<()> {
         Some("programs") => programs::command(words),
         Some("dist") => dist::command(words),
         Some("mutants") => mutants::command(words),
+        Some("storm") => storm::command(words),
         _ => anyhow::bail!("no command {}\n{HELP}", name.display()),
     }
 }

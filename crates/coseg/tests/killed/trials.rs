@@ -39,10 +39,7 @@ impl Scene {
                 world.leave_sleepers();
                 drop(world.kept.take());
             }
-            Scene::Held => {
-                let region = world.kept.as_ref().unwrap();
-                std::mem::forget(region.door.lock().map_err(io::Error::other)?);
-            }
+            Scene::Held => world.hold("door"),
             Scene::Committed => world.die_committed(),
             Scene::Orphaned => world.die_holding("door"),
         }

@@ -196,6 +196,11 @@ impl World {
         self.poke(drained, 1);
     }
 
+    /// Gives a lock to our own handle.
+    pub(crate) fn hold(&self, lock: &str) {
+        self.poke(self.lock_at(lock), owner_word(0, self.half(SLOTS_AT + 8)));
+    }
+
     /// Makes the participant of our own handle one that died, with a lock in its hands.
     pub(crate) fn die_holding(&mut self, lock: &str) {
         let identity = self.word(SLOTS_AT);
