@@ -6,7 +6,7 @@ use crate::identity::{Identity, Life};
 use crate::layout::{
     BYTE_ORDER, FORMAT, Layout, MAGIC, NAME_SIZE, READY, SCHEMA_SIZE_MAX, at, checksum, header_checksum,
 };
-use crate::memory::Memory;
+use crate::memory::{Memory, WORD};
 use crate::os;
 use crate::schema::{decode, encode};
 use crate::sync::Ordering;
@@ -145,8 +145,11 @@ pub(crate) fn read(memory: &Memory, object: &str) -> Result<Header> {
         return Err(damaged("its header's checksum is wrong: something wrote over it".into()));
     }
     let (schema_at, schema_size) = (get(at::SCHEMA)?, get(at::SCHEMA_SIZE)?);
-    let inside = schema_at.checked_add(schema_size).is_some_and(|end| end <= memory.size_bytes());
-    if !inside || !schema_at.is_multiple_of(8) || schema_size > SCHEMA_SIZE_MAX {
+    // Its last word is read whole, whatever the segment's size.
+    let words = schema_size.checked_next_multiple_of(WORD);
+    let end = words.and_then(|words| schema_at.checked_add(words));
+    let inside = end.is_some_and(|end| end <= memory.size_bytes());
+    if !inside || !schema_at.is_multiple_of(WORD) || schema_size > SCHEMA_SIZE_MAX {
         return Err(damaged(format!("its schema is said to be {schema_size} bytes at offset {schema_at}")));
     }
     let mut bytes = vec![0; schema_size];

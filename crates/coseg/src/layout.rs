@@ -156,9 +156,9 @@ impl Layout {
             first += range.map_or(0, |range| range.count as u64);
             items.extend(range);
             end = line_after(end.checked_add(size)?)?;
+            // Offsets are added to without checks from here on, first by the next part.
+            isize::try_from(end).ok()?;
         }
-        // Offsets are added to without checks from here on.
-        isize::try_from(end).ok()?;
         Some(Layout {
             schema,
             participant_count,

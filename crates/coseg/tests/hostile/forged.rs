@@ -1,0 +1,53 @@
+//! Descriptions of regions that nobody made, each with the right checksums.
+
+use coseg::{ErrorKind, Inspection, Key, Region};
+
+use crate::forger::{Part, Place, SCHEMA_AT, region, schema};
+
+const U8: &[u8] = &[2];
+const KEY: Key = Key::new(0x4558);
+
+#[test]
+fn a_schema_up_to_the_end_of_a_crooked_segment_is_refused() {
+    let place = Place::new();
+    for size in 961..=976 {
+        let refused = place.look(&region(size, 960, &vec![0; size - 960], 0)).unwrap_err();
+        assert_eq!(*refused.kind(), ErrorKind::Damaged, "{size}: {refused}");
+    }
+}
+
+#[test]
+fn parts_beyond_all_addresses_are_refused() {
+    let place = Place::new();
+    for room in [u64::MAX / 2, i64::MAX as u64, u64::MAX / 2 - 4096, u64::MAX / 4 - 600] {
+        for versions in [2, 4] {
+            let cell = |room, versions| Part { kind: 1, rows: 1, versions, room, offset: 0, of: U8 };
+            let table = Part { kind: 2, rows: room, versions: 2, room: 1, offset: 0, of: U8 };
+            let schema = schema(&[cell(room, versions), cell(8, 2), table, cell(8, 2)]);
+            let refused = place.look(&region(4096, SCHEMA_AT, &schema, 4096)).unwrap_err();
+            assert_eq!(*refused.kind(), ErrorKind::Damaged, "{room} × {versions}: {refused}");
+        }
+    }
+}
+
+/// A region that is mapped already is another matter: a page that is no longer there is SIGBUS, for any program that
+/// maps a file. SAFETY.md says who can do that.
+#[test]
+fn a_data_file_that_was_cut_short_is_refused() {
+    let place = Place::new();
+    let region = Region::<[u64; 4096]>::at(KEY).backend(&place.backend).create(|| [1; 4096]).unwrap();
+    let data = place.directory.path().join(format!("seg-{}", region.segment().id()));
+    let file = std::fs::OpenOptions::new().write(true).open(data).unwrap();
+    file.set_len(4096).unwrap();
+    let refused = [
+        Region::<[u64; 4096]>::at(KEY).backend(&place.backend).open().unwrap_err(),
+        Region::<[u64; 4096]>::at(KEY).backend(&place.backend).observe().unwrap_err(),
+        Inspection::of(region.segment()).unwrap_err(),
+    ];
+    for error in refused {
+        assert_eq!(*error.kind(), ErrorKind::Segment, "{error}");
+        assert!(error.to_string().contains("cut short"), "{error}");
+    }
+    // What is mapped must not be touched again.
+    std::mem::forget(region);
+}
