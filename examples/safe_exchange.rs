@@ -224,5 +224,5 @@ fn conclude(report: &Report) -> Outcome {
         writeln!(out, "books balance: {}", books.equation())?;
         return Ok(());
     }
-    Err(Box::new(CheckFailed(format!("books DO NOT balance:\n{}", faults.join("\n")))))
+    Err(Box::new(CheckFailed(format!("the storm found faults:\n{}", faults.join("\n")))))
 }
