@@ -25,7 +25,7 @@ use crate::sample::Plan;
 use crate::{Outcome, place};
 
 const NOTES: &[&str] = &[
-    "Every copy of a value is checked to be of one write, every sum of increments to be complete.",
+    "Every copy of a value is checked to be of one write, every sum of increments to be complete; where ours fails, it has no figure.",
     "mmap-sync's writer looks at waiting readers without the second's sleep that is its default. iceoryx2 and \
      mmap-sync allow one writer, ours any number, each exclusive.",
 ];
@@ -84,8 +84,8 @@ impl Arena {
     fn take(&mut self, entry: &Entry) -> Outcome<Both> {
         let length = if entry.partner.is_some() { self.turn * LONGER } else { self.turn };
         let both = self.pair.turn(entry.who, entry.own, entry.partner, length)?;
-        let torn_count = both.own.torn_count + both.partner.torn_count;
-        if torn_count > 0 {
+        let torn_count = both.torn_count();
+        if torn_count > 0 && entry.role == Role::Ours {
             return Err(format!("{torn_count} torn reads").into());
         }
         Ok(both)

@@ -27,6 +27,12 @@ pub(super) struct Both {
     pub(super) partner: Tally,
 }
 
+impl Both {
+    pub(super) fn torn_count(&self) -> u64 {
+        self.own.torn_count + self.partner.torn_count
+    }
+}
+
 /// This process, and how to reach the other.
 pub(super) struct Pair {
     team: Team,

@@ -44,7 +44,7 @@ fn locks(arena: &mut Arena) -> Vec<Row> {
             "two processes increment: smaller share",
             Measure::SmallerShare,
             &contended,
-            &[Goal::AtLeastNumber(0.45)],
+            &[Goal::AtLeastNumber(0.45), Goal::Compare("fetch_add")],
         ),
     ]
 }

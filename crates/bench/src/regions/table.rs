@@ -38,6 +38,8 @@ struct Named {
     name: &'static str,
     role: Role,
     figure: Result<Figure, String>,
+    /// Reads that were partly of one write and partly of another, in all rounds.
+    torn_count: u64,
 }
 
 /// What a contender is here for.
@@ -136,6 +138,7 @@ impl Row {
             name: turns.name,
             role: turns.role,
             figure: values(turns).map(Figure::of),
+            torn_count: turns.turns.iter().flatten().map(Both::torn_count).sum(),
         };
         let ours = all.first().and_then(|turns| values(turns).ok());
         let ratio = |name: &str| {
@@ -219,6 +222,10 @@ impl Report {
             }
             for row in &table.rows {
                 for named in &row.figures {
+                    if named.torn_count > 0 {
+                        let (operation, name, count) = (row.operation, named.name, named.torn_count);
+                        let _ = write!(text, "\nTorn reads: {operation}, {name}: {count}\n");
+                    }
                     if let Err(reason) = &named.figure {
                         let _ = write!(text, "\nNot measured: {}, {}: {reason}\n", row.operation, named.name);
                     }
