@@ -100,7 +100,7 @@ impl Base {
         let me = self.me.load(Ordering::Relaxed);
         #[expect(clippy::cast_possible_truncation, reason = "the word's two halves")]
         let (owner, process) = (Owner(me as u32), (me >> 32) as u32);
-        (owner != Owner::NOBODY && process == self.process.get()).then_some(owner)
+        (owner != Owner::NOBODY && self.process.is(process)).then_some(owner)
     }
 
     /// Takes a slot for this process.
@@ -249,20 +249,20 @@ impl Base {
     }
 
     /// Takes the region's own lock, and settles what a dead owner left.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn lock(&self, deadline: Deadline) -> Result<RegionGuard<'_>> {
         let me = self.me()?;
-        let words = LockWords::new(&self.memory, at::LOCK);
-        if !words.try_take(me) {
-            self.lock_contended(words, me, deadline)?;
+        if !LockWords::new(&self.memory, at::LOCK).try_take(me) {
+            self.lock_contended(me, deadline)?;
         }
         held::add(self.address(), self.own_lock);
-        Ok(RegionGuard { base: self, words, me, stays: PhantomData })
+        Ok(RegionGuard { base: self, me, stays: PhantomData })
     }
 
     /// Who died is remembered for [`Base::take_recoveries`].
     #[cold]
-    fn lock_contended(&self, words: LockWords<'_>, me: Owner, deadline: Deadline) -> Result<()> {
+    fn lock_contended(&self, me: Owner, deadline: Deadline) -> Result<()> {
+        let words = LockWords::new(&self.memory, at::LOCK);
         let _ = self.take_checked(self.own_lock, words, me, deadline)?;
         Ok(())
     }
@@ -397,7 +397,6 @@ impl Company for Party<'_> {
 #[derive(Debug)]
 pub(crate) struct RegionGuard<'a> {
     pub(crate) base: &'a Base,
-    words: LockWords<'a>,
     me: Owner,
     /// Which thread holds it is known to that thread.
     stays: PhantomData<*const ()>,
@@ -409,7 +408,7 @@ impl Drop for RegionGuard<'_> {
         held::remove(self.base.address(), self.base.own_lock);
         // A child that was forked in here holds nothing.
         if self.base.current() == Some(self.me) {
-            self.words.give_back();
+            LockWords::new(&self.base.memory, at::LOCK).give_back();
         }
     }
 }

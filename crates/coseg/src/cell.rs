@@ -7,6 +7,7 @@ use crate::base::Base;
 use crate::item::Typed;
 use crate::layout::Item;
 use crate::lock::Deadline;
+use crate::log::Committed;
 use crate::part::{Part, Plan, Site, Spot};
 use crate::schema::PartKind;
 use crate::{Error, ErrorKind, Result, Shared, bell};
@@ -43,7 +44,7 @@ pub trait Place {
 #[derive(Clone, Copy, Debug)]
 pub struct Reach<'a> {
     pub(crate) base: &'a Base,
-    pub(crate) item: Item,
+    pub(crate) item: &'a Item,
 }
 
 impl<T: Shared> Place for Cell<T> {
@@ -51,7 +52,7 @@ impl<T: Shared> Place for Cell<T> {
 
     #[inline]
     fn reach(&self) -> Reach<'_> {
-        Reach { base: &self.spot.base, item: self.item }
+        Reach { base: &self.spot.base, item: &self.item }
     }
 }
 
@@ -163,7 +164,7 @@ impl Reach<'_> {
         let mut value = memory.load(self.item.slot_at(version));
         let result = change(&mut value)?;
         self.item.write_next(memory, version, &value);
-        self.base.log().commit_one(self.item, version.wrapping_add(1));
+        self.base.log().commit_one(Committed::new(self.item, version.wrapping_add(1)));
         drop(guard);
         self.item.bell(memory).ring_after_store(|| bell::Wake::All);
         Ok(result)

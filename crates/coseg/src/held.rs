@@ -33,21 +33,34 @@ pub(crate) fn remove(region: usize, number: usize) {
     HELD.with(|held| {
         let last = held.count.get() - 1;
         held.count.set(last);
-        // Guards may be dropped in any order.
-        let known = &held.locks[..MOST.min(last + 1)];
-        if let Some(found) = known.iter().rposition(|lock| lock.get() == (region, number)) {
+        if held.locks.get(last).is_none_or(|lock| lock.get() != (region, number)) {
+            held.close_gap((region, number), last);
+        }
+    });
+}
+
+impl Held {
+    /// Guards may be dropped in any order.
+    #[cold]
+    fn close_gap(&self, removed: (usize, usize), last: usize) {
+        let known = &self.locks[..MOST.min(last + 1)];
+        if let Some(found) = known.iter().rposition(|lock| lock.get() == removed) {
             for at in found..known.len() - 1 {
                 known[at].set(known[at + 1].get());
             }
         }
-    });
+    }
 }
 
 /// A lock of the region that the thread holds and that does not come before `number`.
 #[inline]
 pub(crate) fn at_or_after(region: usize, number: usize) -> Option<usize> {
     HELD.with(|held| {
-        let known = &held.locks[..MOST.min(held.count.get())];
+        let count = held.count.get();
+        if count == 0 {
+            return None;
+        }
+        let known = &held.locks[..MOST.min(count)];
         known.iter().map(Cell::get).find(|lock| lock.0 == region && lock.1 >= number).map(|lock| lock.1)
     })
 }

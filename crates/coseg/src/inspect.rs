@@ -10,6 +10,7 @@ use crate::identity::{Identity, Life};
 use crate::item::Bytes;
 use crate::layout::Item;
 use crate::lock::{Deadline, LockWords};
+use crate::log::Committed;
 use crate::memory::Memory;
 use crate::open::object_of;
 use crate::participants::Owner;
@@ -224,7 +225,7 @@ impl Inspection {
         memory.read(found.item.slot_at(version), &mut bytes);
         let change = self.change(&found, path, text, &mut bytes)?;
         found.item.write_next_bytes(memory, version, &bytes);
-        self.base.log().commit_one(found.item, version.wrapping_add(1));
+        self.base.log().commit_one(Committed::new(&found.item, version.wrapping_add(1)));
         drop(guard);
         found.item.bell(memory).ring_after_store(|| bell::Wake::All);
         Ok(change)

@@ -99,17 +99,6 @@ pub(crate) struct Item {
 }
 
 impl Item {
-    /// No value at all.
-    pub(crate) const NONE: Item = Item {
-        number: u64::MAX,
-        version_at: 0,
-        slots_at: 0,
-        slot_stride: 0,
-        slot_mask: 0,
-        room_bytes: 0,
-        bell_at: 0,
-    };
-
     /// Where the value of a version is.
     #[inline]
     pub(crate) fn slot_at(&self, version: u64) -> usize {

@@ -114,11 +114,12 @@ fn patience_ns() -> u64 {
 impl<'a> LockWords<'a> {
     #[inline]
     pub(crate) fn new(memory: &'a Memory, at: usize) -> LockWords<'a> {
+        let line = memory.line(at);
         LockWords {
-            owner: memory.half(at + OWNER),
-            bell: Bell(memory.half(at + BELL)),
-            turn: memory.half(at + TURN),
-            acquisitions: memory.word(at + ACQUISITIONS),
+            owner: line.half(OWNER),
+            bell: Bell(line.half(BELL)),
+            turn: line.half(TURN),
+            acquisitions: line.word(ACQUISITIONS),
         }
     }
 

@@ -10,6 +10,7 @@
 //! the state: that one store commits. Applying an entry stores a version, which is the same however often it is
 //! done; the state is cleared last. Recovery does nothing else than commit does after its store.
 
+use crate::bell::Bell;
 use crate::layout::{Item, LOG_ENTRY_SIZE, Layout, at};
 use crate::memory::Memory;
 use crate::sync::{AtomicU64, Ordering, fence};
@@ -58,6 +59,41 @@ pub(crate) struct Entry {
     pub(crate) version: u64,
 }
 
+/// A value and the version that is committed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Committed {
+    pub(crate) number: u64,
+    pub(crate) version: u64,
+    version_at: usize,
+    bell_at: usize,
+}
+
+impl Committed {
+    pub(crate) const NOTHING: Committed =
+        Committed { number: u64::MAX, version: 0, version_at: 0, bell_at: 0 };
+
+    #[inline]
+    pub(crate) fn new(item: &Item, version: u64) -> Committed {
+        Committed { number: item.number, version, version_at: item.version_at, bell_at: item.bell_at }
+    }
+
+    #[inline]
+    pub(crate) fn entry(&self) -> Entry {
+        Entry { number: self.number, version: self.version }
+    }
+
+    #[inline]
+    pub(crate) fn bell<'a>(&self, memory: &'a Memory) -> Bell<'a> {
+        Bell(memory.half(self.bell_at))
+    }
+
+    /// Makes the version the one that is read.
+    #[inline]
+    fn apply(&self, memory: &Memory) {
+        memory.word(self.version_at).store(self.version, Ordering::Release);
+    }
+}
+
 /// Where the log lies.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Log<'a> {
@@ -87,6 +123,7 @@ impl Log<'_> {
 
     /// Writes an entry that does not count yet. Its value was written before, behind a fence: who sees the entry sees
     /// also that the state was cleared since the last.
+    #[inline]
     pub(crate) fn write_entry(&self, index: usize, entry: Entry) {
         let at = self.entries_at + index * LOG_ENTRY_SIZE;
         self.memory.word(at).store(entry.number, Ordering::Relaxed);
@@ -95,15 +132,15 @@ impl Log<'_> {
 
     /// Makes one value's new version the one that is read.
     #[inline]
-    pub(crate) fn commit_one(&self, item: Item, version: u64) {
-        self.memory.word(item.version_at).store(version, Ordering::Release);
+    pub(crate) fn commit_one(&self, set: Committed) {
+        set.apply(self.memory);
         let state = State(self.word().load(Ordering::Relaxed));
         self.word().store(state.next(0).0, Ordering::Release);
     }
 
     /// Commits the first `pending` entries, which set these values to these versions.
     #[inline]
-    pub(crate) fn commit(&self, pending: usize, set: impl Iterator<Item = (Item, u64)>) {
+    pub(crate) fn commit(&self, pending: usize, set: impl Iterator<Item = Committed>) {
         let state = State(self.word().load(Ordering::Relaxed)).next(pending as u64);
         self.word().store(state.0, Ordering::Release);
         self.apply(state, set);
@@ -111,11 +148,11 @@ impl Log<'_> {
 
     /// Applies what is committed, and clears the state.
     #[inline]
-    fn apply(&self, state: State, set: impl Iterator<Item = (Item, u64)>) {
+    fn apply(&self, state: State, set: impl Iterator<Item = Committed>) {
         // The commit is seen before any of what it commits.
         fence(Ordering::Release);
-        for (item, version) in set {
-            self.memory.word(item.version_at).store(version, Ordering::Release);
+        for set in set {
+            set.apply(self.memory);
         }
         fence(Ordering::Release);
         self.word().store(state.cleared().0, Ordering::Release);
@@ -128,7 +165,8 @@ impl Log<'_> {
             let pending = usize::try_from(state.pending()).unwrap_or(usize::MAX).min(self.count);
             let entries = (0..pending).map(|index| self.entry(index));
             // A number that is no value's was not written by us.
-            self.apply(state, entries.filter_map(|entry| Some((layout.item(entry.number)?, entry.version))));
+            let found = |entry: Entry| Some(Committed::new(&layout.item(entry.number)?, entry.version));
+            self.apply(state, entries.filter_map(found));
             return Settled::Completed(pending);
         }
         // It may have changed one value and died before it counted.

@@ -20,11 +20,13 @@ pub(crate) const WORD: usize = size_of::<u64>();
 
 #[cfg(not(loom))]
 mod mapped {
+    use std::marker::PhantomData;
     use std::ptr::NonNull;
 
     use coseg_sysv::Attachment;
 
     use super::WORD;
+    use crate::layout::LINE;
     use crate::sync::{AtomicU32, AtomicU64};
 
     /// The mapped bytes of a region.
@@ -48,6 +50,35 @@ mod mapped {
     unsafe impl Send for Memory {}
     // SAFETY: as above: every access is atomic.
     unsafe impl Sync for Memory {}
+
+    /// A line of a region.
+    #[derive(Clone, Copy, Debug)]
+    pub(crate) struct Line<'a> {
+        start: *mut u8,
+        of: PhantomData<&'a Memory>,
+    }
+
+    impl<'a> Line<'a> {
+        /// The eight bytes at an offset in the line.
+        #[inline]
+        pub(crate) fn word(self, offset: usize) -> &'a AtomicU64 {
+            assert!(offset < LINE && offset.is_multiple_of(WORD));
+            // SAFETY: the assertion keeps the word inside the line.
+            let pointer = unsafe { self.start.add(offset) }.cast();
+            // SAFETY: as in `Memory::word`.
+            unsafe { AtomicU64::from_ptr(pointer) }
+        }
+
+        /// The four bytes at an offset in the line.
+        #[inline]
+        pub(crate) fn half(self, offset: usize) -> &'a AtomicU32 {
+            assert!(offset < LINE && offset.is_multiple_of(WORD / 2));
+            // SAFETY: the assertion keeps the half word inside the line.
+            let pointer = unsafe { self.start.add(offset) }.cast();
+            // SAFETY: as in `Memory::half`.
+            unsafe { AtomicU32::from_ptr(pointer) }
+        }
+    }
 
     impl Memory {
         /// An attached segment's bytes.
@@ -84,6 +115,18 @@ mod mapped {
                 #[cfg(test)]
                 Keep::Heap(_) => true,
             }
+        }
+
+        /// The line that starts at `offset`: one check for all of its words.
+        #[inline]
+        pub(crate) fn line(&self, offset: usize) -> Line<'_> {
+            assert!(
+                self.fits(offset, LINE) && offset.is_multiple_of(LINE),
+                "a place outside the region's layout"
+            );
+            // SAFETY: the assertion keeps the line inside the mapping.
+            let start = unsafe { self.base.as_ptr().add(offset) };
+            Line { start, of: PhantomData }
         }
 
         /// The words from `offset` on.
@@ -142,7 +185,27 @@ mod modelled {
         halves: Vec<AtomicU32>,
     }
 
+    #[derive(Clone, Copy, Debug)]
+    pub(crate) struct Line<'a> {
+        memory: &'a Memory,
+        start: usize,
+    }
+
+    impl<'a> Line<'a> {
+        pub(crate) fn word(self, offset: usize) -> &'a AtomicU64 {
+            self.memory.word(self.start + offset)
+        }
+
+        pub(crate) fn half(self, offset: usize) -> &'a AtomicU32 {
+            self.memory.half(self.start + offset)
+        }
+    }
+
     impl Memory {
+        pub(crate) fn line(&self, start: usize) -> Line<'_> {
+            Line { memory: self, start }
+        }
+
         pub(crate) fn attached(_: coseg_sysv::Attachment) -> Memory {
             unimplemented!("models run on heap memory")
         }

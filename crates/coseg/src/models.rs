@@ -10,7 +10,7 @@ use crate::bell::{Bell, Wake};
 use crate::item::Typed;
 use crate::layout::{Item, Layout, at};
 use crate::lock::{Company, Deadline, LockWords, Taken};
-use crate::log::{Entry, Log, Settled};
+use crate::log::{Committed, Entry, Log, Settled};
 use crate::memory::Memory;
 use crate::participants::Owner;
 use crate::schema::{Part, PartKind, Scalar, Schema, Type};
@@ -155,7 +155,7 @@ fn log<'a>(memory: &'a Memory, layout: &Layout) -> Log<'a> {
 fn set_one(memory: &Memory, layout: &Layout, item: Item, value: u64) {
     let version = item.version(memory);
     item.write_next(memory, version, &[value; 2]);
-    log(memory, layout).commit_one(item, version + 1);
+    log(memory, layout).commit_one(Committed::new(&item, version + 1));
 }
 
 fn set_both(memory: &Memory, layout: &Layout, items: [Item; 2], value: u64) {
@@ -165,7 +165,7 @@ fn set_both(memory: &Memory, layout: &Layout, items: [Item; 2], value: u64) {
         item.write_next(memory, version, &[value; 2]);
         log.write_entry(index, Entry { number: item.number, version: version + 1 });
     }
-    log.commit(2, items.into_iter().map(|item| (item, item.version(memory) + 1)));
+    log.commit(2, items.into_iter().map(|item| Committed::new(&item, item.version(memory) + 1)));
 }
 
 fn both(memory: &Memory, layout: &Layout, items: [Item; 2]) -> Option<[[u64; 2]; 2]> {

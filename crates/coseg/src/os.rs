@@ -28,23 +28,24 @@ fn clock(which: libc::clockid_t) -> Duration {
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
-/// A number that a fork changes in the child, however it forks.
+/// A number that a fork changes in the child, however it forks; on Linux before 4.14 it does not.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct ProcessNumber(Option<&'static AtomicProcess>);
+pub(crate) struct ProcessNumber(&'static AtomicProcess);
 
 type AtomicProcess = std::sync::atomic::AtomicU32;
 
 impl ProcessNumber {
     pub(crate) fn new() -> ProcessNumber {
         static PAGE: OnceLock<Option<&'static AtomicProcess>> = OnceLock::new();
-        ProcessNumber(*PAGE.get_or_init(page_wiped_on_fork))
+        static NO_PAGE: AtomicProcess = AtomicProcess::new(0);
+        ProcessNumber(PAGE.get_or_init(page_wiped_on_fork).unwrap_or(&NO_PAGE))
     }
 
     #[inline]
     pub(crate) fn get(self) -> u32 {
-        match self.0.map(|word| word.load(Relaxed)) {
-            None | Some(0) => self.first(),
-            Some(number) => number,
+        match self.0.load(Relaxed) {
+            0 => self.first(),
+            number => number,
         }
     }
 
@@ -52,10 +53,15 @@ impl ProcessNumber {
     #[cold]
     fn first(self) -> u32 {
         static LAST: AtomicProcess = AtomicProcess::new(0);
-        let Some(word) = self.0 else { return std::process::id() };
         let next = LAST.fetch_add(1, Relaxed).wrapping_add(1).max(1);
         // Another thread of the child may be as quick.
-        word.compare_exchange(0, next, Relaxed, Relaxed).err().unwrap_or(next)
+        self.0.compare_exchange(0, next, Relaxed, Relaxed).err().unwrap_or(next)
+    }
+
+    /// Whether the process still is the one that the number was got in.
+    #[inline]
+    pub(crate) fn is(self, number: u32) -> bool {
+        self.0.load(Relaxed) == number
     }
 }
 

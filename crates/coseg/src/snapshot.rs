@@ -85,7 +85,7 @@ impl<'a> Snapshot<'a> {
             std::ptr::eq(self.base, reach.base),
             "a snapshot is of one region; this value belongs to another"
         );
-        self.moment.copy(reach.item, &Typed::<P::Value>::NEW).ok_or_else(|| {
+        self.moment.copy(*reach.item, &Typed::<P::Value>::NEW).ok_or_else(|| {
             self.moved.set(true);
             let fact = "something was committed while it was read: hand this error on";
             Error::new("take a snapshot of", self.base.object(), ErrorKind::Busy, fact)

@@ -134,7 +134,7 @@ impl<T: Shared> Place for Row<'_, T> {
 
     #[inline]
     fn reach(&self) -> Reach<'_> {
-        Reach { base: self.spot.base(), item: self.item }
+        Reach { base: self.spot.base(), item: &self.item }
     }
 }
 

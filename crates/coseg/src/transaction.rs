@@ -4,8 +4,8 @@ use crate::base::{Base, RegionGuard};
 use crate::bell::Wake;
 use crate::cell::Place;
 use crate::layout::Item;
-use crate::log::Entry;
-use crate::{Error, ErrorKind, Result};
+use crate::log::Committed;
+use crate::{Error, ErrorKind, Result, Shared};
 
 /// Changes to cells and rows of one region that nobody sees before all of them are done, and of which nothing
 /// remains if they are not.
@@ -24,30 +24,40 @@ const FEW: usize = 4;
 #[derive(Debug)]
 struct SetItems {
     count: usize,
-    few: [(Item, u64); FEW],
-    more: Vec<(Item, u64)>,
+    few: [Committed; FEW],
+    more: Vec<Committed>,
 }
 
 impl SetItems {
     #[inline]
-    fn iter(&self) -> impl Iterator<Item = &(Item, u64)> {
+    fn iter(&self) -> impl Iterator<Item = &Committed> {
         self.few[..self.count.min(FEW)].iter().chain(&self.more)
     }
 
     #[inline]
-    fn push(&mut self, item: Item, version: u64) {
+    fn push(&mut self, set: Committed) {
         match self.few.get_mut(self.count) {
-            Some(place) => *place = (item, version),
-            None => self.more.push((item, version)),
+            Some(place) => *place = set,
+            None => self.more.push(set),
         }
         self.count += 1;
     }
 }
 
+/// A value as a transaction finds it.
+struct Found<'p> {
+    item: &'p Item,
+    /// The version that others read.
+    committed: u64,
+    /// The version that this transaction reads: its own, if it has set one.
+    current: u64,
+    is_new: bool,
+}
+
 impl<'a> Transaction<'a> {
     #[inline]
     pub(crate) fn new(guard: RegionGuard<'a>) -> Transaction<'a> {
-        let set = SetItems { count: 0, few: [(Item::NONE, 0); FEW], more: Vec::new() };
+        let set = SetItems { count: 0, few: [Committed::NOTHING; FEW], more: Vec::new() };
         Transaction { guard, set }
     }
 
@@ -56,31 +66,14 @@ impl<'a> Transaction<'a> {
         self.guard.base
     }
 
-    /// The version of a value that this transaction has set already.
-    #[inline]
-    fn own_version(&self, number: u64) -> Option<u64> {
-        self.set.iter().find(|(item, _)| item.number == number).map(|(_, version)| *version)
-    }
-
-    #[inline]
-    fn check_region(&self, base: &Base) {
-        assert!(
-            std::ptr::eq(self.base(), base),
-            "a transaction changes one region; this value belongs to another"
-        );
-    }
-
     /// A copy of a value, as this transaction has left it.
     ///
     /// # Panics
     /// If the place belongs to another region.
     #[inline]
     pub fn get<P: Place>(&self, place: &P) -> P::Value {
-        let reach = place.reach();
-        self.check_region(reach.base);
-        let memory = &reach.base.memory;
-        let version = self.own_version(reach.item.number).unwrap_or_else(|| reach.item.version(memory));
-        memory.load(reach.item.slot_at(version))
+        let found = self.find(place);
+        self.base().memory.load(found.item.slot_at(found.current))
     }
 
     /// Replaces a value, once the transaction commits.
@@ -92,28 +85,8 @@ impl<'a> Transaction<'a> {
     /// If the place belongs to another region.
     #[inline]
     pub fn set<P: Place>(&mut self, place: &P, value: P::Value) -> Result<()> {
-        let reach = place.reach();
-        self.check_region(reach.base);
-        let memory = &reach.base.memory;
-        let version = reach.item.version(memory);
-        let is_new = self.own_version(reach.item.number).is_none();
-        let log = self.base().log();
-        if is_new && self.set.count == log.count {
-            return Err(self.too_many(log.count));
-        }
-        reach.item.write_next(memory, version, &value);
-        if is_new {
-            let version = version.wrapping_add(1);
-            log.write_entry(self.set.count, Entry { number: reach.item.number, version });
-            self.set.push(reach.item, version);
-        }
-        Ok(())
-    }
-
-    #[cold]
-    fn too_many(&self, room: usize) -> Error {
-        let fact = format!("a transaction of this region can set {room} values: commit in between");
-        Error::new("set a value in", self.base().object(), ErrorKind::TooMany, fact)
+        let found = self.find(place);
+        self.put(found, &value)
     }
 
     /// Changes a copy of a value, and sets it.
@@ -125,26 +98,60 @@ impl<'a> Transaction<'a> {
     /// If the place belongs to another region.
     #[inline]
     pub fn update<P: Place, R>(&mut self, place: &P, change: impl FnOnce(&mut P::Value) -> R) -> Result<R> {
-        let mut value = self.get(place);
+        let found = self.find(place);
+        let mut value = self.base().memory.load(found.item.slot_at(found.current));
         let result = change(&mut value);
-        self.set(place, value)?;
+        self.put(found, &value)?;
         Ok(result)
+    }
+
+    #[inline]
+    fn find<'p, P: Place>(&self, place: &'p P) -> Found<'p> {
+        let reach = place.reach();
+        assert!(
+            std::ptr::eq(self.base(), reach.base),
+            "a transaction changes one region; this value belongs to another"
+        );
+        let item = reach.item;
+        let committed = item.version(&self.base().memory);
+        match self.set.iter().find(|set| set.number == item.number) {
+            None => Found { item, committed, current: committed, is_new: true },
+            Some(set) => Found { item, committed, current: set.version, is_new: false },
+        }
+    }
+
+    #[inline]
+    fn put<T: Shared>(&mut self, found: Found<'_>, value: &T) -> Result<()> {
+        let log = self.base().log();
+        if found.is_new && self.set.count == log.count {
+            return Err(self.too_many(log.count));
+        }
+        found.item.write_next(&self.base().memory, found.committed, value);
+        if found.is_new {
+            let set = Committed::new(found.item, found.committed.wrapping_add(1));
+            log.write_entry(self.set.count, set.entry());
+            self.set.push(set);
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn too_many(&self, room: usize) -> Error {
+        let fact = format!("a transaction of this region can set {room} values: commit in between");
+        Error::new("set a value in", self.base().object(), ErrorKind::TooMany, fact)
     }
 
     /// Makes the changes seen. Dropped before, a transaction leaves nothing.
     #[inline]
-    pub(crate) fn commit(self) {
+    pub(crate) fn commit(&mut self) {
         let base = self.base();
         match self.set.count {
             0 => return,
-            1 => {
-                let (item, version) = self.set.few[0];
-                base.log().commit_one(item, version);
-            }
+            1 => base.log().commit_one(self.set.few[0]),
             count => base.log().commit(count, self.set.iter().copied()),
         }
-        for (item, _) in self.set.iter() {
-            item.bell(&base.memory).ring_after_store(|| Wake::All);
+        for set in self.set.iter() {
+            set.bell(&base.memory).ring_after_store(|| Wake::All);
         }
     }
 }
