@@ -6,8 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use coseg_sysv::Segment;
 
+use crate::bell::{Bell, Wake};
+use crate::header;
 use crate::identity::{self, Identity, Life};
-use crate::layout::{Layout, at};
+use crate::layout::{Layout, REMOVED, at};
 use crate::lock::{Company, Deadline, LockWords, Taken};
 use crate::log::{Log, Settled};
 use crate::memory::Memory;
@@ -320,9 +322,33 @@ impl Base {
         let participant = dead
             .slot(self.layout.participant_count)
             .and_then(|slot| (self.participants().owner(slot) == dead).then(|| self.participant(slot))?);
+        self.memory.word(at::RECOVERIES).fetch_add(1, Ordering::Relaxed);
         let recovery = Recovery { lock: self.lock_name(number).to_owned(), participant, settled };
         self.recoveries.lock().unwrap_or_else(PoisonError::into_inner).push(recovery.clone());
         recovery
+    }
+
+    /// Lets nobody else in, and wakes all who wait for a value or an event.
+    pub(crate) fn close(&self) -> Result<()> {
+        self.me()?;
+        header::close(&self.memory);
+        for part in &self.layout.schema.parts {
+            let bell_at = match part.kind {
+                PartKind::Cell | PartKind::Event => part.offset + 8,
+                PartKind::Table => part.offset,
+                PartKind::Counter | PartKind::Lock | PartKind::RwLock => continue,
+            };
+            Bell(self.memory.half(bell_at)).ring(Wake::All);
+        }
+        Ok(())
+    }
+
+    /// An error if the region was removed.
+    pub(crate) fn check_open(&self, doing: &'static str, object: impl FnOnce() -> String) -> Result<()> {
+        if self.memory.half(at::STATE).load(Ordering::SeqCst) != REMOVED {
+            return Ok(());
+        }
+        Err(Error::new(doing, object(), ErrorKind::Removed, "the region was removed meanwhile"))
     }
 
     pub(crate) fn take_recoveries(&self) -> Vec<Recovery> {

@@ -141,7 +141,7 @@ impl<T: Shared> Cell<T> {
     /// Sleeps while `condition` holds of the value; then the value.
     ///
     /// # Errors
-    /// [`ErrorKind::TimedOut`]: it held for all of `timeout`.
+    /// [`ErrorKind::TimedOut`]: it held for all of `timeout`. [`ErrorKind::Removed`]: the region was removed.
     pub fn wait_while(&self, condition: impl FnMut(&T) -> bool, timeout: Option<Duration>) -> Result<T> {
         wait_while(self, condition, timeout, || self.spot.object())
     }
@@ -176,7 +176,7 @@ pub(crate) fn wait_while<P: Place>(
     place: &P,
     mut condition: impl FnMut(&P::Value) -> bool,
     timeout: Option<Duration>,
-    object: impl FnOnce() -> String,
+    object: impl Fn() -> String,
 ) -> Result<P::Value> {
     let reach = place.reach();
     let deadline = Deadline::after(timeout);
@@ -201,8 +201,10 @@ pub(crate) fn wait_while<P: Place>(
             if !condition(&value) {
                 return Ok(value);
             }
+            reach.base.check_open("wait for", &object)?;
             bell.sleep(ticket, left);
         } else {
+            reach.base.check_open("wait for", &object)?;
             // Who may only read cannot say that he waits.
             std::thread::sleep(left.min(Duration::from_millis(1)));
         }

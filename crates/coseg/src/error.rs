@@ -36,6 +36,8 @@ pub enum ErrorKind {
     Damaged,
     /// Owner or mode of the segment are not what was asked for.
     Untrusted,
+    /// The region was removed.
+    Removed,
     /// Another process is making the region and has not finished.
     Unfinished,
     /// All participants' slots are taken by living processes.

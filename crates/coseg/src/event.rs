@@ -49,7 +49,8 @@ impl Event {
     /// Sleeps until it has happened more than `seen` times; how many times it has.
     ///
     /// # Errors
-    /// [`ErrorKind::TimedOut`](crate::ErrorKind::TimedOut).
+    /// [`ErrorKind::TimedOut`](crate::ErrorKind::TimedOut). [`ErrorKind::Removed`](crate::ErrorKind::Removed): the
+    /// region was removed.
     pub fn wait(&self, seen: u64, timeout: Option<Duration>) -> Result<u64> {
         let deadline = Deadline::after(timeout);
         loop {
@@ -68,10 +69,12 @@ impl Event {
             };
             if self.spot.base.memory.is_writable() {
                 let ticket = self.bell().prepare();
+                self.spot.base.check_open("wait for", || self.spot.object())?;
                 if self.count() == seen {
                     self.bell().sleep(ticket, left);
                 }
             } else {
+                self.spot.base.check_open("wait for", || self.spot.object())?;
                 // Who may only read cannot say that he waits.
                 std::thread::sleep(left.min(Duration::from_millis(1)));
             }

@@ -4,7 +4,8 @@ use std::sync::atomic::fence;
 
 use crate::identity::{Identity, Life};
 use crate::layout::{
-    BYTE_ORDER, FORMAT, Layout, MAGIC, NAME_SIZE, READY, SCHEMA_SIZE_MAX, at, checksum, header_checksum,
+    BYTE_ORDER, FORMAT, Layout, MAGIC, NAME_SIZE, READY, REMOVED, SCHEMA_SIZE_MAX, at, checksum,
+    header_checksum,
 };
 use crate::memory::{Memory, WORD};
 use crate::os;
@@ -17,6 +18,8 @@ use crate::{Error, ErrorKind, Result};
 pub(crate) enum Stage {
     /// It may be used.
     Ready,
+    /// It was one, and is being removed.
+    Removed,
     /// It is being made, or is new and empty; by whom.
     Unfinished(Identity),
     /// Something else is in it.
@@ -34,14 +37,15 @@ pub(crate) fn stage(memory: &Memory) -> Stage {
     if memory.size_bytes() < at::PARTICIPANTS {
         return Stage::Foreign;
     }
-    let ready = memory.half(at::STATE).load(Ordering::Acquire) == READY;
+    let state = memory.half(at::STATE).load(Ordering::Acquire);
     let magic = memory.word(at::MAGIC).load(Ordering::Relaxed);
     let builder = Identity(memory.word(at::BUILDER).load(Ordering::Relaxed));
-    match (magic, ready) {
-        (MAGIC, true) => Stage::Ready,
-        (MAGIC, false) => Stage::Unfinished(builder),
+    match (magic, state) {
+        (MAGIC, READY) => Stage::Ready,
+        (MAGIC, REMOVED) => Stage::Removed,
+        (MAGIC, _) => Stage::Unfinished(builder),
         // New segments are zero; a builder who died early has left his name at most.
-        (0, false) if is_zero_beyond_builder(memory) => Stage::Unfinished(builder),
+        (0, 0) if is_zero_beyond_builder(memory) => Stage::Unfinished(builder),
         _ => Stage::Foreign,
     }
 }
@@ -110,10 +114,16 @@ impl Building<'_> {
 
 impl Drop for Building<'_> {
     fn drop(&mut self) {
-        if stage(self.0) != Stage::Ready {
+        if matches!(stage(self.0), Stage::Unfinished(_)) {
             self.0.word(at::BUILDER).store(Identity::GAVE_UP.0, Ordering::Release);
         }
     }
+}
+
+/// Lets nobody else in.
+pub(crate) fn close(memory: &Memory) {
+    // A barrier as well, for those who ring after it.
+    memory.half(at::STATE).swap(REMOVED, Ordering::SeqCst);
 }
 
 /// Lets others in. What was written before is seen by whoever sees this.

@@ -8,7 +8,7 @@ use crate::base::{Base, Recovery, Shelf};
 use crate::header::{self, Stage};
 use crate::identity::{Identity, Life};
 use crate::item::Bytes;
-use crate::layout::Item;
+use crate::layout::{Item, at};
 use crate::lock::{Deadline, LockWords};
 use crate::log::Committed;
 use crate::memory::Memory;
@@ -103,6 +103,12 @@ impl Inspection {
         let fail = |kind, fact: String| Err(Error::new("look into", object.clone(), kind, fact));
         match header::stage(&memory) {
             Stage::Ready => {}
+            Stage::Removed => {
+                return fail(
+                    ErrorKind::Removed,
+                    "it was removed, and its key not yet freed: `coseg rm` does".into(),
+                );
+            }
             Stage::Foreign | Stage::Unfinished(Identity::NOBODY) => {
                 return fail(
                     ErrorKind::NotARegion,
@@ -137,6 +143,11 @@ impl Inspection {
     /// What it says of its contents.
     pub fn schema(&self) -> &Schema {
         &self.base.layout.schema
+    }
+
+    /// How many times a lock was taken from a dead owner.
+    pub fn recovery_count(&self) -> u64 {
+        self.base.memory.word(at::RECOVERIES).load(crate::sync::Ordering::Relaxed)
     }
 
     /// Bytes the region takes of its segment.

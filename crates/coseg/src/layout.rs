@@ -43,6 +43,8 @@ pub(crate) mod at {
     pub(crate) const NAME: usize = 128;
     pub(crate) const LOCK: usize = 192;
     pub(crate) const LOG: usize = 256;
+    /// How many times a lock was taken from a dead owner.
+    pub(crate) const RECOVERIES: usize = 328;
     /// How many slots for participants were ever taken, counted from the first.
     pub(crate) const SLOTS_USED: usize = 320;
     pub(crate) const PARTICIPANTS: usize = 384;
@@ -52,6 +54,8 @@ pub(crate) mod at {
 pub(crate) const NAME_SIZE: usize = at::LOCK - at::NAME;
 /// The state of a region that may be used.
 pub(crate) const READY: u32 = 1;
+/// The state of a region that was removed: those who are in may finish, nobody else comes.
+pub(crate) const REMOVED: u32 = 2;
 /// Bytes of a cache line; what is written by different processes lies in different ones.
 pub(crate) const LINE: usize = 64;
 /// Bytes of an entry of the log.

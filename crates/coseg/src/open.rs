@@ -25,6 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[must_use = "options do nothing until opened"]
 pub struct RegionOptions<C> {
     key: Key,
+    segment: Option<Segment>,
     backend: Option<Arc<dyn Backend>>,
     mode: Mode,
     owners: Vec<u32>,
@@ -38,6 +39,7 @@ impl<C: Contents> RegionOptions<C> {
     pub(crate) fn new(key: Key) -> RegionOptions<C> {
         RegionOptions {
             key,
+            segment: None,
             backend: None,
             mode: Mode::PRIVATE,
             owners: Vec::new(),
@@ -46,6 +48,10 @@ impl<C: Contents> RegionOptions<C> {
             participant: None,
             of: PhantomData,
         }
+    }
+
+    pub(crate) fn of(segment: &Segment) -> RegionOptions<C> {
+        RegionOptions { segment: Some(segment.clone()), ..RegionOptions::new(segment.key()) }
     }
 
     /// The backend; without it, the one that [`coseg_sysv::choose`] chooses.
@@ -92,7 +98,7 @@ impl<C: Contents> RegionOptions<C> {
     /// for. [`ErrorKind::Unfinished`]: somebody is still making it. [`ErrorKind::NoSlot`],
     /// [`ErrorKind::OtherPidNamespace`]: it cannot be joined.
     pub fn open(self) -> Result<Region<C>> {
-        let segment = Segment::options(self.key).open(&self.chosen()?)?;
+        let segment = self.found()?;
         let base = self.open_segment(segment, Access::Write, None)?;
         base.join()?;
         Ok(Region::new(Arc::new(base)))
@@ -103,7 +109,7 @@ impl<C: Contents> RegionOptions<C> {
     /// # Errors
     /// Those of [`RegionOptions::open`] but those of joining.
     pub fn observe(self) -> Result<Region<C>> {
-        let segment = Segment::options(self.key).open(&self.chosen()?)?;
+        let segment = self.found()?;
         let base = self.open_segment(segment, Access::Read, None)?;
         Ok(Region::new(Arc::new(base)))
     }
@@ -133,6 +139,10 @@ impl<C: Contents> RegionOptions<C> {
     pub fn open_or_create(self, initial: impl FnOnce() -> C::Initial) -> Result<Region<C>> {
         let layout = self.layout()?;
         let options = Segment::options(self.key).mode(self.mode);
+        if let Some(segment) = &self.segment {
+            let segment = segment.clone();
+            return self.make(segment, layout, initial);
+        }
         let segment = match options.size(layout.size_bytes).create(&self.chosen()?) {
             Err(error) if error.errno() == Errno::EEXIST => {
                 // One of another size is told by its schema what it is.
@@ -151,7 +161,7 @@ impl<C: Contents> RegionOptions<C> {
     ) -> Result<Region<C>> {
         let base = self.open_segment(segment, Access::Write, Some(&layout))?;
         let base = Arc::new(base);
-        if header::stage(&base.memory) != Stage::Ready {
+        if matches!(header::stage(&base.memory), Stage::Unfinished(_)) {
             // Only the builder comes here.
             let building = Building(&base.memory);
             C::fill(Region::<C>::new(Arc::clone(&base)).parts(), initial());
@@ -176,6 +186,7 @@ impl<C: Contents> RegionOptions<C> {
         loop {
             match header::stage(&memory) {
                 Stage::Ready => break,
+                Stage::Removed => return Err(removed(object)),
                 Stage::Foreign => return Err(not_a_region(object, &memory)),
                 Stage::Unfinished(builder) => {
                     if let Some(layout) = build {
@@ -245,6 +256,13 @@ impl<C: Contents> RegionOptions<C> {
         })
     }
 
+    fn found(&self) -> Result<Segment> {
+        match &self.segment {
+            Some(segment) => Ok(segment.clone()),
+            None => Ok(Segment::options(self.key).open(&self.chosen()?)?),
+        }
+    }
+
     fn chosen(&self) -> Result<Arc<dyn Backend>> {
         match &self.backend {
             Some(backend) => Ok(Arc::clone(backend)),
@@ -281,6 +299,11 @@ fn not_a_region(object: String, memory: &Memory) -> Error {
         memory.size_bytes()
     );
     Error::new("open", object, ErrorKind::NotARegion, fact)
+}
+
+fn removed(object: String) -> Error {
+    let fact = "it was removed, and its key not yet freed: remove the segment, `coseg rm`";
+    Error::new("open", object, ErrorKind::Removed, fact)
 }
 
 fn unfinished(object: String, builder: Identity) -> Error {

@@ -56,6 +56,12 @@ impl<C: Contents> Region<C> {
         RegionOptions::new(key)
     }
 
+    /// Starts opening the region in a segment that was found already, or will be made in it: by its id, or a private
+    /// one.
+    pub fn of(segment: &Segment) -> RegionOptions<C> {
+        RegionOptions::of(segment)
+    }
+
     pub(crate) fn new(base: Shelf) -> Region<C> {
         let parts = C::parts(&mut Site::new(&base));
         Region { base, parts }
@@ -135,11 +141,18 @@ impl<C: Contents> Region<C> {
         result
     }
 
-    /// Removes the segment: its key is free at once, its memory when the last process has detached.
+    /// Removes the region: its key is free at once, its memory when the last process has detached. Whoever waits for a
+    /// value or an event is told; locks and changes go on working for those who are in. Removing only the
+    /// segment leaves the region to those who have it, and tells nobody.
     ///
     /// # Errors
-    /// [`ErrorKind::Segment`]: not permitted, or gone already.
+    /// [`ErrorKind::Segment`]: not permitted, or gone already. [`ErrorKind::ReadOnly`].
+    ///
+    /// # Crash
+    /// Killed in here, the process leaves the region as it was, or one that nobody can open and whose segment is still
+    /// to be removed.
     pub fn remove(&self) -> Result<()> {
+        self.base.close()?;
         Ok(self.base.segment.remove()?)
     }
 

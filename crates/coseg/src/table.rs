@@ -123,7 +123,7 @@ impl<T: Shared> Row<'_, T> {
     /// Sleeps while `condition` holds of the row; then the row.
     ///
     /// # Errors
-    /// [`ErrorKind::TimedOut`]: it held for all of `timeout`.
+    /// [`ErrorKind::TimedOut`]: it held for all of `timeout`. [`ErrorKind::Removed`]: the region was removed.
     pub fn wait_while(&self, condition: impl FnMut(&T) -> bool, timeout: Option<Duration>) -> Result<T> {
         wait_while(self, condition, timeout, || format!("row {} of {}", self.index, self.spot.object()))
     }

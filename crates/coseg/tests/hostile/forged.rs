@@ -1,11 +1,10 @@
 //! Descriptions of regions that nobody made, each with the right checksums.
 
-use coseg::{ErrorKind, Inspection, Key, Region};
+use coseg::{ErrorKind, Inspection, Region};
 
-use crate::forger::{Part, Place, SCHEMA_AT, region, schema};
+use crate::forger::{KEY, Part, Place, SCHEMA_AT, region, schema};
 
 const U8: &[u8] = &[2];
-const KEY: Key = Key::new(0x4558);
 
 #[test]
 fn a_schema_up_to_the_end_of_a_crooked_segment_is_refused() {

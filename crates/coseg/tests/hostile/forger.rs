@@ -8,6 +8,8 @@ use coseg_sysv::{Backend, Segment, User};
 /// Where a region with room for one participant and no values has its schema.
 pub(crate) const SCHEMA_AT: usize = 512;
 
+pub(crate) const KEY: Key = Key::new(0x4558);
+
 /// A namespace of the test's own.
 pub(crate) struct Place {
     pub(crate) directory: tempfile::TempDir,

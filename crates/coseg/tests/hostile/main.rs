@@ -4,3 +4,9 @@
 
 mod forged;
 mod forger;
+mod overtaken;
+mod scribble;
+mod stalls;
+mod storm;
+mod victim;
+mod world;

@@ -161,10 +161,38 @@ fn open(world: &World) -> coseg::Result<Region<Small>> {
 }
 
 #[test]
+fn whoever_waits_is_told_that_the_region_was_removed() {
+    on_each(|world| {
+        let office = world.office();
+        let removed = |error: coseg::Error| assert_eq!(*error.kind(), ErrorKind::Removed, "{error}");
+        std::thread::scope(|scope| {
+            let value = scope.spawn(|| office.board.wait_while(|_| true, None).unwrap_err());
+            let row = scope.spawn(|| office.ledger.row(0)?.wait_while(|_| true, None));
+            let event = scope.spawn(|| office.bell.wait(0, None).unwrap_err());
+            std::thread::sleep(std::time::Duration::from_millis(30));
+            office.remove().unwrap();
+            removed(value.join().unwrap());
+            removed(row.join().unwrap().unwrap_err());
+            removed(event.join().unwrap());
+        });
+        office.board.update(|board| board[0].stock = 3).unwrap();
+        removed(Region::<crate::house::Office>::of(office.segment()).open().unwrap_err());
+        removed(Inspection::of(office.segment()).unwrap_err());
+        world.office().remove().unwrap();
+    });
+}
+
+#[test]
 fn a_private_region_is_shared_by_id() {
     on_each(|world| {
+        let private = Segment::options(Key::PRIVATE).size(100_000).create(&world.backend).unwrap();
+        let refused = Region::<u64>::of(&private).open_or_create(|| 1).unwrap_err();
+        assert_eq!(*refused.kind(), ErrorKind::NotARegion, "of another size than the region's");
+        private.remove().unwrap();
         let region = world.at::<u64>(Key::PRIVATE).name("market").create(|| 5).unwrap();
         let look = Inspection::of(region.segment()).unwrap();
+        let same = Region::<u64>::of(&Segment::of_id(&world.backend, region.segment().id())).open().unwrap();
+        assert_eq!(same.read(), 5);
         assert_eq!((look.name(), look.get("value").unwrap().to_string()), ("market", "5".to_owned()));
         let change = Inspection::join(region.segment()).unwrap();
         change.set("value", "12", std::time::Duration::from_secs(1)).unwrap();

@@ -1,0 +1,116 @@
+//! A peer who is always faster than whoever reads: nothing to be read is ever whole, nor does it stay.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use coseg::{Cell, Error, Region, Table};
+use coseg_sysv::Attachment;
+
+use crate::forger::{KEY, Place};
+
+const LOCK: usize = 192;
+const LOG: usize = 256;
+const GENERATION_OF_SLOT_0: usize = 384 + 8;
+/// How long each test goes on.
+const SPAN: Duration = Duration::from_millis(300);
+
+/// Large enough that a copy of it takes longer than a write of a word.
+#[derive(Region)]
+struct Wide {
+    cell: Cell<[u64; 400]>,
+    rows: Table<u64, 4096>,
+}
+
+/// Calls `test` while others write `words(0)`, `words(1)` and so on over the word at `at`.
+fn hammered(region: &Region<Wide>, at: usize, words: impl Fn(u64) -> u64 + Sync, test: impl FnOnce()) {
+    let memory = region.segment().attach().unwrap();
+    let (enough, begun) = (AtomicBool::new(false), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        // Several, so that on a busy machine one of them runs when the reader does.
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for count in 0.. {
+                    memory.write(at, &words(count).to_ne_bytes()).unwrap();
+                    begun.store(true, Ordering::Relaxed);
+                    if enough.load(Ordering::Relaxed) {
+                        break;
+                    }
+                }
+            });
+        }
+        // However the test ends, so does the thread.
+        let _end = Ending(&enough);
+        while !begun.load(Ordering::Relaxed) {
+            std::thread::yield_now();
+        }
+        test();
+    });
+}
+
+struct Ending<'a>(&'a AtomicBool);
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+fn region(place: &Place) -> Region<Wide> {
+    Region::<Wide>::at(KEY).backend(&place.backend).create(WideInitial::default).unwrap()
+}
+
+/// Says that the participant in slot 0, who lives, holds the region's lock.
+fn hold(memory: &Attachment) {
+    let mut generation = [0; 4];
+    memory.read(GENERATION_OF_SLOT_0, &mut generation).unwrap();
+    memory.write(LOCK, &(1 | u32::from_ne_bytes(generation) << 12).to_ne_bytes()).unwrap();
+}
+
+#[test]
+fn who_waits_for_a_value_gives_up_in_time() {
+    let place = Place::new();
+    let region = region(&place);
+    hold(&region.segment().attach().unwrap());
+    let version_at = region.schema().parts[0].offset;
+    // As many versions further as no reader tolerates.
+    hammered(
+        &region,
+        version_at,
+        |count| count * 4,
+        || {
+            let since = Instant::now();
+            while since.elapsed() < SPAN {
+                let began = Instant::now();
+                let error = region.cell.wait_while(|_| true, Some(Duration::from_millis(5))).unwrap_err();
+                assert!(error.is_timeout(), "{error}");
+                assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+            }
+        },
+    );
+}
+
+#[test]
+fn a_log_that_never_stands_still_is_an_error() {
+    let place = Place::new();
+    let region = region(&place);
+    hammered(
+        &region,
+        LOG,
+        |count| count << 16 | 0xffff,
+        || {
+            let since = Instant::now();
+            while since.elapsed() < SPAN {
+                let row = region.rows.row(5).unwrap();
+                let seen = region.snapshot(|at| Ok::<_, Error>((at.get(&region.cell)?[0], at.get(&row)?)));
+                N.fetch_add(1, Ordering::Relaxed);
+                if let Err(error) = seen {
+                    M.fetch_add(1, Ordering::Relaxed);
+                    assert!(!error.to_string().is_empty());
+                }
+            }
+            eprintln!("{N:?} {M:?}");
+        },
+    );
+}
+static N: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+static M: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
