@@ -3,6 +3,7 @@
 mod args;
 mod backend;
 mod commands;
+mod extents;
 mod failure;
 mod filter;
 mod output;

@@ -53,6 +53,15 @@ pub(crate) fn print(text: &str) -> Result<()> {
     Ok(())
 }
 
+/// Bytes as they are, whatever is in them, and a line end.
+pub(crate) fn print_raw(text: &str) -> Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.write_all(b"\n")?;
+    out.flush()?;
+    Ok(())
+}
+
 /// A document of this tool: `{"schema": 1, …}` and a line end.
 pub(crate) fn print_json(document: &impl Serialize) -> Result<()> {
     #[derive(Serialize)]
@@ -114,12 +123,12 @@ pub(crate) fn grouped(number: u64) -> String {
 
 /// Other processes choose their names: what would steer the terminal is spelled out instead.
 pub(crate) fn printable(text: &str) -> String {
-    if text.chars().all(|c| !c.is_control()) {
+    // What turns the direction of writing makes later text look like other text.
+    let steers = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if !text.contains(steers) {
         return text.to_owned();
     }
-    text.chars()
-        .map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() })
-        .collect()
+    text.chars().map(|c| if steers(c) { c.escape_default().to_string() } else { c.to_string() }).collect()
 }
 
 #[cfg(test)]
@@ -137,5 +146,7 @@ mod tests {
     fn names_cannot_steer_the_terminal() {
         assert_eq!(printable("bash"), "bash");
         assert_eq!(printable("\x1b[2Jhi"), "\\u{1b}[2Jhi");
+        assert_eq!(printable("a\u{202e}b"), "a\\u{202e}b");
+        assert_eq!(printable("käse"), "käse");
     }
 }

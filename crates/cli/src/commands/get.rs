@@ -57,7 +57,7 @@ pub(crate) fn run(args: &Get, global: &Global) -> Result<ExitCode> {
     } else {
         let text = bare(&value);
         let text = if output::is_terminal() { printable(&text) } else { text };
-        output::print(&format!("{text}\n"))?;
+        output::print_raw(&text)?;
     }
     Ok(ExitCode::SUCCESS)
 }

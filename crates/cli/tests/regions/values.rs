@@ -1,6 +1,6 @@
 //! What is inside, shown and changed.
 
-use coseg::{Key, Region};
+use coseg::{Key, Region, Table};
 use coseg_sysv::Segment;
 
 use crate::common::{World, worlds};
@@ -274,5 +274,29 @@ fn a_part_that_is_not_there_is_nothing_found() {
     assert_eq!((outcome.code, outcome.out.as_str()), (1, ""));
     for text in ["no part `nothing`", "board, odd, ledger"] {
         assert!(outcome.err.contains(text), "{text}: {}", outcome.err);
+    }
+}
+
+/// Mostly empty, as tables are.
+#[derive(Region)]
+pub struct Sparse {
+    rows: Table<u64, 100_000>,
+}
+
+#[test]
+fn a_look_leaves_empty_memory_empty() {
+    for world in worlds() {
+        let backend = backend(&world);
+        let options = Region::<Sparse>::at(Key::new(7)).backend(&backend);
+        let sparse = options.create(SparseInitial::default).unwrap();
+        sparse.rows.update(99_999, |row| *row = 5).unwrap();
+        let resident = || world.json("ls --no-who")["segments"][0]["resident_bytes"].as_u64().unwrap();
+        let before = resident();
+        assert!(before < 1 << 20, "{before}");
+        let text = world.ok("show key:7");
+        assert!(text.contains("[99999]") && text.contains("99,999 rows of zeroes"), "{text}");
+        assert_eq!(world.json("show key:7")["parts"][0]["zero_rows_left_out"], 99_999);
+        // Of the participants' slots every page is looked at.
+        assert!(resident() - before < 1 << 16, "{before} bytes became {}", resident());
     }
 }

@@ -1,10 +1,11 @@
 //! A region as JSON: the field names are a promise.
 
+use coseg::Value;
 use coseg::schema::PartKind;
-use coseg::{Inspection, Value};
 use coseg_sysv::Stat;
 use serde::Serialize;
 
+use super::Shown;
 use super::parts::{rows, value};
 use crate::commands::locks::state::{LockState, Party};
 use crate::failure::Result;
@@ -82,14 +83,9 @@ impl Serialize for Owned {
     }
 }
 
-pub(super) fn print(
-    view: &View,
-    stat: &Stat,
-    region: &Inspection,
-    chosen: &[usize],
-    all: bool,
-) -> Result<()> {
-    let parts = chosen.iter().map(|&part| part_of(region, part, all)).collect::<Result<_>>()?;
+pub(super) fn print(view: &View, stat: &Stat, shown: &Shown<'_>, chosen: &[usize]) -> Result<()> {
+    let region = shown.region;
+    let parts = chosen.iter().map(|&part| part_of(shown, part)).collect::<Result<_>>()?;
     let participants = region.participants();
     let joined = participants.iter().map(|participant| Joined {
         party: Party::of(participant),
@@ -113,11 +109,12 @@ pub(super) fn print(
     })
 }
 
-fn part_of(region: &Inspection, index: usize, all: bool) -> Result<PartJson<'_>> {
+fn part_of<'a>(shown: &Shown<'a>, index: usize) -> Result<PartJson<'a>> {
+    let region = shown.region;
     let part = &region.schema().parts[index];
     let contents = match part.kind {
         PartKind::Table => {
-            let rows = rows(region, part, all)?;
+            let rows = rows(shown, part)?;
             let zero_rows_left_out = part.row_count - rows.len();
             let rows = rows.into_iter().map(|(row, value)| Row { row, value: Owned(value) }).collect();
             Contents::Rows { row_count: part.row_count, zero_rows_left_out, rows }

@@ -7,10 +7,12 @@ use std::fmt::Write;
 use std::process::ExitCode;
 
 use clap::Args;
+use coseg::schema::Part;
 use coseg::{Inspection, Participant};
 use coseg_sysv::Stat;
 
 use crate::args::Global;
+use crate::extents::{Extents, row_bytes};
 use crate::failure::{Failure, Result};
 use crate::output::{self, BOLD, DIM, printable};
 use crate::regions;
@@ -42,13 +44,31 @@ pub(crate) struct Show {
     all: bool,
 }
 
+/// A region, and how much of it is shown.
+struct Shown<'a> {
+    region: &'a Inspection,
+    extents: Option<Extents>,
+    all: bool,
+}
+
+impl Shown<'_> {
+    /// Whether nobody has ever written a row, or one near it.
+    fn is_untouched(&self, part: &Part, row: usize) -> bool {
+        match (&self.extents, row_bytes(part, row)) {
+            (Some(extents), Some(bytes)) => !extents.touch(&bytes),
+            _ => false,
+        }
+    }
+}
+
 pub(crate) fn run(args: &Show, global: &Global) -> Result<ExitCode> {
     let view = View::open(global)?;
     let stat = args.selector.one(&view)?.stat;
     let region = regions::look(&view, &stat)?;
     let chosen = chosen(args, &region, &stat)?;
+    let shown = Shown { region: &region, extents: Extents::of(&view, &stat), all: args.all };
     if global.json {
-        document::print(&view, &stat, &region, &chosen, args.all)?;
+        document::print(&view, &stat, &shown, &chosen)?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut text = String::new();
@@ -59,7 +79,7 @@ pub(crate) fn run(args: &Show, global: &Global) -> Result<ExitCode> {
         if index > 0 || args.part.is_none() {
             text.push('\n');
         }
-        parts::describe(&mut text, &region, *part, args.all)?;
+        parts::describe(&mut text, &shown, *part)?;
     }
     output::print(&text)?;
     Ok(ExitCode::SUCCESS)

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use coseg::schema::{Field, Part, PartKind, Struct, Type};
 use coseg::{Inspection, Value};
 
+use super::Shown;
 use crate::commands::locks::state;
 use crate::failure::Result;
 use crate::output::{self, BOLD, DIM, printable};
@@ -17,7 +18,8 @@ const INDENT: &str = "  ";
 const VALUE_WIDTH: usize = 24;
 
 /// One part: its heading, and its values below or, where they are one, beside it.
-pub(super) fn describe(text: &mut String, region: &Inspection, index: usize, all: bool) -> Result<()> {
+pub(super) fn describe(text: &mut String, shown: &Shown<'_>, index: usize) -> Result<()> {
+    let Shown { region, all, .. } = *shown;
     let part = &region.schema().parts[index];
     match (part.kind, &part.of) {
         (PartKind::Cell, Some(of)) => {
@@ -25,7 +27,7 @@ pub(super) fn describe(text: &mut String, region: &Inspection, index: usize, all
         }
         (PartKind::Table, Some(of)) => {
             heading(text, part, &format!("table of {} {of}", part.row_count), None);
-            let rows = rows(region, part, all)?;
+            let rows = rows(shown, part)?;
             let folded = part.row_count - rows.len();
             describe_rows(text, of, &rows, folded, "row", all);
         }
@@ -42,11 +44,14 @@ pub(super) fn describe(text: &mut String, region: &Inspection, index: usize, all
 }
 
 /// A table's rows, without those that are all zero unless `all` are wanted.
-pub(super) fn rows(region: &Inspection, part: &Part, all: bool) -> Result<Vec<(usize, Value)>> {
+pub(super) fn rows(shown: &Shown<'_>, part: &Part) -> Result<Vec<(usize, Value)>> {
     let mut rows = Vec::new();
     for row in 0..part.row_count {
-        let value = patiently(|| region.get(&format!("{}[{row}]", part.name)))?;
-        if all || !is_zero(&value) {
+        if !shown.all && shown.is_untouched(part, row) {
+            continue;
+        }
+        let value = patiently(|| shown.region.get(&format!("{}[{row}]", part.name)))?;
+        if shown.all || !is_zero(&value) {
             rows.push((row, value));
         }
     }
