@@ -279,7 +279,7 @@ fn a_part_that_is_not_there_is_nothing_found() {
 
 /// Mostly empty, as tables are.
 #[derive(Region)]
-pub struct Sparse {
+struct Sparse {
     rows: Table<u64, 100_000>,
 }
 
