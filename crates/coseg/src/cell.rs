@@ -66,6 +66,16 @@ impl<P: Place> Place for &P {
 }
 
 impl<T: Shared> Cell<T> {
+    #[cfg(feature = "async")]
+    pub(crate) fn source(&self) -> crate::changes::Source {
+        crate::changes::Source {
+            base: self.spot.base.clone(),
+            count_at: self.item.version_at,
+            bell_at: self.item.bell_at,
+            object: self.spot.object(),
+        }
+    }
+
     /// A copy of the value.
     ///
     /// It waits for nobody. Where writers overtake it again and again, it takes the region's lock between two of

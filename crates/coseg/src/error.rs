@@ -36,6 +36,8 @@ pub enum ErrorKind {
     Damaged,
     /// Owner or mode of the segment are not what was asked for.
     Untrusted,
+    /// No descriptor or thread can be had.
+    NoResources,
     /// The region was removed.
     Removed,
     /// Another process is making the region and has not finished.

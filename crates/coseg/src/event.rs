@@ -26,6 +26,16 @@ impl Event {
         self.spot.base.memory.word(self.spot.offset())
     }
 
+    #[cfg(feature = "async")]
+    pub(crate) fn source(&self) -> crate::changes::Source {
+        crate::changes::Source {
+            base: self.spot.base.clone(),
+            count_at: self.spot.offset(),
+            bell_at: self.spot.offset() + 8,
+            object: self.spot.object(),
+        }
+    }
+
     fn bell(&self) -> Bell<'_> {
         Bell(self.spot.base.memory.half(self.spot.offset() + 8))
     }

@@ -63,6 +63,8 @@
 mod base;
 mod bell;
 mod cell;
+#[cfg(feature = "async")]
+mod changes;
 mod counter;
 mod error;
 mod event;
@@ -97,6 +99,8 @@ extern crate self as coseg;
 
 pub use base::{Acquired, Recovery};
 pub use cell::{Cell, Place, Reach};
+#[cfg(feature = "async")]
+pub use changes::Changes;
 #[cfg(feature = "derive")]
 pub use coseg_derive::{Region, Shared};
 pub use coseg_sysv::{Key, Mode};

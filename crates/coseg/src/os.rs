@@ -11,6 +11,30 @@ pub(crate) use real::{accept_barriers, barrier_before_look, barrier_before_sleep
 #[cfg(loom)]
 pub(crate) use modelled::{accept_barriers, barrier_before_look, barrier_before_sleep, wait, wake};
 
+/// A descriptor that is readable once 8 bytes were written to it, and not after they were read.
+#[cfg(feature = "async")]
+pub(crate) fn event_descriptor() -> std::io::Result<std::os::fd::OwnedFd> {
+    use std::os::fd::FromRawFd;
+    // SAFETY: takes no memory.
+    let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
+    if fd < 0 {
+        return Err(std::io::Error::last_os_error());
+    }
+    // SAFETY: the descriptor was just made and is nobody else's.
+    Ok(unsafe { std::os::fd::OwnedFd::from_raw_fd(fd) })
+}
+
+/// A descriptor as the runtime of the calling task polls it for reading.
+#[cfg(feature = "async")]
+pub(crate) fn polled(
+    fd: std::os::fd::OwnedFd,
+) -> std::io::Result<tokio::io::unix::AsyncFd<std::os::fd::OwnedFd>> {
+    // SAFETY: an owned descriptor is open, and the same one, for as long as it is owned.
+    let polled =
+        unsafe { tokio::io::unix::AsyncFd::register_with_interest(fd, tokio::io::Interest::READABLE) };
+    Ok(polled?)
+}
+
 /// Nanoseconds that never go back.
 pub(crate) fn monotonic_ns() -> u64 {
     u64::try_from(clock(libc::CLOCK_MONOTONIC).as_nanos()).unwrap_or(u64::MAX)

@@ -1,0 +1,86 @@
+//! Changes as a descriptor: the feature `async`.
+#![cfg(feature = "async")]
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail like a test")]
+
+use std::time::{Duration, Instant};
+
+use coseg::{Cell, ErrorKind, Event, Key, Region};
+use coseg_sysv::User;
+
+#[derive(Region)]
+struct Desk {
+    value: Cell<u64>,
+    bell: Event,
+}
+
+fn desk(directory: &tempfile::TempDir) -> Region<Desk> {
+    let backend = User::at(directory.path()).unwrap();
+    Region::<Desk>::at(Key::new(3)).backend(&backend).open_or_create(DeskInitial::default).unwrap()
+}
+
+fn directory() -> tempfile::TempDir {
+    tempfile::Builder::new().prefix("coseg-test-").tempdir_in("/dev/shm").unwrap()
+}
+
+fn run<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async { tokio::time::timeout(Duration::from_secs(10), work).await.unwrap() })
+}
+
+#[test]
+fn no_change_of_another_thread_is_missed() {
+    let directory = directory();
+    let (desk, other) = (desk(&directory), desk(&directory));
+    let mut changes = desk.value.changes().unwrap();
+    let writer = std::thread::spawn(move || {
+        for value in 1..=1000 {
+            other.value.set(value).unwrap();
+            if value % 100 == 0 {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+    });
+    run(async {
+        let mut last = 0;
+        while last < 1000 {
+            let stamp = changes.next().await.unwrap();
+            assert!(stamp > last, "{stamp} after {last}");
+            assert!(desk.value.read() >= stamp);
+            last = stamp;
+        }
+    });
+    writer.join().unwrap();
+    assert_eq!(changes.take().unwrap(), None);
+    desk.remove().unwrap();
+}
+
+#[test]
+fn several_are_waited_for_at_once_and_a_removal_ends_all() {
+    let directory = directory();
+    let desk = desk(&directory);
+    let (mut values, mut rings) = (desk.value.changes().unwrap(), desk.bell.changes().unwrap());
+    run(async {
+        desk.bell.notify().unwrap();
+        tokio::select! {
+            _ = values.next() => panic!("the value has not changed"),
+            count = rings.next() => assert_eq!(count.unwrap(), 1),
+        }
+        desk.value.set(4).unwrap();
+        assert_eq!(values.next().await.unwrap(), 1);
+        desk.remove().unwrap();
+        assert_eq!(*values.next().await.unwrap_err().kind(), ErrorKind::Removed);
+        assert_eq!(*rings.next().await.unwrap_err().kind(), ErrorKind::Removed);
+    });
+}
+
+#[test]
+fn dropping_takes_no_time() {
+    let directory = directory();
+    let desk = desk(&directory);
+    let changes: Vec<_> = (0..20).map(|_| desk.bell.changes().unwrap()).collect();
+    std::thread::sleep(Duration::from_millis(20));
+    let since = Instant::now();
+    drop(changes);
+    assert!(since.elapsed() < Duration::from_millis(500), "{:?}", since.elapsed());
+    desk.remove().unwrap();
+}
