@@ -19,6 +19,9 @@ use crate::schema::PartKind;
 use crate::sync::{AtomicU64, Ordering};
 use crate::{Error, ErrorKind, Result, held};
 
+/// Most recoveries that are remembered: some programs never ask for them, and a peer can make up any number of deaths.
+const RECOVERIES_MAX: usize = 256;
+
 /// What was found and mended when a lock was taken from a dead owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -324,7 +327,11 @@ impl Base {
             .and_then(|slot| (self.participants().owner(slot) == dead).then(|| self.participant(slot))?);
         self.memory.word(at::RECOVERIES).fetch_add(1, Ordering::Relaxed);
         let recovery = Recovery { lock: self.lock_name(number).to_owned(), participant, settled };
-        self.recoveries.lock().unwrap_or_else(PoisonError::into_inner).push(recovery.clone());
+        let mut recoveries = self.recoveries.lock().unwrap_or_else(PoisonError::into_inner);
+        if recoveries.len() == RECOVERIES_MAX {
+            recoveries.remove(0);
+        }
+        recoveries.push(recovery.clone());
         recovery
     }
 

@@ -87,7 +87,7 @@ impl<C: Contents> Region<C> {
         self.base.everybody()
     }
 
-    /// The dead owners that locks were taken from, since the last call.
+    /// The dead owners that locks were taken from, since the last call; of very many, the last 256.
     pub fn take_recoveries(&self) -> Vec<Recovery> {
         self.base.take_recoveries()
     }
@@ -116,7 +116,8 @@ impl<C: Contents> Region<C> {
     /// that has happened often, under the region's lock.
     ///
     /// # Errors
-    /// [`ErrorKind::Busy`]: opened for reading, and writers were always faster. And those of `body`.
+    /// [`ErrorKind::Busy`]: opened for reading, and writers were always faster. [`ErrorKind::Damaged`]: a peer writes
+    /// over the log. And those of `body`.
     pub fn snapshot<R, E: From<Error>>(
         &self,
         mut body: impl FnMut(&Snapshot<'_>) -> Result<R, E>,
@@ -135,7 +136,11 @@ impl<C: Contents> Region<C> {
             return Err(Error::new("take a snapshot of", self.base.object(), ErrorKind::Busy, fact).into());
         }
         let guard = self.base.lock(Deadline::Never)?;
-        let snapshot = Snapshot::begin(&self.base).expect("whoever holds the lock commits alone");
+        // Whoever holds the lock commits alone, unless a peer writes what he may not.
+        let Some(snapshot) = Snapshot::begin(&self.base) else {
+            let fact = "its log changes under the lock that guards it: something writes over it";
+            return Err(Error::new("take a snapshot of", self.base.object(), ErrorKind::Damaged, fact).into());
+        };
         let result = body(&snapshot);
         drop(guard);
         result

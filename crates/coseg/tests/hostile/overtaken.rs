@@ -102,15 +102,31 @@ fn a_log_that_never_stands_still_is_an_error() {
             while since.elapsed() < SPAN {
                 let row = region.rows.row(5).unwrap();
                 let seen = region.snapshot(|at| Ok::<_, Error>((at.get(&region.cell)?[0], at.get(&row)?)));
-                N.fetch_add(1, Ordering::Relaxed);
                 if let Err(error) = seen {
-                    M.fetch_add(1, Ordering::Relaxed);
                     assert!(!error.to_string().is_empty());
                 }
             }
-            eprintln!("{N:?} {M:?}");
         },
     );
 }
-static N: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
-static M: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+
+#[test]
+fn one_dead_owner_after_the_other_keeps_nobody_beyond_his_time() {
+    let place = Place::new();
+    let region = region(&place);
+    let look = coseg::Inspection::join(region.segment()).unwrap();
+    // Of slots that nobody has taken: dead, whoever asks.
+    hammered(
+        &region,
+        LOCK,
+        |count| 10 + count % 40,
+        || {
+            let since = Instant::now();
+            while since.elapsed() < SPAN {
+                let began = Instant::now();
+                let _ = look.set("cell[3]", "1", Duration::from_millis(5));
+                assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+            }
+        },
+    );
+}

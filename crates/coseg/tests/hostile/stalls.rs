@@ -80,3 +80,21 @@ fn an_observer_holds_up_nobody() {
         office.remove().unwrap();
     });
 }
+
+#[test]
+fn made_up_deaths_fill_no_memory() {
+    on_each(|world| {
+        let office = world.office();
+        let memory = office.segment().attach().unwrap();
+        let door = office.schema().parts[3].offset;
+        for _ in 0..1000 {
+            // Of a slot that nobody has taken.
+            memory.write(door, &5_u32.to_ne_bytes()).unwrap();
+            let guard = office.door.try_lock().unwrap().expect("its owner is dead");
+            assert!(matches!(guard.acquired(), coseg::Acquired::Recovered(_)));
+        }
+        assert_eq!(office.take_recoveries().len(), 256);
+        assert!(office.take_recoveries().is_empty());
+        office.remove().unwrap();
+    });
+}
