@@ -190,24 +190,21 @@ pub(crate) fn wait_while<P: Place>(
 ) -> Result<P::Value> {
     let reach = place.reach();
     let deadline = Deadline::after(timeout);
+    let late = || {
+        let fact = "the value is not yet what was waited for";
+        Error::timed_out("wait for", object(), timeout.unwrap_or_default(), fact)
+    };
+    let read = || reach.item.read_until(reach.base, &Typed::<P::Value>::NEW, deadline).ok_or_else(late);
     loop {
-        let (value, _) = reach.read();
+        let (value, _) = read()?;
         if !condition(&value) {
             return Ok(value);
         }
-        let Some(left) = deadline.left() else {
-            let after = timeout.unwrap_or_default();
-            return Err(Error::timed_out(
-                "wait for",
-                object(),
-                after,
-                "the value is not yet what was waited for",
-            ));
-        };
+        let left = deadline.left().ok_or_else(late)?;
         if reach.base.memory.is_writable() {
             let bell = reach.item.bell(&reach.base.memory);
             let ticket = bell.prepare_for_stores();
-            let (value, _) = reach.read();
+            let (value, _) = read()?;
             if !condition(&value) {
                 return Ok(value);
             }

@@ -88,26 +88,45 @@ impl Item {
     /// Copies the value, however busy the writers are.
     #[inline]
     pub(crate) fn read<C: Copied>(&self, base: &Base, how: &C) -> (C::Value, u64) {
-        match self.try_read(&base.memory, how) {
-            Some(found) => found,
-            None => self.read_among_writers(base, how),
+        loop {
+            if let Some(found) = self.read_until(base, how, Deadline::Never) {
+                return found;
+            }
         }
+    }
+
+    /// As [`Item::read`]; `None` if the deadline passed first, which takes writers who are always faster and never give
+    /// the lock back: no honest ones.
+    #[inline]
+    pub(crate) fn read_until<C: Copied>(
+        &self,
+        base: &Base,
+        how: &C,
+        deadline: Deadline,
+    ) -> Option<(C::Value, u64)> {
+        self.try_read(&base.memory, how).or_else(|| self.read_among_writers(base, how, deadline))
     }
 
     /// Writers overtake: take the lock when it is free, or see them stop, whichever comes first. A writer who is
     /// stopped while he has the lock changes nothing more, and one who goes on gives the lock back.
     #[cold]
-    fn read_among_writers<C: Copied>(&self, base: &Base, how: &C) -> (C::Value, u64) {
+    fn read_among_writers<C: Copied>(
+        &self,
+        base: &Base,
+        how: &C,
+        deadline: Deadline,
+    ) -> Option<(C::Value, u64)> {
         loop {
             // One who reads only cannot lock, and sleeps a little between his attempts.
             let soon = Deadline::after(Some(std::time::Duration::from_millis(1)));
             if let Ok(_guard) = base.lock(soon) {
                 let version = self.version(&base.memory);
-                return (how.copy(&base.memory, self.slot_at(version)), version);
+                return Some((how.copy(&base.memory, self.slot_at(version)), version));
             }
             if let Some(found) = self.try_read(&base.memory, how) {
-                return found;
+                return Some(found);
             }
+            deadline.left()?;
             std::thread::sleep(std::time::Duration::from_micros(50));
         }
     }

@@ -216,6 +216,8 @@ impl<'a> LockWords<'a> {
                     self.yield_turn(me);
                     return Some(Taken::From(owner));
                 }
+                // Another inherits, or a peer writes one dead owner after the other, for as long as he likes.
+                deadline.left()?;
                 continue;
             } else {
                 probe_after = (probe_after * 2).min(LONGEST_SLEEP);
