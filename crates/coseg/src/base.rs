@@ -138,6 +138,7 @@ impl Base {
 
     fn take_slot(&self, own: Identity) -> Result<Owner> {
         let participants = self.participants();
+        self.refuse_strangers()?;
         // Free slots first: what is left of a dead participant can still tell who it was.
         for want_dead in [false, true] {
             for slot in 0..participants.count {
@@ -154,9 +155,6 @@ impl Base {
                     self.reset_reader(slot);
                     return Ok(owner);
                 }
-            }
-            if !want_dead {
-                self.refuse_strangers()?;
             }
         }
         let fact = format!(

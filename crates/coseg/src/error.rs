@@ -58,8 +58,10 @@ pub enum ErrorKind {
     NoSuchRow,
     /// A transaction set more values than the log has room for.
     TooMany,
-    /// No such part, field or element, or a text that is no value of it.
+    /// No such part, field or element.
     BadPath,
+    /// A text that is no value of the type.
+    BadValue,
     /// /proc does not tell who this process is.
     NoIdentity,
 }

@@ -225,7 +225,7 @@ impl Inspection {
     /// Sets the number or text at a path, under the region's lock; what was there before, and what is now.
     ///
     /// # Errors
-    /// Those of [`Inspection::get`]; [`ErrorKind::BadPath`] also for a text that is no such value.
+    /// Those of [`Inspection::get`]; [`ErrorKind::BadValue`]: the text is no such value.
     /// [`ErrorKind::TimedOut`]: the lock was held for all of `timeout`.
     pub fn set(&self, path: &str, text: &str, timeout: std::time::Duration) -> Result<(Value, Value)> {
         let found = self.find_to_set(path)?;
@@ -250,7 +250,7 @@ impl Inspection {
     /// What [`Inspection::set`] would find and leave; nothing is set.
     ///
     /// # Errors
-    /// Those of [`Inspection::get`]; [`ErrorKind::BadPath`] also for a text that is no such value.
+    /// Those of [`Inspection::get`]; [`ErrorKind::BadValue`]: the text is no such value.
     pub fn check(&self, path: &str, text: &str) -> Result<(Value, Value)> {
         let found = self.find_to_set(path)?;
         self.change(&found, path, text, &mut self.bytes(found.item)?)
@@ -268,7 +268,9 @@ impl Inspection {
     fn change(&self, found: &Found<'_>, path: &str, text: &str, bytes: &mut [u8]) -> Result<(Value, Value)> {
         let place = bytes.get_mut(found.offset..).unwrap_or_default();
         let before = decode(found.of, place);
-        encode_text(found.of, text, place).map_err(|fact| self.bad_path(path, fact))?;
+        encode_text(found.of, text, place).map_err(|fact| {
+            Error::new("set", format!("`{path}` in {}", self.base.object()), ErrorKind::BadValue, fact)
+        })?;
         Ok((before, decode(found.of, place)))
     }
 

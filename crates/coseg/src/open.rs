@@ -54,7 +54,7 @@ impl<C: Contents> RegionOptions<C> {
         RegionOptions { segment: Some(segment.clone()), ..RegionOptions::new(segment.key()) }
     }
 
-    /// The backend; without it, the one that [`coseg_sysv::choose`] chooses.
+    /// The backend; without it, the one that [`coseg_sysv::choose`] chooses: `COSEG_BACKEND` names it.
     pub fn backend(mut self, backend: impl IntoBackend) -> Self {
         self.backend = Some(backend.into_backend());
         self

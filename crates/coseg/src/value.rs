@@ -135,8 +135,9 @@ impl fmt::Display for Value {
             Value::Bool(value) => value.fmt(f),
             Value::Unsigned(value) => value.fmt(f),
             Value::Signed(value) => value.fmt(f),
-            Value::Float(value) => value.fmt(f),
-            Value::Float32(value) => value.fmt(f),
+            // The shortest form that reads back as the same number.
+            Value::Float(value) => write!(f, "{value:?}"),
+            Value::Float32(value) => write!(f, "{value:?}"),
             Value::Text(text) => write!(f, "{text:?}"),
             Value::Array(values) => {
                 f.write_str("[")?;

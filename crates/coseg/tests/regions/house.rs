@@ -79,7 +79,9 @@ impl World {
     /// The same in a PID namespace of its own.
     pub(crate) fn actor_apart(&self, role: &str) -> Actor {
         let mut command = Command::new("unshare");
-        command.args(["--pid", "--fork", "--kill-child"]).arg(std::env::current_exe().unwrap());
+        command
+            .args(["--pid", "--fork", "--kill-child", "--mount-proc"])
+            .arg(std::env::current_exe().unwrap());
         self.play(role, command)
     }
 

@@ -198,7 +198,7 @@ fn a_private_region_is_shared_by_id() {
         change.set("value", "12", std::time::Duration::from_secs(1)).unwrap();
         assert_eq!(region.read(), 12);
         let error = change.set("value", "-1", std::time::Duration::from_secs(1)).unwrap_err();
-        assert_eq!(*error.kind(), ErrorKind::BadPath, "{error}");
+        assert_eq!(*error.kind(), ErrorKind::BadValue, "{error}");
         region.remove().unwrap();
     });
 }
