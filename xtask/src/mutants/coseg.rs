@@ -1,0 +1,249 @@
+//! Mistakes in regions.
+
+use super::Mutant;
+
+pub(super) const MUTANTS: &[Mutant] = &[
+    Mutant {
+        name: "recovery of a region clears before it applies",
+        file: "crates/coseg/src/log.rs",
+        find: "            // A number that is no value's was not written by us.
+",
+        replace: "            self.word().store(state.cleared().0, Ordering::Release);
+",
+        target: "killed",
+        test: "trials::recover",
+    },
+    Mutant {
+        name: "a transaction is applied and not committed",
+        file: "crates/coseg/src/log.rs",
+        find: "        self.word().store(state.0, Ordering::Release);
+        self.apply(state, set);",
+        replace: "        self.apply(state, set);",
+        target: "killed",
+        test: "trials::commit",
+    },
+    Mutant {
+        name: "a lock is inherited and nothing settled",
+        file: "crates/coseg/src/base.rs",
+        find: "if number == self.own_lock { self.log().settle(&self.layout) } else { Settled::Nothing };",
+        replace: "if number > self.own_lock { self.log().settle(&self.layout) } else { Settled::Nothing };",
+        target: "killed",
+        test: "trials::recover",
+    },
+    Mutant {
+        name: "a version counts before its value is there",
+        file: "crates/coseg/src/cell.rs",
+        find: "        self.item.write_next(memory, version, &value);
+        self.base.log().commit_one(self.item, version.wrapping_add(1));",
+        replace: "        self.base.log().commit_one(self.item, version.wrapping_add(1));
+        self.item.write_next(memory, version, &value);",
+        target: "killed",
+        test: "trials::update_a_cell",
+    },
+    Mutant {
+        name: "a value is written over the one that is read",
+        file: "crates/coseg/src/item.rs",
+        find: "        self.slot_at(version.wrapping_add(1))",
+        replace: "        self.slot_at(version)",
+        target: "killed",
+        test: "trials::update_a_row",
+    },
+    Mutant {
+        name: "one who joins has his predecessor's generation",
+        file: "crates/coseg/src/participants.rs",
+        find: "let next = generation.load(Ordering::Relaxed).wrapping_add(1);",
+        replace: "let next = generation.load(Ordering::Relaxed);",
+        target: "killed",
+        test: "trials::join_in_place_of_the_dead",
+    },
+    Mutant {
+        name: "an owner is whoever has his slot now",
+        file: "crates/coseg/src/base.rs",
+        find: "holder == Identity::NOBODY || participants.owner(slot) != owner || self.is_gone(slot, holder)",
+        replace: "holder == Identity::NOBODY || self.is_gone(slot, holder)",
+        target: "killed",
+        test: "trials::lock_of_the_dead",
+    },
+    Mutant {
+        name: "nobody is ever dead",
+        file: "crates/coseg/src/base.rs",
+        find: "        holder == Identity::NOBODY || participants.owner(slot) != owner || self.is_gone(slot, holder)",
+        replace: "        holder == Identity::NOBODY && participants.owner(slot) != owner && self.is_gone(slot, holder)",
+        target: "killed",
+        test: "races::a_writer_leaves_the_reads_of_a_new_holder_alone",
+    },
+    Mutant {
+        name: "a living maker is robbed",
+        file: "crates/coseg/src/header.rs",
+        find: "(_, Some(false)) | (Life::Alive | Life::Unknown, None) | (Life::Alive, Some(true)) => {
+            return Ok(false);
+        }
+        (Life::Dead, None | Some(true)) | (Life::Unknown, Some(true)) => {}",
+        replace: "_ => {}",
+        target: "killed",
+        test: "races::a_living_maker_is_not_robbed",
+    },
+    Mutant {
+        name: "a region is published before it is filled",
+        file: "crates/coseg/src/open.rs",
+        find: "            C::fill(Region::<C>::new(Arc::clone(&base)).parts(), initial());
+            building.publish();",
+        replace: "            building.publish();
+            C::fill(Region::<C>::new(Arc::clone(&base)).parts(), initial());",
+        target: "killed",
+        test: "making::make",
+    },
+    Mutant {
+        name: "a dead reader keeps the writers out",
+        file: "crates/coseg/src/rwlock.rs",
+        find: "if holder == Identity::NOBODY || base.is_dead(participants.owner(slot)) {",
+        replace: "if holder == Identity::NOBODY {",
+        target: "killed",
+        test: "races::a_writer_leaves_the_reads_of_a_new_holder_alone",
+    },
+    Mutant {
+        name: "what was rolled back is published",
+        file: "crates/coseg/src/region.rs",
+        find: "        let result = body(&mut transaction)?;
+        transaction.commit();
+        Ok(result)",
+        replace: "        let result = body(&mut transaction);
+        transaction.commit();
+        result",
+        target: "regions",
+        test: "values::an_error_or_a_panic_changes_nothing",
+    },
+    Mutant {
+        name: "a snapshot overlooks what is not yet applied",
+        file: "crates/coseg/src/snapshot.rs",
+        find: "known(&self.overlay).unwrap_or_else",
+        replace: "known(&[]).unwrap_or_else",
+        target: "killed",
+        test: "trials::recover",
+    },
+    Mutant {
+        name: "a snapshot spans several commits",
+        file: "crates/coseg/src/snapshot.rs",
+        find: "if self.log.state().commits() != self.state.commits()
+            || before",
+        replace: "if self.log.state().commits() < self.state.commits()
+            || before",
+        target: "regions",
+        test: "values::snapshots_never_see_half_a_transaction",
+    },
+    Mutant {
+        name: "no time is ever over",
+        file: "crates/coseg/src/lock.rs",
+        find: "(left > 0).then(",
+        replace: "(left < u64::MAX).then(",
+        target: "killed",
+        test: "trials::lock_in_vain",
+    },
+    Mutant {
+        name: "a lock of the dead is said to be clean",
+        file: "crates/coseg/src/base.rs",
+        find: "Some(Taken::Clean) => Ok(Acquired::Clean),
+            Some(Taken::From(dead)) => Ok(Acquired::Recovered(Box::new(self.recover(number, dead)))),",
+        replace: "Some(Taken::Clean | Taken::From(_)) => Ok(Acquired::Clean),",
+        target: "killed",
+        test: "trials::lock",
+    },
+    Mutant {
+        name: "a header's checksum is not looked at",
+        file: "crates/coseg/src/header.rs",
+        find: "if header_checksum(memory) != recorded {",
+        replace: "if header_checksum(memory) == !recorded {",
+        target: "refusals",
+        test: "a_header_written_over",
+    },
+    Mutant {
+        name: "fields may lie elsewhere",
+        file: "crates/coseg/src/schema/difference.rs",
+        find: "} else if theirs.offset != ours.offset {",
+        replace: "} else if theirs.offset == usize::MAX {",
+        target: "refusals",
+        test: "a_field_that_lies_elsewhere",
+    },
+    Mutant {
+        name: "the end of a longer value is lost",
+        file: "crates/coseg/src/item.rs",
+        find: "if written < self.room_bytes {",
+        replace: "if written > self.room_bytes {",
+        target: "regions",
+        test: "opening::a_field_added_at_the_end_opens_old_regions_and_new_ones",
+    },
+    Mutant {
+        name: "a child gives back its parent's lock",
+        file: "crates/coseg/src/mutex.rs",
+        find: "        if base.current() == Some(self.me) {
+            self.lock.words().give_back();",
+        replace: "        if self.me != Owner::NOBODY {
+            self.lock.words().give_back();",
+        target: "regions",
+        test: "deaths::a_child_of_fork_has_its_own_place",
+    },
+    Mutant {
+        name: "a living participant's slot is taken",
+        file: "crates/coseg/src/base.rs",
+        find: "holder != Identity::NOBODY && self.is_gone(slot, holder)
+                } else",
+        replace: "holder != Identity::NOBODY
+                } else",
+        target: "regions",
+        test: "opening::slots_are_used_again_and_run_out",
+    },
+    Mutant {
+        name: "one version too many is believed",
+        file: "crates/coseg/src/item.rs",
+        find: "(ahead <= self.slot_mask).then_some(value)",
+        replace: "(ahead <= self.slot_mask + 1).then_some(value)",
+        target: "--loom",
+        test: "models::a_value_is_read_whole",
+    },
+    Mutant {
+        name: "no fence before the second look",
+        file: "crates/coseg/src/item.rs",
+        find: "        let value = how.copy(memory, self.slot_at(version));
+        fence(Ordering::Acquire);",
+        replace: "        let value = how.copy(memory, self.slot_at(version));",
+        target: "--loom",
+        test: "models::a_value_of_two_writers_is_read_whole",
+    },
+    Mutant {
+        name: "who will sleep does not say so",
+        file: "crates/coseg/src/bell.rs",
+        find: "self.0.fetch_or(SOMEBODY, Ordering::SeqCst) | SOMEBODY",
+        replace: "self.0.load(Ordering::SeqCst)",
+        target: "--loom",
+        test: "models::two_exclude_each_other_and_none_sleeps_for_ever",
+    },
+    Mutant {
+        name: "a bell rings for nobody",
+        file: "crates/coseg/src/bell.rs",
+        find: "            os::wake(self.0, count);",
+        replace: "            let _ = count;",
+        target: "--loom",
+        test: "models::two_exclude_each_other_and_none_sleeps_for_ever",
+    },
+    Mutant {
+        name: "one change is not counted",
+        file: "crates/coseg/src/log.rs",
+        find: "        let state = State(self.word().load(Ordering::Relaxed));
+        self.word().store(state.next(0).0, Ordering::Release);
+    }",
+        replace: "        let _ = State(self.word().load(Ordering::Relaxed));
+    }",
+        target: "moments",
+        test: "a_change_of_one_value_between_two_reads",
+    },
+    Mutant {
+        name: "the turn stays with who had it",
+        file: "crates/coseg/src/lock.rs",
+        find: "            if turn != 0 {
+                self.turn.store(0, Ordering::Relaxed);
+            }",
+        replace: "",
+        target: "--loom",
+        test: "models::three_exclude_each_other_and_none_sleeps_for_ever",
+    },
+];
