@@ -34,8 +34,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "a version counts before its value is there",
         file: "crates/coseg/src/cell.rs",
         find: "        self.item.write_next(memory, version, &value);
-        self.base.log().commit_one(self.item, version.wrapping_add(1));",
-        replace: "        self.base.log().commit_one(self.item, version.wrapping_add(1));
+        self.base.log().commit_one(Committed::new(self.item, version.wrapping_add(1)));",
+        replace: "        self.base.log().commit_one(Committed::new(self.item, version.wrapping_add(1)));
         self.item.write_next(memory, version, &value);",
         target: "killed",
         test: "trials::update_a_cell",
