@@ -2,6 +2,7 @@
 
 mod build;
 mod dist;
+mod instrumented;
 mod mutants;
 mod programs;
 mod run;
@@ -16,6 +17,8 @@ cargo xtask COMMAND
   dist --to DIR                              what a package installs, under this prefix
   mutants [NAME…]                            known mistakes, each of which a test must find; as root
   storm [--kills N] [--seed N] [--jobs N]    processes on one region, killed at random
+  fuzz [--seconds N] [INPUT…]                arbitrary bytes as a region; wants a C++ compiler
+  asan [TEST…]                               the hostile peer's tests under AddressSanitizer
 ";
 
 fn main() -> ExitCode {
@@ -42,6 +45,8 @@ fn command() -> anyhow::Result<()> {
         Some("programs") => programs::command(words),
         Some("dist") => dist::command(words),
         Some("mutants") => mutants::command(words),
+        Some("fuzz") => instrumented::fuzz(words),
+        Some("asan") => instrumented::asan(words),
         Some("storm") => storm::command(words),
         _ => anyhow::bail!("no command {}\n{HELP}", name.display()),
     }
