@@ -58,6 +58,8 @@ pub enum ErrorKind {
     NoSuchRow,
     /// A transaction set more values than the log has room for.
     TooMany,
+    /// What was to be read takes too much memory at once.
+    TooLarge,
     /// No such part, field or element.
     BadPath,
     /// A text that is no value of the type.

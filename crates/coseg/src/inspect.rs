@@ -15,7 +15,7 @@ use crate::memory::Memory;
 use crate::open::object_of;
 use crate::participants::Owner;
 use crate::schema::{Part, PartKind, Schema, Type};
-use crate::value::{Value, decode, encode_text};
+use crate::value::{DECODED_MAX, Value, decode, decoded_bytes, encode_text};
 use crate::{Error, ErrorKind, Participant, Result, bell};
 
 /// A region of unknown type.
@@ -169,18 +169,31 @@ impl Inspection {
     /// none.
     ///
     /// # Errors
-    /// [`ErrorKind::Busy`]: writers overtook every attempt.
+    /// [`ErrorKind::Busy`]: writers overtook every attempt. [`ErrorKind::TooLarge`]: they take more than 256 MiB.
     pub fn part(&self, part: usize) -> Result<Option<Value>> {
         let Some(schema) = self.schema().parts.get(part) else { return Ok(None) };
         match (schema.kind, &schema.of) {
-            (PartKind::Cell, Some(of)) => self.row(part, 0, of).map(Some),
+            (PartKind::Cell, Some(of)) => {
+                self.check_size(of, schema.room_bytes, 1)?;
+                self.row(part, 0, of).map(Some)
+            }
             (PartKind::Table, Some(of)) => {
+                self.check_size(of, schema.room_bytes, schema.row_count)?;
                 let rows = (0..schema.row_count).map(|row| self.row(part, row, of)).collect::<Result<_>>()?;
                 Ok(Some(Value::Array(rows)))
             }
             (PartKind::Counter | PartKind::Event, _) => Ok(Some(Value::Unsigned(self.count(schema).into()))),
             _ => Ok(None),
         }
+    }
+
+    fn check_size(&self, of: &Type, room_bytes: usize, row_count: usize) -> Result<()> {
+        let size = decoded_bytes(of).saturating_mul(row_count).max(room_bytes);
+        if size <= DECODED_MAX {
+            return Ok(());
+        }
+        let fact = format!("it takes {size} bytes of memory: read a row, a field or an element of it");
+        Err(Error::new("read", self.base.object(), ErrorKind::TooLarge, fact))
     }
 
     fn count(&self, part: &Part) -> u64 {
@@ -204,7 +217,7 @@ impl Inspection {
     /// left out: `[1].stock`.
     ///
     /// # Errors
-    /// [`ErrorKind::BadPath`]: what of the path there is not. [`ErrorKind::Busy`].
+    /// [`ErrorKind::BadPath`]: what of the path there is not. [`ErrorKind::Busy`]. [`ErrorKind::TooLarge`].
     pub fn get(&self, path: &str) -> Result<Value> {
         let (part, rest) = self.part_of(path)?;
         let schema = &self.schema().parts[part];
@@ -377,6 +390,7 @@ impl Inspection {
                 (Step::Index(index), of) => return Err(bad(format!("{of} is no array: no [{index}]"))),
             }
         }
+        self.check_size(found.of, found.item.room_bytes, 1)?;
         Ok(found)
     }
 

@@ -49,6 +49,24 @@ pub fn decode(of: &Type, bytes: &[u8]) -> Value {
     }
 }
 
+/// The most memory that what is read of a region at a time may take.
+pub(crate) const DECODED_MAX: usize = 256 << 20;
+
+/// Bytes of memory that a decoded value takes, about. A few bytes of a region can stand for millions of values: for
+/// fields without size, or names that are repeated.
+pub(crate) fn decoded_bytes(of: &Type) -> usize {
+    let inside = match of {
+        Type::Scalar(_) => 0,
+        Type::Text { size_bytes } => *size_bytes,
+        Type::Array { element, count } => decoded_bytes(element).saturating_mul(*count),
+        Type::Struct(Struct { fields, .. }) => fields.iter().fold(0, |sum: usize, field| {
+            sum.saturating_add(size_of::<String>() + field.name.len())
+                .saturating_add(decoded_bytes(&field.of))
+        }),
+    };
+    size_of::<Value>().saturating_add(inside)
+}
+
 fn from(bytes: &[u8], offset: usize) -> &[u8] {
     bytes.get(offset..).unwrap_or_default()
 }

@@ -2,7 +2,7 @@
 
 use coseg::{ErrorKind, Inspection, Region};
 
-use crate::forger::{KEY, Part, Place, SCHEMA_AT, region, schema};
+use crate::forger::{KEY, Part, Place, SCHEMA_AT, region, schema, text};
 
 const U8: &[u8] = &[2];
 
@@ -49,4 +49,27 @@ fn a_data_file_that_was_cut_short_is_refused() {
     }
     // What is mapped must not be touched again.
     std::mem::forget(region);
+}
+
+#[test]
+fn few_bytes_that_stand_for_millions_of_values_are_not_all_read() {
+    let place = Place::new();
+    // Elements of one byte, each with four thousand empty texts.
+    let (elements, fields) = (100_000_u32, 4000_u32);
+    let field = [text("f"), 0_u32.to_ne_bytes().to_vec(), text(""), text(""), vec![64], vec![0; 4]].concat();
+    let numbers = |numbers: [u32; 2]| numbers.map(u32::to_ne_bytes).concat();
+    let mut of = [&[65][..], &elements.to_ne_bytes(), &[66], &text("S"), &numbers([1, fields])].concat();
+    of.extend(field.repeat(4000));
+    let room = u64::from(elements);
+    let part = |offset| schema(&[Part { kind: 1, rows: 1, versions: 2, room, offset, of: &of }]);
+    let schema_at = (SCHEMA_AT + 16).next_multiple_of(64);
+    let part_at = (schema_at + part(0).len()).next_multiple_of(64);
+    let size = part_at + 64 + 2 * (elements as usize).next_multiple_of(64);
+    let look = place.look(&region(size, schema_at, &part(part_at as u64), 1)).unwrap();
+    for error in
+        [look.part(0).unwrap_err(), look.get("part").unwrap_err(), look.check("part", "").unwrap_err()]
+    {
+        assert_eq!(*error.kind(), ErrorKind::TooLarge, "{error}");
+    }
+    assert_eq!(look.get("part[99999].f").unwrap().to_string(), "\"\"", "one of them is");
 }

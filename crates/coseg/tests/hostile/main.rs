@@ -5,6 +5,7 @@
 mod forged;
 mod forger;
 mod overtaken;
+mod paths;
 mod scribble;
 mod stalls;
 mod storm;
