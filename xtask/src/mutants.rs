@@ -122,7 +122,7 @@ impl House {
         match target {
             "--loom" => {
                 cargo.env("CARGO_TARGET_DIR", self.target.with_file_name("build-loom"));
-                cargo.env("RUSTFLAGS", "--cfg loom").args(["--lib", "--release"])
+                cargo.env("RUSTFLAGS", "--cfg coseg_model").args(["--lib", "--release"])
             }
             "--lib" => cargo.arg(target),
             _ => cargo.args(["--test", target]),

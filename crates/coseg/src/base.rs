@@ -13,11 +13,11 @@ use crate::layout::{Layout, REMOVED, at};
 use crate::lock::{Company, Deadline, LockWords, Taken};
 use crate::log::{Log, Settled};
 use crate::memory::Memory;
-use crate::os::{self, ProcessNumber};
+use crate::os::{self, WipedWord};
 use crate::participants::{Owner, Participant, Participants, Waiting};
 use crate::schema::PartKind;
 use crate::sync::{AtomicU64, Ordering};
-use crate::{Error, ErrorKind, Result, held};
+use crate::{Error, ErrorKind, Result};
 
 /// Most recoveries that are remembered: some programs never ask for them, and a peer can make up any number of deaths.
 const RECOVERIES_MAX: usize = 256;
@@ -51,11 +51,11 @@ pub(crate) struct Base {
     pub(crate) layout: Layout,
     pub(crate) segment: Segment,
     name: String,
-    /// Our slot and generation, and the process number they were taken under, in one word.
-    me: AtomicU64,
+    /// Our slot and generation; nobody's in a child of fork, which has none yet.
+    me: WipedWord,
     joining: Mutex<Option<Identity>>,
-    /// Where a fork shows.
-    process: ProcessNumber,
+    /// For each lock, the thread of this process that holds it, or 0.
+    holders: Box<[AtomicU64]>,
     /// The number of the region's own lock: the last in the order.
     own_lock: usize,
     recoveries: Mutex<Vec<Recovery>>,
@@ -64,16 +64,16 @@ pub(crate) struct Base {
 impl Base {
     /// A region that may be read; [`Base::join`] makes it one that may be changed.
     pub(crate) fn new(memory: Memory, layout: Layout, segment: Segment, name: String) -> Base {
-        let own_lock = layout.locks().count() - 1;
+        let holders: Box<[AtomicU64]> = layout.locks().map(|_| AtomicU64::new(0)).collect();
         Base {
             memory,
             layout,
             segment,
             name,
-            me: AtomicU64::new(0),
+            me: WipedWord::new(),
             joining: Mutex::new(None),
-            process: ProcessNumber::new(),
-            own_lock,
+            own_lock: holders.len() - 1,
+            holders,
             recoveries: Mutex::default(),
         }
     }
@@ -102,10 +102,8 @@ impl Base {
     /// Our slot, if this very process has one.
     #[inline]
     pub(crate) fn current(&self) -> Option<Owner> {
-        let me = self.me.load(Ordering::Relaxed);
-        #[expect(clippy::cast_possible_truncation, reason = "the word's two halves")]
-        let (owner, process) = (Owner(me as u32), (me >> 32) as u32);
-        (owner != Owner::NOBODY && self.process.is(process)).then_some(owner)
+        let me = Owner(self.me.get());
+        (me != Owner::NOBODY).then_some(me)
     }
 
     /// Takes a slot for this process.
@@ -132,7 +130,11 @@ impl Base {
         os::accept_barriers();
         let owner = self.take_slot(own)?;
         *joining = Some(own);
-        self.me.store(u64::from(self.process.get()) << 32 | u64::from(owner.0), Ordering::Relaxed);
+        self.me.set(owner.0);
+        // What the parent's threads held, a child of fork does not.
+        for holder in &self.holders {
+            holder.store(0, Ordering::Relaxed);
+        }
         Ok(owner)
     }
 
@@ -245,10 +247,11 @@ impl Base {
             .is_ok_and(|pid| matches!(backend.is_attached(self.segment.id(), pid), Ok(Some(false))))
     }
 
-    /// A name for the region within this process.
-    #[inline]
-    pub(crate) fn address(&self) -> usize {
-        std::ptr::from_ref(self).addr()
+    /// Notes which thread of this process holds a lock.
+    #[inline(always)]
+    pub(crate) fn set_holder(&self, number: usize, holds: bool) {
+        let thread = if holds { thread_number() } else { 0 };
+        self.holders[number].store(thread, Ordering::Relaxed);
     }
 
     /// Takes the region's own lock, and settles what a dead owner left.
@@ -258,26 +261,27 @@ impl Base {
         if !LockWords::new(&self.memory, at::LOCK).try_take(me) {
             self.lock_contended(me, deadline)?;
         }
-        held::add(self.address(), self.own_lock);
+        self.set_holder(self.own_lock, true);
         Ok(RegionGuard { base: self, me, stays: PhantomData })
     }
 
     /// Who died is remembered for [`Base::take_recoveries`].
     #[cold]
     fn lock_contended(&self, me: Owner, deadline: Deadline) -> Result<()> {
-        let words = LockWords::new(&self.memory, at::LOCK);
-        let _ = self.take_checked(self.own_lock, words, me, deadline)?;
+        let _ = self.take_checked(self.own_lock, at::LOCK, me, deadline)?;
         Ok(())
     }
 
-    /// Takes a lock of the region by number, unless that would wait for the calling thread itself.
+    /// Takes the lock of this number and place, unless that would wait for the calling thread itself.
+    #[cold]
     pub(crate) fn take_checked(
         &self,
         number: usize,
-        words: LockWords<'_>,
+        lock_at: usize,
         me: Owner,
         deadline: Deadline,
     ) -> Result<Acquired> {
+        let words = LockWords::new(&self.memory, lock_at);
         self.check_order(number)?;
         let company = Party { base: self, me, lock: number };
         let taken = words.take(me, deadline, &company);
@@ -293,22 +297,23 @@ impl Base {
         }
     }
 
-    /// Locks are taken in the order of their numbers; the region's own is the last.
-    #[inline]
-    pub(crate) fn check_order(&self, number: usize) -> Result<()> {
-        match held::at_or_after(self.address(), number) {
+    /// Locks are waited for in the order of their numbers, the region's own last: so nobody waits in a circle.
+    fn check_order(&self, number: usize) -> Result<()> {
+        let thread = thread_number();
+        let mut held = number..self.holders.len();
+        match held.find(|&held| self.holders[held].load(Ordering::Relaxed) == thread) {
             None => Ok(()),
             Some(held) => Err(self.out_of_order(number, held)),
         }
     }
 
-    #[cold]
     fn out_of_order(&self, number: usize, held: usize) -> Error {
         let fact = if held == number {
             "this thread holds it already".to_owned()
         } else {
             format!(
-                "this thread holds `{}`, which comes after it: lock in the order of declaration",
+                "this thread holds `{}`, which comes after it, and somebody else this one: lock in the order of \
+                 declaration",
                 self.lock_name(held)
             )
         };
@@ -397,6 +402,15 @@ impl Drop for Base {
     }
 }
 
+/// A number of the calling thread, never 0.
+#[inline(always)]
+fn thread_number() -> u64 {
+    thread_local! {
+        static HERE: u8 = const { 0 };
+    }
+    HERE.with(|here| std::ptr::from_ref(here).addr() as u64)
+}
+
 /// The mark of a slot's holder.
 fn mark_of(slot: usize) -> u32 {
     u32::try_from(slot).expect("slots are few")
@@ -436,9 +450,9 @@ pub(crate) struct RegionGuard<'a> {
 impl Drop for RegionGuard<'_> {
     #[inline]
     fn drop(&mut self) {
-        held::remove(self.base.address(), self.base.own_lock);
         // A child that was forked in here holds nothing.
         if self.base.current() == Some(self.me) {
+            self.base.set_holder(self.base.own_lock, false);
             LockWords::new(&self.base.memory, at::LOCK).give_back();
         }
     }

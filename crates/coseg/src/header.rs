@@ -70,7 +70,9 @@ pub(crate) fn claim(memory: &Memory, builder: Identity, object: &str) -> Result<
         return Err(Error::new("make", object, ErrorKind::NoIdentity, fact));
     };
     let word = memory.word(at::BUILDER);
-    Ok(word.compare_exchange(builder.0, own.0, Ordering::AcqRel, Ordering::Relaxed).is_ok())
+    let claimed = word.compare_exchange(builder.0, own.0, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+    // Since we looked, he may have finished and ended.
+    Ok(claimed && matches!(stage(memory), Stage::Unfinished(_)))
 }
 
 /// Writes header and schema over what an earlier builder left. The contents are still to come, and then

@@ -13,7 +13,7 @@ use crate::memory::Memory;
 use crate::sync::{Ordering, fence};
 
 /// Copies that are tried before something else is.
-const TRIES: u32 = if cfg!(loom) { 2 } else { 64 };
+const TRIES: u32 = if cfg!(coseg_model) { 2 } else { 64 };
 
 /// A value as copies of it are made.
 pub(crate) trait Copied {
@@ -168,6 +168,7 @@ impl Item {
         memory.write(to + first, &tail);
     }
 
+    #[inline(always)]
     pub(crate) fn bell<'a>(&self, memory: &'a Memory) -> Bell<'a> {
         Bell(memory.half(self.bell_at))
     }

@@ -68,8 +68,8 @@ mod changes;
 mod counter;
 mod error;
 mod event;
+mod few;
 mod header;
-mod held;
 mod identity;
 mod inspect;
 mod item;
@@ -77,7 +77,7 @@ mod layout;
 mod lock;
 mod log;
 mod memory;
-#[cfg(all(test, loom))]
+#[cfg(all(test, coseg_model))]
 mod models;
 mod mutex;
 mod open;

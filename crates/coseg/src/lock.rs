@@ -27,14 +27,16 @@ const TURN: usize = 8;
 const ACQUISITIONS: usize = 16;
 
 /// Looks at a taken lock before sleeping: together about as long as falling asleep and waking takes.
-const SPIN_ROUNDS: u32 = if cfg!(loom) { 0 } else { 12 };
+const SPIN_ROUNDS: u32 = if cfg!(coseg_model) { 0 } else { 24 };
+/// The first pause before a look, as a power of two.
+const FIRST_SPIN_LOG2: u32 = 5;
 /// The longest pause between two looks, as a power of two.
 const LONGEST_SPIN_LOG2: u32 = 6;
 /// How long others may overtake a waiter.
-#[cfg(not(loom))]
+#[cfg(not(coseg_model))]
 const PATIENCE_NS: u64 = 2_000_000;
 // The same in a model, where hardly any time passes: not at all, unless it says otherwise.
-#[cfg(loom)]
+#[cfg(coseg_model)]
 thread_local! {
     pub(crate) static PATIENCE_NS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
 }
@@ -101,12 +103,12 @@ impl Deadline {
     }
 }
 
-#[cfg(not(loom))]
+#[cfg(not(coseg_model))]
 fn patience_ns() -> u64 {
     PATIENCE_NS
 }
 
-#[cfg(loom)]
+#[cfg(coseg_model)]
 fn patience_ns() -> u64 {
     PATIENCE_NS.get()
 }
@@ -176,7 +178,7 @@ impl<'a> LockWords<'a> {
     fn take_contended(&self, me: Owner, deadline: Deadline, company: &impl Company) -> Option<Taken> {
         for round in 0..SPIN_ROUNDS {
             // Every look takes the line from the owner, who needs it: look seldom, and let him get on meanwhile.
-            for _ in 0..1 << round.min(LONGEST_SPIN_LOG2) {
+            for _ in 0..1 << (round + FIRST_SPIN_LOG2).min(LONGEST_SPIN_LOG2) {
                 std::hint::spin_loop();
             }
             if self.owner() == Owner::NOBODY && self.try_take(me) {
@@ -235,7 +237,13 @@ impl<'a> LockWords<'a> {
         self.turn.compare_exchange(0, me.0, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
-    fn yield_turn(&self, me: Owner) {
+    /// Whose turn it is.
+    pub(crate) fn turn(&self) -> Owner {
+        Owner(self.turn.load(Ordering::Relaxed))
+    }
+
+    /// Gives up a turn: one's own, or a dead one's.
+    pub(crate) fn yield_turn(&self, me: Owner) {
         let _ = self.turn.compare_exchange(me.0, 0, Ordering::Relaxed, Ordering::Relaxed);
     }
 

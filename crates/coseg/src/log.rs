@@ -59,6 +59,11 @@ pub(crate) struct Entry {
     pub(crate) version: u64,
 }
 
+impl Entry {
+    /// Of no value.
+    pub(crate) const NOTHING: Entry = Entry { number: u64::MAX, version: 0 };
+}
+
 /// A value and the version that is committed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Committed {
@@ -158,6 +163,29 @@ impl Log<'_> {
         self.word().store(state.cleared().0, Ordering::Release);
     }
 
+    /// Applies what somebody committed and has not yet applied, without having the lock: he may be stopped. Whoever
+    /// has seen it committed then sees it in every later read.
+    ///
+    /// Nothing is applied twice, and nothing old: a version is replaced only by the one after it.
+    #[cold]
+    pub(crate) fn help(&self, layout: &Layout) {
+        let state = self.state();
+        let pending = usize::try_from(state.pending()).unwrap_or(usize::MAX).min(self.count);
+        let entries: Vec<Entry> = (0..pending).map(|index| self.entry(index)).collect();
+        fence(Ordering::Acquire);
+        // Entries are written anew only after the state was cleared.
+        if self.state() != state {
+            return;
+        }
+        for entry in entries {
+            if let Some(item) = layout.item(entry.number) {
+                let word = self.memory.word(item.version_at);
+                let before = entry.version.wrapping_sub(1);
+                let _ = word.compare_exchange(before, entry.version, Ordering::AcqRel, Ordering::Relaxed);
+            }
+        }
+    }
+
     /// Finishes what a dead owner committed, forgets what it did not.
     pub(crate) fn settle(&self, layout: &Layout) -> Settled {
         let state = self.state();
@@ -172,5 +200,39 @@ impl Log<'_> {
         // It may have changed one value and died before it counted.
         self.word().store(state.next(0).0, Ordering::Release);
         Settled::Nothing
+    }
+}
+
+#[cfg(all(test, not(coseg_model)))]
+mod tests {
+    use super::*;
+    use crate::schema::{Part, PartKind, Scalar, Schema, Type};
+
+    #[test]
+    fn a_late_helper_takes_nothing_back() {
+        let part = Part {
+            name: "rows".into(),
+            doc: String::new(),
+            kind: PartKind::Table,
+            of: Some(Type::Scalar(Scalar::U64)),
+            row_count: 2,
+            slot_count: 2,
+            room_bytes: 8,
+            offset: 0,
+        };
+        let layout = Layout::new(Schema { name: String::new(), parts: vec![part] }, 1).unwrap();
+        let memory = Memory::heap(layout.size_bytes);
+        let log = Log { memory: &memory, entries_at: layout.log_entries_at, count: layout.log_entry_count };
+        let items = [layout.item(0).unwrap(), layout.item(1).unwrap()];
+        let version = |item: Item| memory.word(item.version_at);
+        for (index, item) in items.into_iter().enumerate() {
+            log.write_entry(index, Entry { number: item.number, version: 5 });
+        }
+        memory.word(at::LOG).store(9 << COUNT_BITS | 2, Ordering::Relaxed);
+        version(items[0]).store(4, Ordering::Relaxed);
+        version(items[1]).store(6, Ordering::Relaxed);
+        log.help(&layout);
+        assert_eq!(items.map(|item| version(item).load(Ordering::Relaxed)), [5, 6]);
+        assert_eq!(log.state().pending(), 2, "clearing is the owner's");
     }
 }

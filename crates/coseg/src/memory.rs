@@ -9,16 +9,16 @@ use std::mem::MaybeUninit;
 use crate::Shared;
 use crate::sync::Ordering;
 
-#[cfg(not(loom))]
+#[cfg(not(coseg_model))]
 pub(crate) use mapped::Memory;
 
-#[cfg(loom)]
+#[cfg(coseg_model)]
 pub(crate) use modelled::Memory;
 
 /// Bytes of the unit that is copied.
 pub(crate) const WORD: usize = size_of::<u64>();
 
-#[cfg(not(loom))]
+#[cfg(not(coseg_model))]
 mod mapped {
     use std::marker::PhantomData;
     use std::ptr::NonNull;
@@ -175,7 +175,7 @@ mod mapped {
 }
 
 /// Words of a model checker, one of each width at each place.
-#[cfg(loom)]
+#[cfg(coseg_model)]
 mod modelled {
     use crate::sync::{AtomicU32, AtomicU64};
 
@@ -303,7 +303,7 @@ fn image_bytes<T>(zeroed: &mut MaybeUninit<T>) -> &mut [u8] {
     unsafe { std::slice::from_raw_parts_mut(start, size_of::<T>()) }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(coseg_model)))]
 mod tests {
     use super::*;
 

@@ -3,12 +3,12 @@
 use std::marker::PhantomData;
 use std::time::Duration;
 
+use crate::Result;
 use crate::base::{Acquired, Base};
 use crate::lock::{Deadline, LockWords};
 use crate::part::{Part, Plan, Site, Spot};
 use crate::participants::Owner;
 use crate::schema::PartKind;
-use crate::{Result, held};
 
 /// An exclusive lock between processes and threads. A region's own values need none: this one is for what lies
 /// outside, a device or a file.
@@ -34,7 +34,7 @@ pub struct LockGuard<'a> {
 }
 
 impl Lock {
-    #[inline]
+    #[inline(always)]
     fn words(&self) -> LockWords<'_> {
         LockWords::new(&self.spot.base.memory, self.at)
     }
@@ -42,9 +42,9 @@ impl Lock {
     /// Takes the lock.
     ///
     /// # Errors
-    /// [`ErrorKind::WouldDeadlock`](crate::ErrorKind::WouldDeadlock): the thread holds it, or one that comes after
-    /// it. [`ErrorKind::ReadOnly`](crate::ErrorKind::ReadOnly).
-    #[inline]
+    /// [`ErrorKind::WouldDeadlock`](crate::ErrorKind::WouldDeadlock): the thread would have to wait, and holds it
+    /// itself, or one that comes after it. [`ErrorKind::ReadOnly`](crate::ErrorKind::ReadOnly).
+    #[inline(always)]
     pub fn lock(&self) -> Result<LockGuard<'_>> {
         self.lock_until(Deadline::Never)
     }
@@ -64,9 +64,15 @@ impl Lock {
     pub fn try_lock(&self) -> Result<Option<LockGuard<'_>>> {
         let (base, words) = (self.spot.base(), self.words());
         let me = base.me()?;
-        base.check_order(self.number)?;
         if words.try_take(me) {
             return Ok(Some(self.guard(me, Acquired::Clean)));
+        }
+        let turn = words.turn();
+        if turn != Owner::NOBODY && base.is_dead(turn) {
+            words.yield_turn(turn);
+            if words.try_take(me) {
+                return Ok(Some(self.guard(me, Acquired::Clean)));
+            }
         }
         let owner = words.owner();
         if owner != Owner::NOBODY && base.is_dead(owner) && words.try_inherit(me, owner) {
@@ -76,21 +82,20 @@ impl Lock {
         Ok(None)
     }
 
-    #[inline]
+    #[inline(always)]
     fn lock_until(&self, deadline: Deadline) -> Result<LockGuard<'_>> {
-        let (base, words) = (self.spot.base(), self.words());
+        let base = self.spot.base();
         let me = base.me()?;
-        base.check_order(self.number)?;
-        if words.try_take(me) {
+        if self.words().try_take(me) {
             return Ok(self.guard(me, Acquired::Clean));
         }
-        let acquired = base.take_checked(self.number, words, me, deadline)?;
+        let acquired = base.take_checked(self.number, self.at, me, deadline)?;
         Ok(self.guard(me, acquired))
     }
 
-    #[inline]
+    #[inline(always)]
     fn guard(&self, me: Owner, acquired: Acquired) -> LockGuard<'_> {
-        held::add(self.spot.base.address(), self.number);
+        self.spot.base.set_holder(self.number, true);
         LockGuard { lock: self, me, acquired, stays: PhantomData }
     }
 }
@@ -103,12 +108,12 @@ impl LockGuard<'_> {
 }
 
 impl Drop for LockGuard<'_> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
         let base: &Base = self.lock.spot.base();
-        held::remove(base.address(), self.lock.number);
         // A child that was forked in here holds nothing.
         if base.current() == Some(self.me) {
+            base.set_holder(self.lock.number, false);
             self.lock.words().give_back();
         }
     }

@@ -8,7 +8,7 @@ use coseg_sysv::{Backend, Errno, IntoBackend, Key, Mode, Segment, caller};
 
 use crate::base::Base;
 use crate::header::{self, Building, Header, Stage};
-use crate::identity::Identity;
+use crate::identity::{Identity, Life};
 use crate::layout::{Layout, NAME_SIZE};
 use crate::memory::Memory;
 use crate::part::{Contents, Plan};
@@ -19,6 +19,10 @@ use crate::{Error, ErrorKind, Region, Result};
 const PARTICIPANTS: usize = 64;
 /// How long an opener waits for somebody who is making the region.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// The same if he who made it is dead: somebody else may be about to finish it.
+const PATIENCE_WITH_THE_DEAD: Duration = Duration::from_millis(200);
+/// The longest pause between two looks at it.
+const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
 /// How to find or make a region; made by [`Region::at`].
 #[derive(Debug)]
@@ -182,7 +186,7 @@ impl<C: Contents> RegionOptions<C> {
         let object = object_of(&segment);
         let memory = Memory::attached(attachment);
         let expected = Plan::of::<C>();
-        let since = Instant::now();
+        let (since, mut pause) = (Instant::now(), Duration::from_micros(100));
         loop {
             match header::stage(&memory) {
                 Stage::Ready => break,
@@ -198,10 +202,13 @@ impl<C: Contents> RegionOptions<C> {
                             return Ok(Base::new(memory, layout.clone(), segment, self.participant_name()));
                         }
                     }
-                    if since.elapsed() >= PATIENCE {
+                    let patience =
+                        if builder.life() == Life::Dead { PATIENCE_WITH_THE_DEAD } else { PATIENCE };
+                    if since.elapsed() >= patience {
                         return Err(unfinished(object, builder));
                     }
-                    std::thread::sleep(Duration::from_millis(1));
+                    std::thread::sleep(pause);
+                    pause = (pause * 2).min(LONGEST_PAUSE);
                 }
             }
         }
@@ -309,6 +316,10 @@ fn removed(object: String) -> Error {
 fn unfinished(object: String, builder: Identity) -> Error {
     let fact = match builder {
         Identity::NOBODY => "nobody has begun to make it: is it another program's segment?".to_owned(),
+        builder if builder.life() == Life::Dead => {
+            "who was making it has died or given up: who opens it with what it starts as finishes it"
+                .to_owned()
+        }
         builder => format!("process {} has not finished making it: is it stopped?", builder.pid()),
     };
     Error::new("open", object, ErrorKind::Unfinished, fact)

@@ -1,14 +1,14 @@
 //! What is asked of the kernel: sleep and wake, a barrier on all others, the clock.
 #![allow(unsafe_code, reason = "system calls")]
 
-use std::sync::OnceLock;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-#[cfg(not(loom))]
+#[cfg(not(coseg_model))]
 pub(crate) use real::{accept_barriers, barrier_before_look, barrier_before_sleep, wait, wake};
 
-#[cfg(loom)]
+#[cfg(coseg_model)]
 pub(crate) use modelled::{accept_barriers, barrier_before_look, barrier_before_sleep, wait, wake};
 
 /// A descriptor that is readable once 8 bytes were written to it, and not after they were read.
@@ -52,44 +52,45 @@ fn clock(which: libc::clockid_t) -> Duration {
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
-/// A number that a fork changes in the child, however it forks; on Linux before 4.14 it does not.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ProcessNumber(&'static AtomicProcess);
+/// A word that is zero again in a child, however it was forked; on Linux before 4.14 it keeps its value.
+#[derive(Debug)]
+pub(crate) struct WipedWord(&'static std::sync::atomic::AtomicU32);
 
-type AtomicProcess = std::sync::atomic::AtomicU32;
+/// Words of pages that were made and are used no more.
+static FREE_WORDS: Mutex<Vec<&'static std::sync::atomic::AtomicU32>> = Mutex::new(Vec::new());
 
-impl ProcessNumber {
-    pub(crate) fn new() -> ProcessNumber {
-        static PAGE: OnceLock<Option<&'static AtomicProcess>> = OnceLock::new();
-        static NO_PAGE: AtomicProcess = AtomicProcess::new(0);
-        ProcessNumber(PAGE.get_or_init(page_wiped_on_fork).unwrap_or(&NO_PAGE))
-    }
-
-    #[inline]
-    pub(crate) fn get(self) -> u32 {
-        match self.0.load(Relaxed) {
-            0 => self.first(),
-            number => number,
+impl WipedWord {
+    /// A word that is zero.
+    pub(crate) fn new() -> WipedWord {
+        let mut free = FREE_WORDS.lock().unwrap_or_else(PoisonError::into_inner);
+        if free.is_empty() {
+            match page_wiped_on_fork() {
+                Some(words) => free.extend(words),
+                None => free.push(Box::leak(Box::default())),
+            }
         }
+        let word = free.pop().expect("at least one was just added");
+        word.store(0, Relaxed);
+        WipedWord(word)
     }
 
-    /// The page is wiped in a child, which then takes the next number.
-    #[cold]
-    fn first(self) -> u32 {
-        static LAST: AtomicProcess = AtomicProcess::new(0);
-        let next = LAST.fetch_add(1, Relaxed).wrapping_add(1).max(1);
-        // Another thread of the child may be as quick.
-        self.0.compare_exchange(0, next, Relaxed, Relaxed).err().unwrap_or(next)
-    }
-
-    /// Whether the process still is the one that the number was got in.
     #[inline]
-    pub(crate) fn is(self, number: u32) -> bool {
-        self.0.load(Relaxed) == number
+    pub(crate) fn get(&self) -> u32 {
+        self.0.load(Relaxed)
+    }
+
+    pub(crate) fn set(&self, value: u32) {
+        self.0.store(value, Relaxed);
     }
 }
 
-fn page_wiped_on_fork() -> Option<&'static AtomicProcess> {
+impl Drop for WipedWord {
+    fn drop(&mut self) {
+        FREE_WORDS.lock().unwrap_or_else(PoisonError::into_inner).push(self.0);
+    }
+}
+
+fn page_wiped_on_fork() -> Option<&'static [std::sync::atomic::AtomicU32]> {
     let size = coseg_sysv::caller::page_size();
     let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
     // SAFETY: a new mapping where the kernel likes.
@@ -99,14 +100,16 @@ fn page_wiped_on_fork() -> Option<&'static AtomicProcess> {
     }
     // SAFETY: advice on the page just mapped.
     if unsafe { libc::madvise(page, size, libc::MADV_WIPEONFORK) } != 0 {
+        // SAFETY: the page just mapped, which nobody knows.
+        unsafe { libc::munmap(page, size) };
         return None;
     }
-    // SAFETY: mapped for ever, aligned, and used as an atomic only.
-    Some(unsafe { AtomicProcess::from_ptr(page.cast()) })
+    // SAFETY: mapped for ever, aligned, zeroed, and used as atomics only.
+    Some(unsafe { std::slice::from_raw_parts(page.cast(), size / 4) })
 }
 
 /// Sleep, wake and barriers.
-#[cfg(not(loom))]
+#[cfg(not(coseg_model))]
 mod real {
     use std::sync::atomic::{AtomicBool, compiler_fence};
     use std::time::Duration;
@@ -171,7 +174,7 @@ mod real {
 
 /// The same for a model checker, which knows no kernel: a sleep ends by a wake-up only, so that one that is lost shows
 /// as a deadlock.
-#[cfg(loom)]
+#[cfg(coseg_model)]
 mod modelled {
     use std::collections::VecDeque;
     use std::time::Duration;

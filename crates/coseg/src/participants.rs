@@ -44,6 +44,7 @@ impl Owner {
     }
 
     /// The slot; `None` for nobody, and for what no participant can have written.
+    #[inline]
     pub(crate) fn slot(self, count: usize) -> Option<usize> {
         let slot = (self.0 & ((1 << SLOT_BITS) - 1)) as usize;
         (1..=count).contains(&slot).then(|| slot - 1)

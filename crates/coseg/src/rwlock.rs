@@ -13,6 +13,7 @@
 use std::marker::PhantomData;
 use std::time::Duration;
 
+use crate::Result;
 use crate::base::{Acquired, Base};
 use crate::bell::{Bell, Wake};
 use crate::identity::Identity;
@@ -24,7 +25,6 @@ use crate::participants::Owner;
 use crate::schema::PartKind;
 use crate::sync::{AtomicU32, Ordering, fence};
 use crate::{Error, ErrorKind};
-use crate::{Result, held};
 
 const DRAINED: usize = 32;
 
@@ -70,25 +70,28 @@ pub(crate) fn is_reading(memory: &Memory, lock_at: usize, slot: usize) -> bool {
     reads(memory, lock_at, slot).load(Ordering::Relaxed) != 0
 }
 
+#[inline]
 fn reads(memory: &Memory, lock_at: usize, slot: usize) -> &AtomicU32 {
     memory.half(lock_at + LOCK_SIZE + slot * LINE)
 }
 
 impl RwLock {
-    #[inline]
+    #[inline(always)]
     fn words(&self) -> LockWords<'_> {
         LockWords::new(&self.spot.base.memory, self.at)
     }
 
+    #[inline]
     fn drained(&self) -> Bell<'_> {
         Bell(self.spot.base.memory.half(self.at + DRAINED))
     }
 
+    #[inline]
     fn reads(&self, slot: usize) -> &AtomicU32 {
         reads(&self.spot.base.memory, self.at, slot)
     }
 
-    #[inline]
+    #[inline(always)]
     fn reads_of(&self, me: Owner) -> &AtomicU32 {
         let count = self.spot.base.layout.participant_count;
         self.reads(me.slot(count).expect("our own slot is one of the region's"))
@@ -98,7 +101,7 @@ impl RwLock {
     ///
     /// # Errors
     /// As [`Lock::lock`](crate::Lock::lock).
-    #[inline]
+    #[inline(always)]
     pub fn read(&self) -> Result<ReadGuard<'_>> {
         self.read_until(Deadline::Never)
     }
@@ -127,47 +130,41 @@ impl RwLock {
         self.write_until(Deadline::after(Some(timeout)))
     }
 
-    #[inline]
+    #[inline(always)]
     fn read_until(&self, deadline: Deadline) -> Result<ReadGuard<'_>> {
-        let (base, words) = (self.spot.base(), self.words());
-        let me = base.me()?;
+        let me = self.spot.base().me()?;
         // Counted first, looked for a writer then: he does it the other way round, so one sees the other.
         self.reads_of(me).fetch_add(1, Ordering::SeqCst);
-        if words.owner_in_order() == Owner::NOBODY {
+        if self.words().owner_in_order() == Owner::NOBODY {
             return Ok(ReadGuard { lock: self, me, acquired: Acquired::Clean });
         }
-        self.read_among_writers(words, me, deadline)
+        self.read_among_writers(me, deadline)
     }
 
     #[cold]
-    fn read_among_writers(
-        &self,
-        words: LockWords<'_>,
-        me: Owner,
-        deadline: Deadline,
-    ) -> Result<ReadGuard<'_>> {
+    fn read_among_writers(&self, me: Owner, deadline: Deadline) -> Result<ReadGuard<'_>> {
         let base = self.spot.base();
         self.stop_reading(me);
         // A reader waits as writers do, so that it comes to its turn among them.
-        let acquired = base.take_checked(self.number, words, me, deadline)?;
+        let acquired = base.take_checked(self.number, self.at, me, deadline)?;
         self.reads_of(me).fetch_add(1, Ordering::SeqCst);
-        words.give_back();
+        self.words().give_back();
         Ok(ReadGuard { lock: self, me, acquired })
     }
 
-    #[inline]
+    #[inline(always)]
     fn stop_reading(&self, me: Owner) {
         self.reads_of(me).fetch_sub(1, Ordering::SeqCst);
         self.drained().ring(Wake::All);
     }
 
     fn write_until(&self, deadline: Deadline) -> Result<WriteGuard<'_>> {
-        let (base, words) = (self.spot.base(), self.words());
+        let base = self.spot.base();
         let me = base.me()?;
-        let acquired = base.take_checked(self.number, words, me, deadline)?;
+        let acquired = base.take_checked(self.number, self.at, me, deadline)?;
         // The lock was taken by a compare-and-exchange that a reader's count is not ordered after.
         fence(Ordering::SeqCst);
-        held::add(base.address(), self.number);
+        base.set_holder(self.number, true);
         let guard = WriteGuard { lock: self, me, acquired, stays: PhantomData };
         for slot in 0..base.participants().used_count() {
             self.wait_for_reader(slot, deadline)?;
@@ -182,8 +179,7 @@ impl RwLock {
             let participants = base.participants();
             let holder = participants.identity(slot);
             if holder == Identity::NOBODY || base.is_dead(participants.owner(slot)) {
-                // A new holder of the slot has not read yet: we have the lock.
-                self.reads(slot).store(0, Ordering::Relaxed);
+                // Left as it is: a new holder of the slot clears it, and may be counting already.
                 break;
             }
             let Some(left) = deadline.left() else {
@@ -215,7 +211,7 @@ impl WriteGuard<'_> {
 }
 
 impl Drop for ReadGuard<'_> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
         // A child that was forked in here reads nothing.
         if self.lock.spot.base().current() == Some(self.me) {
@@ -226,8 +222,8 @@ impl Drop for ReadGuard<'_> {
 
 impl Drop for WriteGuard<'_> {
     fn drop(&mut self) {
-        held::remove(self.lock.spot.base().address(), self.lock.number);
         if self.lock.spot.base().current() == Some(self.me) {
+            self.lock.spot.base().set_holder(self.lock.number, false);
             self.lock.words().give_back();
         }
     }

@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 
 use crate::base::Base;
 use crate::cell::Place;
+use crate::few::Few;
 use crate::item::{Copied, Typed};
 use crate::layout::Item;
 use crate::log::{Entry, Log, State};
@@ -17,27 +18,32 @@ pub(crate) struct Moment<'a> {
     state: State,
     overlay: Vec<Entry>,
     /// What was read so far: read again, it must be the same.
-    seen: RefCell<Vec<Entry>>,
+    seen: RefCell<Few<Entry>>,
+}
+
+#[cold]
+fn overlay(log: &Log<'_>, pending: usize) -> Vec<Entry> {
+    (0..pending).map(|index| log.entry(index)).collect()
 }
 
 impl<'a> Moment<'a> {
     /// Now; `None` if a commit was just being applied.
+    #[inline(always)]
     pub(crate) fn now(log: Log<'a>) -> Option<Moment<'a>> {
         let state = log.state();
         let pending = usize::try_from(state.pending()).unwrap_or(usize::MAX).min(log.count);
-        let overlay: Vec<Entry> = (0..pending).map(|index| log.entry(index)).collect();
+        let overlay = if pending == 0 { Vec::new() } else { overlay(&log, pending) };
         fence(Ordering::Acquire);
         // Entries are written anew only after the state was cleared.
         let stable = pending == 0 || log.state() == state;
-        stable.then(|| Moment { log, state, overlay, seen: RefCell::default() })
+        stable.then(|| Moment { log, state, overlay, seen: RefCell::new(Few::new(Entry::NOTHING)) })
     }
 
     /// A copy of a value as it was then; `None` if something was committed since.
+    #[inline(always)]
     pub(crate) fn copy<C: Copied>(&self, item: Item, how: &C) -> Option<C::Value> {
-        let known =
-            |list: &[Entry]| list.iter().find(|entry| entry.number == item.number).map(|entry| entry.version);
-        let version = known(&self.overlay).unwrap_or_else(|| item.version(self.log.memory));
-        let before = known(&self.seen.borrow());
+        let version = version_in(self.overlay.iter(), item).unwrap_or_else(|| item.version(self.log.memory));
+        let before = version_in(self.seen.borrow().iter(), item);
         let value = item.copy(self.log.memory, version, how)?;
         if self.log.state().commits() != self.state.commits()
             || before.is_some_and(|before| before != version)
@@ -51,8 +57,16 @@ impl<'a> Moment<'a> {
     }
 }
 
+/// The version that a list has for a value.
+#[inline(always)]
+fn version_in<'e>(mut list: impl Iterator<Item = &'e Entry>, item: Item) -> Option<u64> {
+    list.find(|entry| entry.number == item.number).map(|entry| entry.version)
+}
+
 /// Copies of cells and rows of one region as they all were at one moment: each transaction is seen wholly or not
-/// at all, also one whose writer has died or stopped between committing and applying.
+/// at all, also one whose writer has died or stopped between committing and applying. What a snapshot has shown, every
+/// later read shows too; only where the region was opened for reading may a read still find the value before such
+/// a transaction.
 ///
 /// Made by [`Region::snapshot`](crate::Region::snapshot).
 #[derive(Debug)]
@@ -63,13 +77,25 @@ pub struct Snapshot<'a> {
 }
 
 impl<'a> Snapshot<'a> {
+    #[inline(always)]
     pub(crate) fn begin(base: &'a Base) -> Option<Snapshot<'a>> {
-        Moment::now(base.log()).map(|moment| Snapshot { base, moment, moved: Cell::new(false) })
+        let log = base.log();
+        if log.state().pending() > 0 && base.memory.is_writable() {
+            log.help(&base.layout);
+        }
+        Moment::now(log).map(|moment| Snapshot { base, moment, moved: Cell::new(false) })
     }
 
     /// Whether something was committed since it began.
     pub(crate) fn has_moved(&self) -> bool {
         self.moved.get()
+    }
+
+    #[cold]
+    fn overtaken(&self) -> Error {
+        self.moved.set(true);
+        let fact = "something was committed while it was read: hand this error on";
+        Error::new("take a snapshot of", self.base.object(), ErrorKind::Busy, fact)
     }
 
     /// A copy of a value, as it was when the snapshot began.
@@ -79,16 +105,13 @@ impl<'a> Snapshot<'a> {
     ///
     /// # Panics
     /// If the place belongs to another region.
+    #[inline(always)]
     pub fn get<P: Place>(&self, place: &P) -> Result<P::Value> {
         let reach = place.reach();
         assert!(
             std::ptr::eq(self.base, reach.base),
             "a snapshot is of one region; this value belongs to another"
         );
-        self.moment.copy(*reach.item, &Typed::<P::Value>::NEW).ok_or_else(|| {
-            self.moved.set(true);
-            let fact = "something was committed while it was read: hand this error on";
-            Error::new("take a snapshot of", self.base.object(), ErrorKind::Busy, fact)
-        })
+        self.moment.copy(*reach.item, &Typed::<P::Value>::NEW).ok_or_else(|| self.overtaken())
     }
 }

@@ -3,6 +3,7 @@
 use crate::base::{Base, RegionGuard};
 use crate::bell::Wake;
 use crate::cell::Place;
+use crate::few::Few;
 use crate::layout::Item;
 use crate::log::Committed;
 use crate::{Error, ErrorKind, Result, Shared};
@@ -14,34 +15,7 @@ use crate::{Error, ErrorKind, Result, Shared};
 #[derive(Debug)]
 pub struct Transaction<'a> {
     guard: RegionGuard<'a>,
-    set: SetItems,
-}
-
-/// Most transactions set a few values: so many are remembered without allocating.
-const FEW: usize = 4;
-
-/// The values that were set, each once, and the versions they are to have.
-#[derive(Debug)]
-struct SetItems {
-    count: usize,
-    few: [Committed; FEW],
-    more: Vec<Committed>,
-}
-
-impl SetItems {
-    #[inline]
-    fn iter(&self) -> impl Iterator<Item = &Committed> {
-        self.few[..self.count.min(FEW)].iter().chain(&self.more)
-    }
-
-    #[inline]
-    fn push(&mut self, set: Committed) {
-        match self.few.get_mut(self.count) {
-            Some(place) => *place = set,
-            None => self.more.push(set),
-        }
-        self.count += 1;
-    }
+    set: Few<Committed>,
 }
 
 /// A value as a transaction finds it.
@@ -55,13 +29,13 @@ struct Found<'p> {
 }
 
 impl<'a> Transaction<'a> {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new(guard: RegionGuard<'a>) -> Transaction<'a> {
-        let set = SetItems { count: 0, few: [Committed::NOTHING; FEW], more: Vec::new() };
+        let set = Few::new(Committed::NOTHING);
         Transaction { guard, set }
     }
 
-    #[inline]
+    #[inline(always)]
     fn base(&self) -> &'a Base {
         self.guard.base
     }
@@ -70,7 +44,7 @@ impl<'a> Transaction<'a> {
     ///
     /// # Panics
     /// If the place belongs to another region.
-    #[inline]
+    #[inline(always)]
     pub fn get<P: Place>(&self, place: &P) -> P::Value {
         let found = self.find(place);
         self.base().memory.load(found.item.slot_at(found.current))
@@ -83,7 +57,7 @@ impl<'a> Transaction<'a> {
     ///
     /// # Panics
     /// If the place belongs to another region.
-    #[inline]
+    #[inline(always)]
     pub fn set<P: Place>(&mut self, place: &P, value: P::Value) -> Result<()> {
         let found = self.find(place);
         self.put(found, &value)
@@ -96,7 +70,7 @@ impl<'a> Transaction<'a> {
     ///
     /// # Panics
     /// If the place belongs to another region.
-    #[inline]
+    #[inline(always)]
     pub fn update<P: Place, R>(&mut self, place: &P, change: impl FnOnce(&mut P::Value) -> R) -> Result<R> {
         let found = self.find(place);
         let mut value = self.base().memory.load(found.item.slot_at(found.current));
@@ -105,7 +79,7 @@ impl<'a> Transaction<'a> {
         Ok(result)
     }
 
-    #[inline]
+    #[inline(always)]
     fn find<'p, P: Place>(&self, place: &'p P) -> Found<'p> {
         let reach = place.reach();
         assert!(
@@ -120,16 +94,16 @@ impl<'a> Transaction<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn put<T: Shared>(&mut self, found: Found<'_>, value: &T) -> Result<()> {
         let log = self.base().log();
-        if found.is_new && self.set.count == log.count {
+        if found.is_new && self.set.len() == log.count {
             return Err(self.too_many(log.count));
         }
         found.item.write_next(&self.base().memory, found.committed, value);
         if found.is_new {
             let set = Committed::new(found.item, found.committed.wrapping_add(1));
-            log.write_entry(self.set.count, set.entry());
+            log.write_entry(self.set.len(), set.entry());
             self.set.push(set);
         }
         Ok(())
@@ -142,13 +116,13 @@ impl<'a> Transaction<'a> {
     }
 
     /// Makes the changes seen. Dropped before, a transaction leaves nothing.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn commit(&mut self) {
         let base = self.base();
-        match self.set.count {
-            0 => return,
-            1 => base.log().commit_one(self.set.few[0]),
-            count => base.log().commit(count, self.set.iter().copied()),
+        match (self.set.len(), self.set.iter().next()) {
+            (_, None) => return,
+            (1, Some(&only)) => base.log().commit_one(only),
+            (count, _) => base.log().commit(count, self.set.iter().copied()),
         }
         for set in self.set.iter() {
             set.bell(&base.memory).ring_after_store(|| Wake::All);

@@ -33,8 +33,12 @@ fn a_thread_does_not_wait_for_itself() {
         let _window = office.window.lock().unwrap();
         let again = office.window.lock().unwrap_err();
         assert_eq!(*again.kind(), ErrorKind::WouldDeadlock, "{again}");
+        drop(office.door.lock().unwrap());
+        let mut holder = world.actor("holds the door");
+        holder.hear("held");
         let out_of_order = office.door.lock().unwrap_err();
         assert_eq!(*out_of_order.kind(), ErrorKind::WouldDeadlock, "{out_of_order}");
+        holder.tell("go");
         office
             .board
             .update(|_| {
