@@ -18,14 +18,22 @@ fn a_schema_up_to_the_end_of_a_crooked_segment_is_refused() {
 #[test]
 fn parts_beyond_all_addresses_are_refused() {
     let place = Place::new();
-    for room in [u64::MAX / 2, i64::MAX as u64, u64::MAX / 2 - 4096, u64::MAX / 4 - 600] {
-        for versions in [2, 4] {
-            let cell = |room, versions| Part { kind: 1, rows: 1, versions, room, offset: 0, of: U8 };
-            let table = Part { kind: 2, rows: room, versions: 2, room: 1, offset: 0, of: U8 };
-            let schema = schema(&[cell(room, versions), cell(8, 2), table, cell(8, 2)]);
+    let table = |rows| Part { kind: 2, rows, versions: 2, room: 8, offset: 0, of: U8 };
+    let cell = |room| Part { kind: 1, rows: 1, versions: 2, room, offset: 0, of: U8 };
+    // Where parts begin if the log has all the entries it may have.
+    let schema_at = SCHEMA_AT as u64 + 4096 * 16;
+    let parts_at = (schema_at + schema(&[table(0), cell(8)]).len() as u64).next_multiple_of(64);
+    // The first ends a few lines before the last address there is, or with it.
+    for lines in 0..4 {
+        let rows = (u64::MAX - parts_at) / 64 - 1 - lines;
+        for schema in [schema(&[table(rows), cell(8)]), schema(&[table(rows), table(8)])] {
             let refused = place.look(&region(4096, SCHEMA_AT, &schema, 4096)).unwrap_err();
-            assert_eq!(*refused.kind(), ErrorKind::Damaged, "{room} × {versions}: {refused}");
+            assert_eq!(*refused.kind(), ErrorKind::Damaged, "{lines}: {refused}");
         }
+    }
+    for room in [u64::MAX, u64::MAX / 2, i64::MAX as u64, u64::MAX / 2 - 4096] {
+        let refused = place.look(&region(4096, SCHEMA_AT, &schema(&[cell(room), cell(8)]), 2)).unwrap_err();
+        assert_eq!(*refused.kind(), ErrorKind::Damaged, "{room}: {refused}");
     }
 }
 

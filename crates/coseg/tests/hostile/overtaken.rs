@@ -14,10 +14,10 @@ const GENERATION_OF_SLOT_0: usize = 384 + 8;
 /// How long each test goes on.
 const SPAN: Duration = Duration::from_millis(300);
 
-/// Large enough that a copy of it takes longer than a write of a word.
+/// Large enough that a copy takes longer than the processor is taken from a peer by an interrupt.
 #[derive(Region)]
 struct Wide {
-    cell: Cell<[u64; 400]>,
+    cell: Cell<[u64; 1 << 14]>,
     rows: Table<u64, 4096>,
 }
 
@@ -78,13 +78,14 @@ fn who_waits_for_a_value_gives_up_in_time() {
         version_at,
         |count| count * 4,
         || {
-            let since = Instant::now();
-            while since.elapsed() < SPAN {
-                let began = Instant::now();
+            let (since, mut count) = (Instant::now(), 0);
+            while since.elapsed() < 3 * SPAN {
                 let error = region.cell.wait_while(|_| true, Some(Duration::from_millis(5))).unwrap_err();
                 assert!(error.is_timeout(), "{error}");
-                assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+                count += 1;
             }
+            // A hundred and more on an idle machine; two if a wait lasts until the peer is interrupted.
+            assert!(count >= 8, "{count} waits of 5 ms in {:?}", since.elapsed());
         },
     );
 }
