@@ -42,7 +42,8 @@ pub(crate) fn fuzz(mut words: lexopt::Parser) -> Result<()> {
         std::fs::create_dir_all(directory)?;
     }
     let mut fuzzer = Command::new(place.directory.join(&place.triple).join("release/region"));
-    fuzzer.args(LIMITS);
+    let segments = tempfile::Builder::new().prefix("coseg-fuzz-").tempdir_in("/dev/shm")?;
+    fuzzer.args(LIMITS).env("TMPDIR", segments.path());
     if inputs.is_empty() {
         fuzzer.arg(format!("-max_total_time={seconds}")).arg("-print_final_stats=1");
         fuzzer.arg(format!("-artifact_prefix={}/", found.display())).arg(corpus);
