@@ -4,14 +4,10 @@
 use std::fs::File;
 use std::ops::Range;
 
-use coseg::schema::{Part, PartKind};
 use coseg_sysv::Stat;
 use rustix::fs::{SeekFrom, seek};
 
 use crate::view::View;
-
-/// Bytes of a cache line: parts and rows begin at multiples of it, as FORMAT.md says.
-const LINE: usize = 64;
 
 /// Where a segment's contents are; zeroes are elsewhere.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -60,17 +56,6 @@ fn file(view: &View, stat: &Stat) -> Option<File> {
         let (start, end) = (one.address, one.address + one.size_bytes);
         File::open(format!("/proc/{}/map_files/{start:x}-{end:x}", one.pid)).ok()
     })
-}
-
-/// Where a row of a table lies in the segment.
-pub(crate) fn row_bytes(part: &Part, row: usize) -> Option<Range<u64>> {
-    if part.kind != PartKind::Table {
-        return None;
-    }
-    let slots = part.room_bytes.checked_next_multiple_of(8)?.checked_mul(part.slot_count)?;
-    let stride = slots.checked_add(8)?.checked_next_multiple_of(LINE)?;
-    let start = row.checked_mul(stride)?.checked_add(part.offset)?.checked_add(LINE)?;
-    Some(start as u64..start.checked_add(stride)? as u64)
 }
 
 #[cfg(test)]

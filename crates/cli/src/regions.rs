@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use coseg::{ErrorKind, Inspection, Value};
+use coseg::{ErrorKind, Inspection, Label, Peek, Value};
 use coseg_sysv::{Listed, Segment, Stat};
 use serde::{Serialize, Serializer};
 
 use crate::failure::{Failure, Result};
 use crate::output::printable;
-use crate::peek::{HEADER_SIZE, Label, Peek, peek};
+use crate::peek::peek;
 use crate::view::{View, title};
 
 /// Why a region is not looked into.
@@ -166,7 +166,7 @@ pub(crate) fn named<'a>(view: &'a View, name: &str) -> Result<&'a Listed> {
 /// Every region that can be looked into, and why others cannot.
 pub(crate) fn all(view: &View) -> (Opened, Vec<Failure>) {
     let (mut regions, mut refused) = (Vec::new(), Vec::new());
-    for listed in view.listed.iter().filter(|listed| listed.stat.size_bytes >= HEADER_SIZE) {
+    for listed in view.listed.iter().filter(|listed| listed.stat.size_bytes >= Label::BYTES_MIN) {
         let stat = listed.stat;
         if peek(view, &stat) == Peek::Plain {
             continue;

@@ -127,8 +127,6 @@ pub(crate) fn line(value: &Value, all: bool) -> String {
 fn write_line(out: &mut String, value: &Value, all: bool) {
     // Writing to a String cannot fail.
     let _ = match value {
-        Value::Float(value) if is_long(*value) => write!(out, "{value:e}"),
-        Value::Float32(value) if is_long(f64::from(*value)) => write!(out, "{value:e}"),
         Value::Array(values) => {
             out.push('[');
             let shown = if all || values.len() <= LINE_ELEMENTS { values.len() } else { LINE_ELEMENTS };
@@ -157,11 +155,6 @@ fn write_line(out: &mut String, value: &Value, all: bool) {
         // Text in quotes, with what would steer the terminal spelled out.
         other => write!(out, "{other}"),
     };
-}
-
-/// Written out it would have more zeroes than digits.
-fn is_long(value: f64) -> bool {
-    value != 0.0 && value.is_finite() && !(1e-6..1e16).contains(&value.abs())
 }
 
 #[cfg(test)]
@@ -199,7 +192,7 @@ mod tests {
         assert!(line(&Value::Array(vec![Value::Unsigned(0); 20]), false).ends_with("0, … 4 zeroes]"));
         assert_eq!(line(&Value::Float(1e300), false), "1e300");
         assert_eq!(line(&Value::Float(13.72), false), "13.72");
-        assert_eq!(line(&Value::Float(-0.0), false), "-0");
+        assert_eq!(line(&Value::Float(-0.0), false), "-0.0");
         assert_eq!(line(&Value::Float32(0.1), false), "0.1");
         assert_eq!(line(&Value::Text("\x1b[2J".into()), false), "\"\\u{1b}[2J\"");
         assert_eq!(bare(&Value::Text("two words".into())), "two words");

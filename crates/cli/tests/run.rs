@@ -21,7 +21,10 @@ fn the_programs_code_is_passed_on() {
     command.arg("exit 7");
     assert_eq!(finish(command).code, 7);
     let absent = world.run("run -- no-such-program-anywhere");
-    assert!(absent.code == 127 && absent.err.contains("ENOENT") && absent.err.contains("Try: "), "{absent:?}");
+    assert!(
+        absent.code == 127 && absent.err.contains("ENOENT") && absent.err.contains("Try: "),
+        "{absent:?}"
+    );
     let plain = world.directory().join("plain");
     std::fs::write(&plain, "text").unwrap();
     std::fs::set_permissions(&plain, PermissionsExt::from_mode(0o644)).unwrap();

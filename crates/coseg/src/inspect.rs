@@ -287,6 +287,12 @@ impl Inspection {
         Ok((before, decode(found.of, place)))
     }
 
+    /// Which bytes of the segment a row takes, with all its versions. A cell is a row 0.
+    pub fn row_range(&self, part: usize, row: usize) -> Option<std::ops::Range<usize>> {
+        let item = self.base.layout.item_of(part, row)?;
+        Some(item.version_at.min(item.slots_at)..item.end())
+    }
+
     /// The locks, in their order; the region's own is the last.
     pub fn locks(&self) -> Vec<LockView> {
         let participants = self.participants();

@@ -103,6 +103,11 @@ pub(crate) struct Item {
 }
 
 impl Item {
+    /// Where its last slot ends.
+    pub(crate) fn end(&self) -> usize {
+        self.slot_at(self.slot_mask) + self.slot_stride
+    }
+
     /// Where the value of a version is.
     #[inline]
     pub(crate) fn slot_at(&self, version: u64) -> usize {

@@ -12,7 +12,7 @@ use coseg::{Inspection, Participant};
 use coseg_sysv::Stat;
 
 use crate::args::Global;
-use crate::extents::{Extents, row_bytes};
+use crate::extents::Extents;
 use crate::failure::{Failure, Result};
 use crate::output::{self, BOLD, DIM, printable};
 use crate::regions;
@@ -54,8 +54,9 @@ struct Shown<'a> {
 impl Shown<'_> {
     /// Whether nobody has ever written a row, or one near it.
     fn is_untouched(&self, part: &Part, row: usize) -> bool {
-        match (&self.extents, row_bytes(part, row)) {
-            (Some(extents), Some(bytes)) => !extents.touch(&bytes),
+        let number = self.region.schema().parts.iter().position(|own| own.name == part.name);
+        match (&self.extents, number.and_then(|part| self.region.row_range(part, row))) {
+            (Some(extents), Some(bytes)) => !extents.touch(&(bytes.start as u64..bytes.end as u64)),
             _ => false,
         }
     }
