@@ -129,6 +129,11 @@ impl Base {
         }
         os::accept_barriers();
         let owner = self.take_slot(own)?;
+        // Taking a slot maps the region anew, and so did the fork that this process came by.
+        if let Err(fault) = self.memory.guard(self.layout.guardable.iter().flatten().cloned()) {
+            self.participants().leave(owner, own);
+            return error(ErrorKind::NoProtectionKeys, format!("its pages take no protection key: {fault}"));
+        }
         *joining = Some(own);
         self.me.set(owner.0);
         // What the parent's threads held, a child of fork does not.
@@ -323,8 +328,10 @@ impl Base {
 
     /// Mends what the dead owner of a lock left, and remembers who it was.
     pub(crate) fn recover(&self, number: usize, dead: Owner) -> Recovery {
+        let open = self.memory.open();
         let settled =
             if number == self.own_lock { self.log().settle(&self.layout) } else { Settled::Nothing };
+        drop(open);
         let participant = dead
             .slot(self.layout.participant_count)
             .and_then(|slot| (self.participants().owner(slot) == dead).then(|| self.participant(slot))?);

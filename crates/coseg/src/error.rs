@@ -64,6 +64,10 @@ pub enum ErrorKind {
     BadPath,
     /// A text that is no value of the type.
     BadValue,
+    /// The region's values share pages with what is written at any time, so they cannot be guarded.
+    NotGuardable,
+    /// A write guard was asked for where there are no memory protection keys, or none is free.
+    NoProtectionKeys,
     /// /proc does not tell who this process is.
     NoIdentity,
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::fence;
 
 use crate::identity::{Identity, Life};
 use crate::layout::{
-    BYTE_ORDER, FORMAT, Layout, MAGIC, NAME_SIZE, READY, REMOVED, SCHEMA_SIZE_MAX, at, checksum,
+    BYTE_ORDER, FORMAT, Layout, MAGIC, NAME_SIZE, PAGE, READY, REMOVED, SCHEMA_SIZE_MAX, at, checksum,
     header_checksum,
 };
 use crate::memory::{Memory, WORD};
@@ -91,6 +91,7 @@ pub(crate) fn lay_out(memory: &Memory, layout: &Layout, name: &str, earlier: Ide
     let set = |offset, value: u64| memory.word(offset).store(value, Ordering::Relaxed);
     memory.half(at::FORMAT).store(FORMAT, Ordering::Relaxed);
     memory.half(at::BYTE_ORDER).store(BYTE_ORDER, Ordering::Relaxed);
+    memory.half(at::VALUE_ALIGNMENT).store(value_alignment(layout), Ordering::Relaxed);
     set(at::SIZE, layout.size_bytes as u64);
     set(at::SCHEMA, layout.schema_at as u64);
     set(at::SCHEMA_SIZE, schema.len() as u64);
@@ -170,9 +171,11 @@ pub(crate) fn read(memory: &Memory, object: &str) -> Result<Header> {
         return Err(damaged("its schema's checksum is wrong: something wrote over it".into()));
     }
     let schema = decode(&bytes).map_err(|malformed| damaged(format!("its schema: {}", malformed.0)))?;
-    let layout = Layout::new(schema.clone(), get(at::PARTICIPANT_COUNT)?)
+    let lay_out = if half(at::VALUE_ALIGNMENT) == 0 { Layout::new } else { Layout::guardable };
+    let layout = lay_out(schema.clone(), get(at::PARTICIPANT_COUNT)?)
         .map_err(|_| damaged("its parts have no layout".into()))?;
     let agrees = layout.schema == schema
+        && value_alignment(&layout) == half(at::VALUE_ALIGNMENT)
         && layout.schema_at == schema_at
         && layout.log_entry_count == get(at::LOG_ENTRY_COUNT)?
         && layout.size_bytes == get(at::SIZE)?;
@@ -184,6 +187,10 @@ pub(crate) fn read(memory: &Memory, object: &str) -> Result<Header> {
         return Err(damaged(fact));
     }
     Ok(Header { layout })
+}
+
+fn value_alignment(layout: &Layout) -> u32 {
+    if layout.guardable.is_some() { u32::try_from(PAGE).expect("a page is small") } else { 0 }
 }
 
 /// The region's own name.

@@ -59,6 +59,7 @@ impl Item {
     /// The version that is read now.
     #[inline]
     pub(crate) fn version(&self, memory: &Memory) -> u64 {
+        memory.let_read();
         memory.word(self.version_at).load(Ordering::Acquire)
     }
 

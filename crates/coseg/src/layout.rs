@@ -10,8 +10,12 @@
 //!      the parts, each from a multiple of 64
 //! ```
 //!
+//! In a guardable region the values of a part begin and end at multiples of 4,096.
+//!
 //! All of it follows from the schema and two counts. A region records its offsets for readers in other languages;
 //! we compute them again and refuse a region whose record differs.
+
+use std::ops::Range;
 
 use crate::memory::Memory;
 use crate::participants::{PARTICIPANTS_MAX, SLOT_SIZE};
@@ -32,6 +36,8 @@ pub(crate) mod at {
     pub(crate) const STATE: usize = 16;
     pub(crate) const FORMAT: usize = 20;
     pub(crate) const BYTE_ORDER: usize = 24;
+    /// 0, or [`super::PAGE`] in a guardable region.
+    pub(crate) const VALUE_ALIGNMENT: usize = 28;
     pub(crate) const SIZE: usize = 32;
     pub(crate) const SCHEMA: usize = 40;
     pub(crate) const SCHEMA_SIZE: usize = 48;
@@ -58,6 +64,8 @@ pub(crate) const READY: u32 = 1;
 pub(crate) const REMOVED: u32 = 2;
 /// Bytes of a cache line; what is written by different processes lies in different ones.
 pub(crate) const LINE: usize = 64;
+/// Where values begin and end in a guardable region: pages are guarded whole.
+pub(crate) const PAGE: usize = 4096;
 /// Bytes of an entry of the log.
 pub(crate) const LOG_ENTRY_SIZE: usize = 16;
 /// Most values one transaction can set.
@@ -76,6 +84,8 @@ pub(crate) struct Layout {
     pub(crate) log_entries_at: usize,
     pub(crate) schema_at: usize,
     pub(crate) size_bytes: usize,
+    /// The pages of values, if they have pages of their own.
+    pub(crate) guardable: Option<Vec<Range<usize>>>,
     items: Vec<ItemRange>,
 }
 
@@ -124,10 +134,15 @@ pub(crate) struct TooLarge;
 impl Layout {
     /// Lays out parts whose offsets are not yet known.
     pub(crate) fn new(schema: Schema, participant_count: usize) -> Result<Layout, TooLarge> {
-        Layout::checked(schema, participant_count).ok_or(TooLarge)
+        Layout::checked(schema, participant_count, false).ok_or(TooLarge)
     }
 
-    fn checked(mut schema: Schema, participant_count: usize) -> Option<Layout> {
+    /// The same with the values of each part in pages of their own.
+    pub(crate) fn guardable(schema: Schema, participant_count: usize) -> Result<Layout, TooLarge> {
+        Layout::checked(schema, participant_count, true).ok_or(TooLarge)
+    }
+
+    fn checked(mut schema: Schema, participant_count: usize, guardable: bool) -> Option<Layout> {
         if !(1..=PARTICIPANTS_MAX).contains(&participant_count) {
             return None;
         }
@@ -147,13 +162,23 @@ impl Layout {
         }
         let mut end = line_after(schema_at + schema_size)?;
         let mut items = Vec::new();
+        let mut pages = Vec::new();
         let mut first = 0;
         for part in &mut schema.parts {
+            let in_pages = guardable && part.kind.has_values();
+            if in_pages {
+                // What is written without the region's lock comes first, in a line that is not guarded.
+                end = end.checked_add(LINE)?.checked_next_multiple_of(PAGE)? - LINE;
+            }
             part.offset = end;
             let (size, range) = size_of_part(part, participant_count, first)?;
             first += range.map_or(0, |range| range.count as u64);
             items.extend(range);
             end = line_after(end.checked_add(size)?)?;
+            if in_pages {
+                end = end.checked_next_multiple_of(PAGE)?;
+                pages.push(part.offset + LINE..end);
+            }
             // Offsets are added to without checks from here on, first by the next part.
             isize::try_from(end).ok()?;
         }
@@ -164,6 +189,7 @@ impl Layout {
             log_entries_at,
             schema_at,
             size_bytes: end,
+            guardable: guardable.then_some(pages),
             items,
         })
     }

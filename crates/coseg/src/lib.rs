@@ -69,6 +69,7 @@ mod counter;
 mod error;
 mod event;
 mod few;
+mod guard;
 mod header;
 mod identity;
 mod inspect;

@@ -21,11 +21,13 @@ pub(crate) const WORD: usize = size_of::<u64>();
 #[cfg(not(coseg_model))]
 mod mapped {
     use std::marker::PhantomData;
+    use std::ops::Range;
     use std::ptr::NonNull;
 
     use coseg_sysv::Attachment;
 
     use super::WORD;
+    use crate::guard;
     use crate::layout::LINE;
     use crate::sync::{AtomicU32, AtomicU64};
 
@@ -35,6 +37,7 @@ mod mapped {
         base: NonNull<u8>,
         size_bytes: usize,
         keep: Keep,
+        key: Option<guard::Key>,
     }
 
     /// What the bytes live in, for as long as they are used.
@@ -85,7 +88,12 @@ mod mapped {
         pub(crate) fn attached(attachment: Attachment) -> Memory {
             let base = NonNull::new(attachment.as_ptr()).expect("nothing is mapped at address zero");
             assert!(base.cast::<u64>().is_aligned(), "attachments start at pages");
-            Memory { base, size_bytes: attachment.size_bytes(), keep: Keep::Attachment(attachment) }
+            Memory {
+                base,
+                size_bytes: attachment.size_bytes(),
+                keep: Keep::Attachment(attachment),
+                key: None,
+            }
         }
 
         /// Zeroed bytes of this process alone, to run the algorithms on where there are no segments.
@@ -93,7 +101,37 @@ mod mapped {
         pub(crate) fn heap(size_bytes: usize) -> Memory {
             let words: Box<[AtomicU64]> = (0..size_bytes.div_ceil(WORD)).map(|_| AtomicU64::new(0)).collect();
             let base = NonNull::from(&*words).cast::<u8>();
-            Memory { base, size_bytes: words.len() * WORD, keep: Keep::Heap(words) }
+            Memory { base, size_bytes: words.len() * WORD, keep: Keep::Heap(words), key: None }
+        }
+
+        /// The same, of which [`Memory::guard`] marks pages.
+        pub(crate) fn with_key(self, key: guard::Key) -> Memory {
+            Memory { key: Some(key), ..self }
+        }
+
+        /// Marks pages, if there is a key: from now on they are written only while [`Memory::open`] lets the thread.
+        /// To be done again once they were mapped anew.
+        pub(crate) fn guard(&self, pages: impl Iterator<Item = Range<usize>>) -> std::io::Result<()> {
+            let Some(key) = self.key else { return Ok(()) };
+            for pages in pages {
+                assert!(self.fits(pages.start, pages.len()), "pages outside the region's layout");
+                key.guard(self.base, &pages)?;
+            }
+            Ok(())
+        }
+
+        /// Lets this thread write guarded pages, for as long as the result lives.
+        #[inline]
+        pub(crate) fn open(&self) -> Option<guard::Open> {
+            self.key.map(guard::Key::open)
+        }
+
+        /// Makes sure that this thread may read guarded pages.
+        #[inline]
+        pub(crate) fn let_read(&self) {
+            if let Some(key) = self.key {
+                key.let_read();
+            }
         }
 
         pub(crate) fn size_bytes(&self) -> usize {
@@ -216,6 +254,18 @@ mod modelled {
                 halves: (0..size_bytes / 4).map(|_| AtomicU32::new(0)).collect(),
             }
         }
+
+        pub(crate) fn with_key(self, _: crate::guard::Key) -> Memory {
+            self
+        }
+
+        pub(crate) fn guard(&self, _: impl Iterator<Item = std::ops::Range<usize>>) -> std::io::Result<()> {
+            Ok(())
+        }
+
+        pub(crate) fn open(&self) {}
+
+        pub(crate) fn let_read(&self) {}
 
         pub(crate) fn size_bytes(&self) -> usize {
             self.words.len() * 8

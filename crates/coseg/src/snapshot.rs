@@ -44,6 +44,7 @@ impl<'a> Moment<'a> {
     pub(crate) fn copy<C: Copied>(&self, item: Item, how: &C) -> Option<C::Value> {
         let version = version_in(self.overlay.iter(), item).unwrap_or_else(|| item.version(self.log.memory));
         let before = version_in(self.seen.borrow().iter(), item);
+        self.log.memory.let_read();
         let value = item.copy(self.log.memory, version, how)?;
         if self.log.state().commits() != self.state.commits()
             || before.is_some_and(|before| before != version)

@@ -100,7 +100,10 @@ impl<'a> Transaction<'a> {
         if found.is_new && self.set.len() == log.count {
             return Err(self.too_many(log.count));
         }
-        found.item.write_next(&self.base().memory, found.committed, value);
+        let memory = &self.base().memory;
+        let open = memory.open();
+        found.item.write_next(memory, found.committed, value);
+        drop(open);
         if found.is_new {
             let set = Committed::new(found.item, found.committed.wrapping_add(1));
             log.write_entry(self.set.len(), set.entry());
@@ -119,11 +122,13 @@ impl<'a> Transaction<'a> {
     #[inline(always)]
     pub(crate) fn commit(&mut self) {
         let base = self.base();
+        let open = base.memory.open();
         match (self.set.len(), self.set.iter().next()) {
             (_, None) => return,
             (1, Some(&only)) => base.log().commit_one(only),
             (count, _) => base.log().commit(count, self.set.iter().copied()),
         }
+        drop(open);
         for set in self.set.iter() {
             set.bell(&base.memory).ring_after_store(|| Wake::All);
         }
