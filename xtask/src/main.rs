@@ -2,6 +2,7 @@
 
 mod build;
 mod dist;
+mod guard;
 mod instrumented;
 mod mutants;
 mod programs;
@@ -15,6 +16,7 @@ cargo xtask COMMAND
 
   programs [--backend user|kernel] [NAME…]   unmodified programs on a backend; installs what they need, as root
   dist --to DIR                              what a package installs, under this prefix
+  guard                                      tests of the write guard, on an emulated CPU; installs what they need, as root
   mutants [NAME…]                            known mistakes, each of which a test must find; as root
   storm [--kills N] [--seed N] [--jobs N]    processes on one region, killed at random
   fuzz [--seconds N] [INPUT…]                arbitrary bytes as a region; wants a C++ compiler
@@ -44,6 +46,7 @@ fn command() -> anyhow::Result<()> {
     match name.to_str() {
         Some("programs") => programs::command(words),
         Some("dist") => dist::command(words),
+        Some("guard") => guard::command(words),
         Some("mutants") => mutants::command(words),
         Some("fuzz") => instrumented::fuzz(words),
         Some("asan") => instrumented::asan(words),

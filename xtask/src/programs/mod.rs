@@ -6,7 +6,7 @@
 //! ask for what is right.
 
 mod ipc_tools;
-mod packages;
+pub(crate) mod packages;
 mod perl;
 mod postgres;
 mod processes;
