@@ -7,6 +7,7 @@
 //! A thread that was there before the key, and every signal handler, begins without any right to the pages. So each
 //! look at a guarded value makes sure of the right to read first.
 #![allow(unsafe_code, reason = "system calls, and the register of rights")]
+#![cfg_attr(coseg_model, allow(dead_code, reason = "models have no pages"))]
 
 use std::io;
 use std::ops::Range;

@@ -263,7 +263,9 @@ mod modelled {
             Ok(())
         }
 
-        pub(crate) fn open(&self) {}
+        pub(crate) fn open(&self) -> Option<crate::guard::Open> {
+            None
+        }
 
         pub(crate) fn let_read(&self) {}
 
