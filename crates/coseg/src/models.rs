@@ -158,14 +158,20 @@ fn set_one(memory: &Memory, layout: &Layout, item: Item, value: u64) {
     log(memory, layout).commit_one(Committed::new(&item, version + 1));
 }
 
-fn set_both(memory: &Memory, layout: &Layout, items: [Item; 2], value: u64) {
-    let log = log(memory, layout);
+/// Writes the next transaction, all but its commit.
+fn prepare_both(memory: &Memory, layout: &Layout, items: [Item; 2], value: u64) -> [Committed; 2] {
+    // The versions are asked before anybody can help, and change them.
+    let set = items.map(|item| Committed::new(&item, item.version(memory) + 1));
     for (index, item) in items.into_iter().enumerate() {
-        let version = item.version(memory);
-        item.write_next(memory, version, &[value; 2]);
-        log.write_entry(index, Entry { number: item.number, version: version + 1 });
+        item.write_next(memory, set[index].version - 1, &[value; 2]);
+        log(memory, layout).write_entry(index, set[index].entry());
     }
-    log.commit(2, items.into_iter().map(|item| Committed::new(&item, item.version(memory) + 1)));
+    set
+}
+
+fn set_both(memory: &Memory, layout: &Layout, items: [Item; 2], value: u64) {
+    let set = prepare_both(memory, layout, items, value);
+    log(memory, layout).commit(2, set.into_iter());
 }
 
 fn both(memory: &Memory, layout: &Layout, items: [Item; 2]) -> Option<[[u64; 2]; 2]> {
@@ -232,6 +238,22 @@ fn a_snapshot_sees_all_of_a_transaction_or_nothing() {
             assert_eq!(values[0], values[1]);
             assert_eq!(values[0][0], values[0][1]);
         }
+    });
+}
+
+/// He may have read that there is something to apply, and read the entries of the next transaction then.
+#[test]
+fn a_helper_applies_only_what_is_committed() {
+    model(2, || {
+        let (memory, layout, items) = two_cells();
+        let helper = {
+            let (memory, layout) = (Arc::clone(&memory), Arc::clone(&layout));
+            thread::spawn(move || log(&memory, &layout).help(&layout))
+        };
+        set_both(&memory, &layout, items, 1);
+        let _ = prepare_both(&memory, &layout, items, 2);
+        helper.join().unwrap();
+        assert_eq!(items.map(|item| item.version(&memory)), [1, 1]);
     });
 }
 
