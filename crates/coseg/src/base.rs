@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::process;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use coseg_sysv::Segment;
+use coseg_sysv::{Segment, ShmId};
 
 use crate::bell::{Bell, Wake};
 use crate::header;
@@ -16,7 +16,7 @@ use crate::memory::Memory;
 use crate::os::{self, WipedWord};
 use crate::participants::{Owner, Participant, Participants, Waiting};
 use crate::schema::PartKind;
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering, fence};
 use crate::{Error, ErrorKind, Result};
 
 /// Most recoveries that are remembered: some programs never ask for them, and a peer can make up any number of deaths.
@@ -135,17 +135,37 @@ impl Base {
             return error(ErrorKind::NoProtectionKeys, format!("its pages take no protection key: {fault}"));
         }
         *joining = Some(own);
-        self.me.set(owner.0);
         // What the parent's threads held, a child of fork does not.
         for holder in &self.holders {
             holder.store(0, Ordering::Relaxed);
         }
+        // A lock word that names us is seen by nobody who does not see the slot taken.
+        fence(Ordering::SeqCst);
+        self.me.set(owner.0);
         Ok(owner)
     }
 
     fn take_slot(&self, own: Identity) -> Result<Owner> {
         let participants = self.participants();
         self.refuse_strangers()?;
+        let taken = self.take_free_slot(own)?;
+        // Two who came at once may both have found nobody.
+        self.refuse_strangers().inspect_err(|_| participants.leave(taken, own))?;
+        Ok(taken)
+    }
+
+    fn take_free_slot(&self, own: Identity) -> Result<Owner> {
+        let participants = self.participants();
+        // What this process took before it replaced its program is nobody's, and only this process can know that.
+        for slot in (0..participants.used_count()).filter(|&slot| participants.identity(slot) == own) {
+            if !self.is_own(participants.owner(slot))
+                && self.memory.mark(mark_of(slot))? != Some(false)
+                && let Some(owner) = participants.take(slot, own, own, &self.name)
+            {
+                self.reset_reader(slot);
+                return Ok(self.remember(owner));
+            }
+        }
         // Free slots first: what is left of a dead participant can still tell who it was.
         for want_dead in [false, true] {
             for slot in 0..participants.count {
@@ -160,7 +180,7 @@ impl Base {
                     && let Some(owner) = participants.take(slot, holder, own, &self.name)
                 {
                     self.reset_reader(slot);
-                    return Ok(owner);
+                    return Ok(self.remember(owner));
                 }
             }
         }
@@ -171,6 +191,17 @@ impl Base {
         Err(Error::new("join", self.object(), ErrorKind::NoSlot, fact))
     }
 
+    /// Whether this very program took a slot.
+    fn is_own(&self, owner: Owner) -> bool {
+        let own = OWN_SLOTS.lock().unwrap_or_else(PoisonError::into_inner);
+        own.contains(&(self.segment.id(), owner))
+    }
+
+    fn remember(&self, owner: Owner) -> Owner {
+        OWN_SLOTS.lock().unwrap_or_else(PoisonError::into_inner).push((self.segment.id(), owner));
+        owner
+    }
+
     /// Without marks there is only the pid to tell whether a participant lives, and that means nothing in another
     /// PID namespace.
     fn refuse_strangers(&self) -> Result<()> {
@@ -178,7 +209,7 @@ impl Base {
         for slot in 0..participants.count {
             let holder = participants.identity(slot);
             if holder == Identity::NOBODY
-                || holder.is_of_our_namespace()
+                || participants.is_of_our_namespaces(slot)
                 || self.is_marked(slot).is_some()
                 || self.is_gone(slot, holder)
             {
@@ -212,7 +243,8 @@ impl Base {
         if self.own_slot() == Some(slot) {
             return false;
         }
-        match (holder.life(), self.is_marked(slot)) {
+        let life = self.participants().life(slot, holder);
+        match (life, self.is_marked(slot)) {
             (Life::Dead, _) | (_, Some(false)) => true,
             (_, Some(true)) => false,
             (Life::Alive, None) => self.has_let_go(holder.pid()),
@@ -346,8 +378,7 @@ impl Base {
     }
 
     /// Lets nobody else in, and wakes all who wait for a value or an event.
-    pub(crate) fn close(&self) -> Result<()> {
-        self.me()?;
+    pub(crate) fn close(&self) {
         header::close(&self.memory);
         for part in &self.layout.schema.parts {
             let bell_at = match part.kind {
@@ -357,7 +388,6 @@ impl Base {
             };
             Bell(self.memory.half(bell_at)).ring(Wake::All);
         }
-        Ok(())
     }
 
     /// An error if the region was removed.
@@ -405,6 +435,8 @@ impl Drop for Base {
         let joining = self.joining.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         if let (Some(own), Some(owner)) = (joining, self.current()) {
             self.participants().leave(owner, own);
+            let gone = (self.segment.id(), owner);
+            OWN_SLOTS.lock().unwrap_or_else(PoisonError::into_inner).retain(|slot| *slot != gone);
         }
     }
 }
@@ -417,6 +449,9 @@ fn thread_number() -> u64 {
     }
     HERE.with(|here| std::ptr::from_ref(here).addr() as u64)
 }
+
+/// The slots that this program has taken and not given back, in all regions.
+static OWN_SLOTS: Mutex<Vec<(ShmId, Owner)>> = Mutex::new(Vec::new());
 
 /// The mark of a slot's holder.
 fn mark_of(slot: usize) -> u32 {
@@ -452,6 +487,20 @@ pub(crate) struct RegionGuard<'a> {
     me: Owner,
     /// Which thread holds it is known to that thread.
     stays: PhantomData<*const ()>,
+}
+
+impl RegionGuard<'_> {
+    /// An error in a child that was forked within the change: its parent has the lock, and goes on.
+    #[inline(always)]
+    pub(crate) fn check_process(&self) -> Result<()> {
+        if self.base.current() == Some(self.me) { Ok(()) } else { Err(self.forked()) }
+    }
+
+    #[cold]
+    fn forked(&self) -> Error {
+        let fact = "the process was forked within the change, which its parent goes on with: nothing was changed here";
+        Error::new("change", self.base.object(), ErrorKind::Forked, fact)
+    }
 }
 
 impl Drop for RegionGuard<'_> {

@@ -173,6 +173,7 @@ impl Reach<'_> {
         let version = self.item.version(memory);
         let mut value = memory.load(self.item.slot_at(version));
         let result = change(&mut value)?;
+        guard.check_process()?;
         let open = memory.open();
         self.item.write_next(memory, version, &value);
         self.base.log().commit_one(Committed::new(self.item, version.wrapping_add(1)));

@@ -36,6 +36,10 @@ pub enum ErrorKind {
     Damaged,
     /// Owner or mode of the segment are not what was asked for.
     Untrusted,
+    /// The process is a child that was forked within a change.
+    Forked,
+    /// The region is there already.
+    Exists,
     /// No descriptor or thread can be had.
     NoResources,
     /// The region was removed.
@@ -62,7 +66,7 @@ pub enum ErrorKind {
     TooLarge,
     /// No such part, field or element.
     BadPath,
-    /// A text that is no value of the type.
+    /// A text that is no value of the type, or an option that cannot be.
     BadValue,
     /// The region's values share pages with what is written at any time, so they cannot be guarded.
     NotGuardable,
@@ -103,6 +107,17 @@ impl Error {
     /// The segment's error behind this one.
     pub fn segment_error(&self) -> Option<&coseg_sysv::Error> {
         self.0.source.as_ref()
+    }
+
+    /// Whether it is what one meets whose segment is removed while he opens it.
+    pub(crate) fn is_of_one_that_goes(&self) -> bool {
+        use coseg_sysv::Errno;
+        let gone = [Errno::EIDRM, Errno::EINVAL, Errno::ENOENT];
+        match self.kind() {
+            ErrorKind::Removed => true,
+            ErrorKind::Segment => self.segment_error().is_some_and(|error| gone.contains(&error.errno())),
+            _ => false,
+        }
     }
 
     pub(crate) fn timed_out(

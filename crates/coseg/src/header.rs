@@ -46,6 +46,8 @@ pub(crate) fn stage(memory: &Memory) -> Stage {
         (MAGIC, _) => Stage::Unfinished(builder),
         // New segments are zero; a builder who died early has left his name at most.
         (0, 0) if is_zero_beyond_builder(memory) => Stage::Unfinished(builder),
+        // It may have been begun between the looks.
+        (0, 0) if memory.word(at::MAGIC).load(Ordering::Acquire) == MAGIC => Stage::Unfinished(builder),
         _ => Stage::Foreign,
     }
 }

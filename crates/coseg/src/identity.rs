@@ -2,12 +2,11 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::sync::OnceLock;
 
 /// A process. A pid alone is given to another process soon; together with the start time it is not.
 ///
 /// One word, so that a slot is taken with all of it or not at all: 22 bits of pid, 32 of the start time in clock
-/// ticks since boot, 10 of the PID namespace's number. Zero is nobody.
+/// ticks since boot, 10 of its namespaces' numbers. Zero is nobody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Identity(pub(crate) u64);
 
@@ -31,16 +30,20 @@ impl Identity {
     /// The calling process. `None` where /proc does not tell.
     pub(crate) fn of_self() -> Option<Identity> {
         let start = stat_of("self")?.start_ticks;
-        Some(Identity::new(std::process::id(), start, pid_namespace()?))
+        Some(Identity::new(std::process::id(), start, Namespaces::of_self()?))
     }
 
-    fn new(pid: u32, start_ticks: u64, pid_namespace: u64) -> Identity {
+    fn new(pid: u32, start_ticks: u64, namespaces: Namespaces) -> Identity {
         let start = start_ticks & ((1 << START_BITS) - 1);
         Identity(
             u64::from(pid) & ((1 << PID_BITS) - 1)
                 | start << PID_BITS
-                | (pid_namespace & 0x3ff) << (PID_BITS + START_BITS),
+                | namespaces.tag() << (PID_BITS + START_BITS),
         )
+    }
+
+    pub(crate) fn is_nobody(self) -> bool {
+        self.pid() == 0
     }
 
     pub(crate) fn pid(self) -> u32 {
@@ -52,8 +55,8 @@ impl Identity {
     }
 
     /// Whether its pid means something to the caller.
-    pub(crate) fn is_of_our_namespace(self) -> bool {
-        pid_namespace().is_some_and(|ours| ours & 0x3ff == self.0 >> (PID_BITS + START_BITS))
+    fn is_of_our_namespace(self) -> bool {
+        Namespaces::of_self().is_some_and(|ours| ours.tag() == self.0 >> (PID_BITS + START_BITS))
     }
 
     /// Whether the process runs: the same pid with the same start time, and not a zombie.
@@ -107,10 +110,25 @@ pub(crate) fn proc_is_of_our_namespace() -> bool {
     fs::read_link("/proc/self").is_ok_and(|link| link.to_str() == Some(&std::process::id().to_string()))
 }
 
-/// The number of the caller's PID namespace.
-pub(crate) fn pid_namespace() -> Option<u64> {
-    static NUMBER: OnceLock<Option<u64>> = OnceLock::new();
-    *NUMBER.get_or_init(|| fs::metadata("/proc/self/ns/pid").ok().map(|meta| meta.ino()))
+/// Where a pid and a start time mean something: the inodes of /proc/PID/ns/pid and time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Namespaces {
+    pub(crate) pid: u64,
+    /// 0 on kernels without.
+    pub(crate) time: u64,
+}
+
+impl Namespaces {
+    /// The caller's; asked each time, for a child may have others than its parent.
+    pub(crate) fn of_self() -> Option<Namespaces> {
+        let number = |name: &str| fs::metadata(format!("/proc/self/ns/{name}")).ok().map(|meta| meta.ino());
+        Some(Namespaces { pid: number("pid")?, time: number("time").unwrap_or(0) })
+    }
+
+    /// Ten bits that mostly tell them from others.
+    fn tag(self) -> u64 {
+        (self.pid ^ self.time << 5) & 0x3ff
+    }
 }
 
 #[cfg(test)]
@@ -134,7 +152,7 @@ mod tests {
         let identity = Identity::new(
             child.id(),
             stat_of(&child.id().to_string()).unwrap().start_ticks,
-            pid_namespace().unwrap(),
+            Namespaces::of_self().unwrap(),
         );
         assert_eq!(identity.life(), Life::Alive);
         child.kill().unwrap();

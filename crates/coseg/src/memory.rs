@@ -331,8 +331,8 @@ impl Memory {
     /// Copies a value that may be half of one write and half of another: the caller checks.
     #[inline]
     pub(crate) fn load<T: Shared>(&self, offset: usize) -> T {
-        let mut image = MaybeUninit::<T>::zeroed();
-        let bytes = image_bytes(&mut image);
+        let mut image = MaybeUninit::<T>::uninit();
+        let bytes = zeroed_bytes(&mut image);
         self.read(offset, bytes);
         T::load(bytes)
     }
@@ -340,18 +340,20 @@ impl Memory {
     /// Copies a value in.
     #[inline]
     pub(crate) fn store<T: Shared>(&self, offset: usize, value: &T) {
-        let mut image = MaybeUninit::<T>::zeroed();
-        let bytes = image_bytes(&mut image);
+        let mut image = MaybeUninit::<T>::uninit();
+        let bytes = zeroed_bytes(&mut image);
         value.store(bytes);
         self.write(offset, bytes);
     }
 }
 
-/// The bytes of a place for a value, all of them zero so far.
+/// The bytes of a place for a value, zeroed where they are: moving a `T` would leave its padding behind.
 #[inline]
-fn image_bytes<T>(zeroed: &mut MaybeUninit<T>) -> &mut [u8] {
-    let start = zeroed.as_mut_ptr().cast::<u8>();
-    // SAFETY: the bytes were zeroed, so all are initialised; nothing but bytes is written while they are lent.
+fn zeroed_bytes<T>(image: &mut MaybeUninit<T>) -> &mut [u8] {
+    let start = image.as_mut_ptr().cast::<u8>();
+    // SAFETY: the place is as large as a `T`.
+    unsafe { start.write_bytes(0, size_of::<T>()) };
+    // SAFETY: all bytes are initialised now; nothing but bytes is written while they are lent.
     unsafe { std::slice::from_raw_parts_mut(start, size_of::<T>()) }
 }
 
@@ -375,6 +377,22 @@ mod tests {
             let filled = last - bytes.len();
             assert!(length == 0 || word[WORD - filled..].iter().all(|&byte| byte == 0), "{word:?}");
             assert_eq!(memory.word(0).load(Ordering::Relaxed), 0, "nothing before");
+        }
+    }
+
+    #[test]
+    fn padding_is_zero_whatever_the_stack_held() {
+        #[derive(coseg::Shared, Clone, Copy)]
+        #[repr(C)]
+        struct Padded {
+            a: u8,
+            b: u64,
+        }
+        let memory = Memory::heap(16);
+        let dirty = std::hint::black_box([0xee_u8; 4096]);
+        for a in 0..100 {
+            memory.store(0, &std::hint::black_box(Padded { a, b: u64::from(dirty[usize::from(a)]) }));
+            assert_eq!(memory.word(0).load(Ordering::Relaxed).to_ne_bytes(), [a, 0, 0, 0, 0, 0, 0, 0]);
         }
     }
 

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use coseg_sysv::{Backend, Errno, IntoBackend, Key, Mode, Segment, caller};
+use coseg_sysv::{Backend, Errno, IntoBackend, Key, Mode, Segment, SegmentOptions, caller};
 
 use crate::base::Base;
 use crate::guard;
@@ -13,8 +13,8 @@ use crate::identity::{Identity, Life};
 use crate::layout::{Layout, NAME_SIZE};
 use crate::memory::Memory;
 use crate::part::{Contents, Plan};
-use crate::schema::{Schema, compare};
-use crate::{Error, ErrorKind, Region, Result};
+use crate::schema::{Schema, compare, decode, encode};
+use crate::{Error, ErrorKind, PARTICIPANTS_MAX, Region, Result};
 
 /// Slots for participants, unless asked otherwise.
 const PARTICIPANTS: usize = 64;
@@ -22,6 +22,8 @@ const PARTICIPANTS: usize = 64;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The same if he who made it is dead: somebody else may be about to finish it.
 const PATIENCE_WITH_THE_DEAD: Duration = Duration::from_millis(200);
+/// How long a key is tried whose segment is being removed.
+const PATIENCE_WITH_THE_GOING: Duration = Duration::from_secs(1);
 /// The longest pause between two looks at it.
 const LONGEST_PAUSE: Duration = Duration::from_millis(20);
 
@@ -87,9 +89,9 @@ impl<C: Contents> RegionOptions<C> {
         self
     }
 
-    /// The name of a new region, by which `coseg` finds it as `name:…`; at most 64 bytes.
+    /// The name of a new region, by which `coseg` finds it as `name:…`; at most 64 bytes, or making it fails.
     pub fn name(mut self, name: &str) -> Self {
-        name[..name.floor_char_boundary(NAME_SIZE)].clone_into(&mut self.name);
+        name.clone_into(&mut self.name);
         self
     }
 
@@ -160,7 +162,9 @@ impl<C: Contents> RegionOptions<C> {
     /// Makes a region; with [`Key::PRIVATE`] always, otherwise if the key has none.
     ///
     /// # Errors
-    /// [`ErrorKind::Segment`]: the key is taken, or there is no memory. And those of [`RegionOptions::open`].
+    /// [`ErrorKind::Segment`]: the key is taken, or there is no memory. [`ErrorKind::Exists`]: somebody else has made it
+    /// in the segment. [`ErrorKind::BadValue`]: a name too long, no participants, a type that no schema can tell. And
+    /// those of [`RegionOptions::open`].
     ///
     /// # Crash
     /// Killed anywhere, the process leaves a segment that nobody takes for a region, and that the next
@@ -169,9 +173,18 @@ impl<C: Contents> RegionOptions<C> {
         let layout = self.layout()?;
         // Before anything is made.
         self.key_of_guard()?;
-        let options = Segment::options(self.key).mode(self.mode).size(layout.size_bytes);
-        let segment = options.create(&self.chosen()?)?;
-        self.make(segment, layout, initial)
+        let segment = match &self.segment {
+            Some(segment) => segment.clone(),
+            None => self.segment_options().size(layout.size_bytes).create(&self.chosen()?)?,
+        };
+        let object = object_of(&segment);
+        let mut initial = Some(initial);
+        let region = self.make(segment, &layout, &mut initial)?;
+        if initial.is_some() {
+            let fact = "somebody else has made it: open it, or remove it first";
+            return Err(Error::new("create", object, ErrorKind::Exists, fact));
+        }
+        Ok(region)
     }
 
     /// Opens the region, or makes it; finishes one whose maker has died.
@@ -179,38 +192,63 @@ impl<C: Contents> RegionOptions<C> {
     /// # Errors
     /// Those of [`RegionOptions::open`] and [`RegionOptions::create`].
     ///
+    /// # Panics
+    /// If `initial` has more rows than a table. So does [`RegionOptions::create`].
+    ///
     /// # Crash
     /// As [`RegionOptions::create`].
     pub fn open_or_create(self, initial: impl FnOnce() -> C::Initial) -> Result<Region<C>> {
         let layout = self.layout()?;
         self.key_of_guard()?;
-        let options = Segment::options(self.key).mode(self.mode);
-        if let Some(segment) = &self.segment {
-            let segment = segment.clone();
-            return self.make(segment, layout, initial);
-        }
-        let segment = match options.size(layout.size_bytes).create(&self.chosen()?) {
-            Err(error) if error.errno() == Errno::EEXIST => {
-                // One of another size is told by its schema what it is.
-                options.open_or_create(&self.chosen()?)?
+        let mut initial = Some(initial);
+        let since = Instant::now();
+        loop {
+            match self.try_open_or_create(&layout, &mut initial) {
+                // It went while we came: then there is none, or another, a moment later.
+                Err(error) if error.is_of_one_that_goes() && since.elapsed() < PATIENCE_WITH_THE_GOING => {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                result => return result,
             }
+        }
+    }
+
+    fn try_open_or_create<I: FnOnce() -> C::Initial>(
+        &self,
+        layout: &Layout,
+        initial: &mut Option<I>,
+    ) -> Result<Region<C>> {
+        if let Some(segment) = &self.segment {
+            return self.make(segment.clone(), layout, initial);
+        }
+        let (options, backend) = (self.segment_options(), self.chosen()?);
+        let segment = match options.size(layout.size_bytes).create(&backend) {
+            // One of another size is told by its schema what it is.
+            Err(error) if error.errno() == Errno::EEXIST => options.open(&backend)?,
             made => made?,
         };
         self.make(segment, layout, initial)
     }
 
-    fn make(
-        self,
+    fn segment_options(&self) -> SegmentOptions {
+        Segment::options(self.key).mode(self.mode)
+    }
+
+    /// Opens the region in a segment, or makes it there, for which `initial` is taken.
+    fn make<I: FnOnce() -> C::Initial>(
+        &self,
         segment: Segment,
-        layout: Layout,
-        initial: impl FnOnce() -> C::Initial,
+        layout: &Layout,
+        initial: &mut Option<I>,
     ) -> Result<Region<C>> {
-        let base = self.open_segment(segment, Access::Write, Some(&layout))?;
+        let base = self.open_segment(segment, Access::Write, Some(layout))?;
         let base = Arc::new(base);
         if matches!(header::stage(&base.memory), Stage::Unfinished(_)) {
             // Only the builder comes here.
             let building = Building(&base.memory);
-            C::fill(Region::<C>::new(Arc::clone(&base)).parts(), initial());
+            if let Some(initial) = initial.take() {
+                C::fill(Region::<C>::new(Arc::clone(&base)).parts(), initial());
+            }
             building.publish();
         }
         base.join()?;
@@ -233,7 +271,8 @@ impl<C: Contents> RegionOptions<C> {
             memory = memory.with_key(key);
         }
         let expected = Plan::of::<C>();
-        let (since, mut pause) = (Instant::now(), Duration::from_micros(100));
+        let (mut since, mut pause) = (Instant::now(), Duration::from_micros(100));
+        let mut last_builder = Identity::NOBODY;
         loop {
             match header::stage(&memory) {
                 Stage::Ready => break,
@@ -248,6 +287,9 @@ impl<C: Contents> RegionOptions<C> {
                             header::lay_out(&memory, layout, &self.name, builder);
                             return Ok(Base::new(memory, layout.clone(), segment, self.participant_name()));
                         }
+                    }
+                    if builder != last_builder {
+                        (last_builder, since) = (builder, Instant::now());
                     }
                     let patience =
                         if builder.life() == Life::Dead { PATIENCE_WITH_THE_DEAD } else { PATIENCE };
@@ -304,15 +346,34 @@ impl<C: Contents> RegionOptions<C> {
         Ok(())
     }
 
+    /// The layout of a new region, if there can be one that others can open.
     fn layout(&self) -> Result<Layout> {
+        let refused = |fact: String| {
+            Err(Error::new("lay out", format!("region {}", self.key), ErrorKind::BadValue, fact))
+        };
+        if self.name.len() > NAME_SIZE {
+            return refused(format!("its name has {} bytes, there is room for {NAME_SIZE}", self.name.len()));
+        }
+        if !(1..=PARTICIPANTS_MAX).contains(&self.participant_count) {
+            let asked = self.participant_count;
+            return refused(format!("room for {asked} participants: ask for 1 to {PARTICIPANTS_MAX}"));
+        }
+        let schema = Plan::of::<C>();
+        if let Some(part) = schema.parts.iter().find(|part| u32::try_from(part.room_bytes).is_err()) {
+            return refused(format!(
+                "a value of `{}` has {} bytes, at most 2^32 - 1 can be",
+                part.name, part.room_bytes
+            ));
+        }
+        if let Err(malformed) = decode(&encode(&schema)) {
+            return refused(format!(
+                "nobody could open it, for its schema would be refused: {}",
+                malformed.0
+            ));
+        }
         let lay_out = if self.guardable || self.write_guard { Layout::guardable } else { Layout::new };
-        lay_out(Plan::of::<C>(), self.participant_count).map_err(|_| {
-            let fact = format!(
-                "{} participants and these parts have no layout: 1 to {} participants, and less than 2^63 bytes",
-                self.participant_count,
-                crate::PARTICIPANTS_MAX
-            );
-            Error::new("lay out", format!("region {}", self.key), ErrorKind::Damaged, fact)
+        lay_out(schema, self.participant_count).or_else(|_| {
+            refused("its parts together are larger than an address space, or its schema than 1 MiB".into())
         })
     }
 
@@ -331,6 +392,10 @@ impl<C: Contents> RegionOptions<C> {
     fn found(&self) -> Result<Segment> {
         match &self.segment {
             Some(segment) => Ok(segment.clone()),
+            None if self.key.is_private() => {
+                let fact = "a private region has no key: open it by its segment, with `Region::of`";
+                Err(Error::new("open", "region", ErrorKind::BadValue, fact))
+            }
             None => Ok(Segment::options(self.key).open(&self.chosen()?)?),
         }
     }

@@ -44,6 +44,10 @@ impl<T: Shared> Contents for T {
 }
 
 /// A kind of part: a cell, a table, a lock.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no part of a region",
+    note = "`Cell<T>`, `Table<T, N>`, `Counter`, `Lock`, `RwLock` and `Event` are: a plain value goes into a `Cell`"
+)]
 pub trait Part: Sized {
     /// What it starts as.
     type Initial;

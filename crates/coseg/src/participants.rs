@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use crate::identity::{self, Identity, Life};
+use crate::identity::{Identity, Life, Namespaces};
 use crate::layout::at;
 use crate::memory::Memory;
 use crate::os;
@@ -23,6 +23,7 @@ const WAITS_AT: usize = 24;
 const PID_NAMESPACE: usize = 32;
 const JOINED: usize = 40;
 const UID: usize = 48;
+const TIME_NAMESPACE: usize = 56;
 const NAME: Range<usize> = 64..128;
 
 /// Longest name of a participant in bytes.
@@ -139,7 +140,9 @@ impl Participants<'_> {
         generation.store(next, Ordering::Release);
         let set = |field, value| self.memory.word(self.place(slot, field)).store(value, Ordering::Relaxed);
         self.memory.half(self.place(slot, WAITS_FOR)).store(0, Ordering::Relaxed);
-        set(PID_NAMESPACE, identity::pid_namespace().unwrap_or(0));
+        let namespaces = Namespaces::of_self().unwrap_or_default();
+        set(PID_NAMESPACE, namespaces.pid);
+        set(TIME_NAMESPACE, namespaces.time);
         set(JOINED, os::unix_ns());
         set(UID, u64::from(coseg_sysv::caller::effective_uid()));
         let mut bytes = [0; NAME_SIZE];
@@ -147,6 +150,22 @@ impl Participants<'_> {
         bytes[..length].copy_from_slice(&name.as_bytes()[..length]);
         self.memory.write(self.place(slot, NAME.start), &bytes);
         Some(Owner::new(slot, next))
+    }
+
+    /// Whether a slot's holder counts pids and times as the caller does.
+    pub(crate) fn is_of_our_namespaces(&self, slot: usize) -> bool {
+        let get = |field| self.memory.word(self.place(slot, field)).load(Ordering::Acquire);
+        let theirs = Namespaces { pid: get(PID_NAMESPACE), time: get(TIME_NAMESPACE) };
+        // Not yet written by one who is just taking the slot: then the identity tells it well enough.
+        theirs.pid == 0 || Namespaces::of_self() == Some(theirs)
+    }
+
+    /// Whether a slot's holder runs; nothing is known of one whose pid or start time means something else here.
+    pub(crate) fn life(&self, slot: usize, holder: Identity) -> Life {
+        match holder.life() {
+            Life::Dead if !holder.is_nobody() && !self.is_of_our_namespaces(slot) => Life::Unknown,
+            life => life,
+        }
     }
 
     /// Gives the slot back, if it still is ours.
@@ -194,7 +213,7 @@ impl Participants<'_> {
             pid_namespace: get(PID_NAMESPACE),
             name: String::from_utf8_lossy(&name[..length]).into_owned(),
             joined_unix_ns: get(JOINED),
-            alive: match identity.life() {
+            alive: match self.life(slot, identity) {
                 Life::Alive => Some(true),
                 Life::Dead => Some(false),
                 Life::Unknown => None,

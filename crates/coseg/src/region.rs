@@ -20,6 +20,10 @@ const SNAPSHOT_TRIES: u32 = 64;
 
 /// A segment with a header, a schema and contents of type `C`, opened by this process.
 ///
+/// Open a region once in a process and share it: two handles are two participants, and a thread that changes the region
+/// through one within a change through the other waits for itself. Values cross by copy, on the stack: what
+/// has megabytes belongs in a table of smaller rows.
+///
 /// It gives access to its parts: `Region<T>` for a value to a [`Cell<T>`](crate::Cell), a `Region<Office>` with
 /// `#[derive(Region)]` to the fields of `Office`.
 ///
@@ -108,7 +112,7 @@ impl<C: Contents> Region<C> {
     ) -> Result<R, E> {
         let mut transaction = Transaction::new(self.base.lock(Deadline::Never)?);
         let result = body(&mut transaction)?;
-        transaction.commit();
+        transaction.commit()?;
         Ok(result)
     }
 
@@ -154,11 +158,13 @@ impl<C: Contents> Region<C> {
     /// [`ErrorKind::Segment`]: not permitted, or gone already. [`ErrorKind::ReadOnly`].
     ///
     /// # Crash
-    /// Killed in here, the process leaves the region as it was, or one that nobody can open and whose segment is still
-    /// to be removed.
+    /// Killed in here, the process leaves the region as it was, or one that is removed, and perhaps not told to those who
+    /// wait.
     pub fn remove(&self) -> Result<()> {
-        self.base.close()?;
-        Ok(self.base.segment.remove()?)
+        self.base.me()?;
+        self.base.segment.remove()?;
+        self.base.close();
+        Ok(())
     }
 
     /// Another handle of the same opened region, in the same slot.

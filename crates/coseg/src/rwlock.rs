@@ -97,7 +97,11 @@ impl RwLock {
         self.reads(me.slot(count).expect("our own slot is one of the region's"))
     }
 
-    /// Takes the lock for reading. A thread that has it for reading and asks for writing waits for itself.
+    /// Takes the lock for reading.
+    ///
+    /// Who reads is known by process, not by thread. So a thread that has it for reading and asks for writing waits
+    /// for itself, and so does one that asks for reading again while somebody waits to write; nor is a circle seen
+    /// in which one of the locks is held for reading.
     ///
     /// # Errors
     /// As [`Lock::lock`](crate::Lock::lock).

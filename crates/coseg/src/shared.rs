@@ -23,6 +23,11 @@ use crate::schema::{Scalar, Type};
 ///     x: u8,
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot live in a region",
+    note = "numbers of a fixed width, `bool`, `Text<N>`, arrays of these, and `#[repr(C)]` structs with `#[derive(Shared)]` \
+            can: for `usize` take `u64`, for an enum a number and constants, for a `char` a `u32`"
+)]
 pub trait Shared: Copy + 'static {
     /// Bytes to set aside for a value; more than its size lets fields be added at the end later.
     const ROOM: usize = size_of::<Self>();

@@ -96,6 +96,7 @@ impl<'a> Transaction<'a> {
 
     #[inline(always)]
     fn put<T: Shared>(&mut self, found: Found<'_>, value: &T) -> Result<()> {
+        self.guard.check_process()?;
         let log = self.base().log();
         if found.is_new && self.set.len() == log.count {
             return Err(self.too_many(log.count));
@@ -120,11 +121,12 @@ impl<'a> Transaction<'a> {
 
     /// Makes the changes seen. Dropped before, a transaction leaves nothing.
     #[inline(always)]
-    pub(crate) fn commit(&mut self) {
+    pub(crate) fn commit(&mut self) -> Result<()> {
+        self.guard.check_process()?;
         let base = self.base();
         let open = base.memory.open();
         match (self.set.len(), self.set.iter().next()) {
-            (_, None) => return,
+            (_, None) => return Ok(()),
             (1, Some(&only)) => base.log().commit_one(only),
             (count, _) => base.log().commit(count, self.set.iter().copied()),
         }
@@ -132,5 +134,6 @@ impl<'a> Transaction<'a> {
         for set in self.set.iter() {
             set.bell(&base.memory).ring_after_store(|| Wake::All);
         }
+        Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
+use syn::ext::IdentExt;
 use syn::{DeriveInput, Error, Result};
 
 use crate::attributes::{doc, fields};
@@ -13,7 +14,8 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
     let (name, visibility) = (&input.ident, &input.vis);
     let initial = format_ident!("{name}Initial");
     let fields = fields(input, "Region")?;
-    let names: Vec<_> = fields.iter().map(|field| &field.ident).collect();
+    let names: Vec<_> = fields.iter().filter_map(|field| field.ident.as_ref()).collect();
+    let told: Vec<_> = names.iter().map(|name| name.unraw().to_string()).collect();
     let types: Vec<_> = fields.iter().map(|field| &field.ty).collect();
     let docs: Vec<_> = fields.iter().map(|field| doc(&field.attrs)).collect();
     let about = format!("What a new [`{name}`] starts as; all zero by default.");
@@ -35,7 +37,7 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
 
             fn plan(plan: &mut ::coseg::Plan) {
                 plan.name(::core::stringify!(#name));
-                #(<#types as ::coseg::Part>::plan(plan, ::core::stringify!(#names), #docs);)*
+                #(<#types as ::coseg::Part>::plan(plan, #told, #docs);)*
             }
 
             fn parts(site: &mut ::coseg::Site) -> Self {

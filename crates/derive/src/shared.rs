@@ -2,6 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
+use syn::ext::IdentExt;
 use syn::{DeriveInput, Error, LitInt, LitStr, Result};
 
 use crate::attributes::{doc, fields};
@@ -19,7 +20,8 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
     if fields.is_empty() {
         return Err(Error::new_spanned(name, "a value needs at least one field"));
     }
-    let names: Vec<_> = fields.iter().map(|field| &field.ident).collect();
+    let names: Vec<_> = fields.iter().filter_map(|field| field.ident.as_ref()).collect();
+    let told = names.iter().map(|name| name.unraw().to_string());
     let types: Vec<_> = fields.iter().map(|field| &field.ty).collect();
     let docs = fields.iter().map(|field| doc(&field.attrs));
     let units = fields.iter().map(|field| unit(field)).collect::<Result<Vec<_>>>()?;
@@ -42,7 +44,7 @@ pub(crate) fn expand(input: &DeriveInput) -> Result<TokenStream> {
                     size_bytes: ::core::mem::size_of::<#name>(),
                     fields: ::std::vec![#(
                         ::coseg::schema::Field {
-                            name: ::std::string::String::from(::core::stringify!(#names)),
+                            name: ::std::string::String::from(#told),
                             offset: ::core::mem::offset_of!(#name, #names),
                             of: <#types as ::coseg::Shared>::describe(),
                             unit: ::std::string::String::from(#units),

@@ -132,13 +132,12 @@ fn compare_fields(
         }
         compare_types(differ, &path, &theirs.of, &ours.of);
     }
-    if growth == Growth::Allowed {
-        return;
-    }
-    for theirs in &region.fields[common..] {
+    // What one side takes for padding of its own it writes with the rest of the value.
+    let is_beyond = |offset: usize, other: &Struct| growth == Growth::Allowed && offset >= other.size_bytes;
+    for theirs in region.fields[common..].iter().filter(|field| !is_beyond(field.offset, program)) {
         differ(&format!("{path}.{}", theirs.name), theirs.of.to_string(), absent());
     }
-    for ours in &program.fields[common..] {
+    for ours in program.fields[common..].iter().filter(|field| !is_beyond(field.offset, region)) {
         differ(&format!("{path}.{}", ours.name), absent(), ours.of.to_string());
     }
 }

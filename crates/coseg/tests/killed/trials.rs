@@ -34,10 +34,10 @@ impl Scene {
     fn world(self, on: On) -> io::Result<World> {
         let mut world = World::new(on, if self == Scene::Orphaned { 1 } else { 4 })?;
         match self {
-            Scene::Quiet => drop(world.kept.take()),
+            Scene::Quiet => world.leave(),
             Scene::Sleepers => {
                 world.leave_sleepers();
-                drop(world.kept.take());
+                world.leave();
             }
             Scene::Held => world.hold("door"),
             Scene::Committed => world.die_committed(),

@@ -155,6 +155,17 @@ impl World {
         Ok(World { bytes, kept: Some(region), locks, participants, place })
     }
 
+    /// Leaves the region to the victim. What another test has just forked shares our attachment until it runs its own
+    /// program; the victim would be given the next slot.
+    pub(crate) fn leave(&mut self) {
+        let Some(region) = self.kept.take() else { return };
+        let segment = region.segment().clone();
+        drop(region);
+        while segment.backend().is_marked(segment.id(), 0).is_ok_and(|marked| marked == Some(true)) {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+    }
+
     pub(crate) fn offset_of(&self, part: &str) -> usize {
         self.kept.as_ref().unwrap().schema().parts.iter().find(|found| found.name == part).unwrap().offset
     }

@@ -154,6 +154,54 @@ fn deaths_are_seen_across_pid_namespaces_or_joining_is_refused() {
 }
 
 #[test]
+fn a_child_forked_within_a_change_does_not_finish_it() {
+    on_each(|world| {
+        let office = world.office();
+        let row = office.ledger.row(0).unwrap();
+        for through_row in [false, true] {
+            let mut child = -1;
+            let change = |child: &mut i32| {
+                // SAFETY: the child calls only what the test's own thread was calling, and ends with _exit.
+                *child = unsafe { libc::fork() };
+            };
+            let done = if through_row {
+                office.transaction(|both| {
+                    both.update(&row, |row| row.stock = 1)?;
+                    change(&mut child);
+                    both.update(&office.board, |board| board[0].stock = 1)
+                })
+            } else {
+                office.board.update(|_| change(&mut child))
+            };
+            if child == 0 {
+                let refused = done.is_err_and(|error| *error.kind() == coseg::ErrorKind::Forked);
+                // SAFETY: ends the child at once.
+                unsafe { libc::_exit(i32::from(!refused)) };
+            }
+            done.unwrap();
+            let mut status = 0;
+            // SAFETY: waits for the child just made.
+            unsafe { libc::waitpid(child, &raw mut status, 0) };
+            assert_eq!(status, 0);
+        }
+        office.remove().unwrap();
+    });
+}
+
+#[test]
+fn a_replaced_program_takes_back_what_it_held() {
+    on_each(|world| {
+        let office = world.office();
+        let mut actor = world.actor("replaces itself");
+        actor.hear("held");
+        actor.tell("go");
+        actor.hear("again");
+        drop(office.door.lock_timeout(Duration::from_secs(5)).unwrap());
+        office.remove().unwrap();
+    });
+}
+
+#[test]
 fn a_child_of_fork_has_its_own_place() {
     on_each(|world| {
         let office = world.office();

@@ -223,6 +223,24 @@ fn actor() {
             let error = Command::new("sleep").arg("1000").exec();
             panic!("{error}");
         }
+        "replaces itself" => {
+            use std::os::unix::process::CommandExt;
+            let office = open();
+            std::mem::forget(office.door.lock().unwrap());
+            say("held");
+            told();
+            let mut again = Command::new(std::env::current_exe().unwrap());
+            again.args(["--exact", "house::actor", "--nocapture"]).env("COSEG_TEST_ROLE", "locks again");
+            let error = again.exec();
+            panic!("{error}");
+        }
+        "locks again" => {
+            let office = open();
+            let guard = office.door.lock_timeout(std::time::Duration::from_secs(5)).unwrap();
+            say("again");
+            drop(guard);
+            std::thread::sleep(std::time::Duration::from_secs(100));
+        }
         "dies making it" => {
             let made = Region::<Office>::at(KEY).backend(&backend).create(|| {
                 say("making");

@@ -75,6 +75,70 @@ fn a_field_added_at_the_end_opens_old_regions_and_new_ones() {
     });
 }
 
+mod padded {
+    use super::*;
+    #[derive(Shared, Clone, Copy, Debug)]
+    #[repr(C)]
+    pub(super) struct Before {
+        pub(super) a: u64,
+        pub(super) b: u32,
+    }
+    #[derive(Shared, Clone, Copy, Debug)]
+    #[repr(C)]
+    pub(super) struct After {
+        pub(super) a: u64,
+        pub(super) b: u32,
+        pub(super) c: u32,
+    }
+}
+
+#[test]
+fn a_field_in_anothers_padding_is_refused() {
+    on_each(|world| {
+        let made = world.at::<padded::Before>(KEY).create(|| padded::Before { a: 1, b: 2 }).unwrap();
+        let error = world.at::<padded::After>(KEY).open().unwrap_err();
+        assert_eq!(error.differences()[0].path, "value.c", "{error}");
+        made.remove().unwrap();
+    });
+}
+
+#[test]
+fn what_nobody_could_open_is_not_made() {
+    on_each(|world| {
+        let refused = |error: coseg::Error, fact: &str| {
+            assert_eq!(*error.kind(), ErrorKind::BadValue, "{error}");
+            assert!(error.to_string().contains(fact), "{error}");
+        };
+        refused(world.at::<u64>(KEY).participants(0).create(|| 1).unwrap_err(), "room for 0 participants");
+        refused(world.at::<u64>(KEY).name(&"n".repeat(65)).create(|| 1).unwrap_err(), "65 bytes");
+        refused(world.at::<[[u64; 0]; 3]>(KEY).create(|| [[]; 3]).unwrap_err(), "an array of no size");
+        refused(world.at::<u64>(Key::PRIVATE).open().unwrap_err(), "Region::of");
+        let private = world.at::<u64>(Key::PRIVATE).create(|| 4).unwrap();
+        let again = Region::<u64>::of(private.segment()).create(|| 5).unwrap_err();
+        assert_eq!(*again.kind(), ErrorKind::Exists, "{again}");
+        assert_eq!(private.read(), 4);
+        private.remove().unwrap();
+    });
+}
+
+#[test]
+fn who_opens_while_others_remove_finds_a_region() {
+    on_each(|world| {
+        let until = std::time::Instant::now() + std::time::Duration::from_millis(300);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while std::time::Instant::now() < until {
+                        let region = world.at::<u64>(KEY).open_or_create(|| 9).unwrap();
+                        assert_eq!(region.read(), 9);
+                        let _ = region.remove();
+                    }
+                });
+            }
+        });
+    });
+}
+
 #[test]
 fn what_is_no_region_is_left_alone() {
     on_each(|world| {
