@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 use crate::ShmId;
 
@@ -83,27 +84,29 @@ pub(crate) fn scan(wanted: impl Fn(i32) -> bool, id_of: impl Fn(&MapLine<'_>) ->
                     attachers.found.extend(found);
                 }
             }
-            Err(Hidden) => attachers.hidden_process_count += 1,
+            Err(Unseen::Hidden) => attachers.hidden_process_count += 1,
+            // Kernel threads above all, which have no mappings.
+            Err(Unseen::Unknown) => {}
         }
     }
     attachers
 }
 
-/// A process's mappings need more privilege to see.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Hidden;
+/// Why a process's mappings are not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unseen {
+    /// They need more privilege to see.
+    Hidden,
+    /// /proc shows none, nor that the process has ended.
+    Unknown,
+}
 
 /// The mappings of one process; none if it has ended.
 pub(crate) fn of_process(
     pid: i32,
     id_of: impl Fn(&MapLine<'_>) -> Option<ShmId>,
-) -> Result<Vec<Attached>, Hidden> {
-    let text = match fs::read(format!("/proc/{pid}/maps")) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => return Err(Hidden),
-        // It ended since.
-        Err(_) => return Ok(Vec::new()),
-    };
+) -> Result<Vec<Attached>, Unseen> {
+    let text = maps_of(pid)?;
     let text = String::from_utf8_lossy(&text);
     let attached = |line: MapLine<'_>| {
         Some(Attached {
@@ -116,6 +119,48 @@ pub(crate) fn of_process(
         })
     };
     Ok(text.lines().filter_map(MapLine::parse).filter_map(attached).collect())
+}
+
+/// The lines of /proc/PID/maps; none if the process has ended.
+///
+/// That file is the main thread's, and empty from that thread's end on, though others may run and have everything
+/// mapped still.
+fn maps_of(pid: i32) -> Result<Vec<u8>, Unseen> {
+    let process = PathBuf::from(format!("/proc/{pid}"));
+    let text = read(&process.join("maps"))?;
+    if !text.is_empty() {
+        return Ok(text);
+    }
+    for thread in fs::read_dir(process.join("task")).into_iter().flatten().flatten() {
+        let text = read(&thread.path().join("maps"))?;
+        if !text.is_empty() {
+            return Ok(text);
+        }
+    }
+    let stat = read(&process.join("stat"))?;
+    if stat.is_empty() || is_last_zombie(&stat) { Ok(Vec::new()) } else { Err(Unseen::Unknown) }
+}
+
+/// A file of /proc; empty if its process or thread has ended. Kernels since 6.17 say so of the maps of one that has
+/// no memory any more, where older ones show an empty file.
+fn read(path: &Path) -> Result<Vec<u8>, Unseen> {
+    fs::read(path).or_else(|error| match error.raw_os_error() {
+        Some(libc::ENOENT | libc::ESRCH) => Ok(Vec::new()),
+        Some(libc::EACCES | libc::EPERM) => Err(Unseen::Hidden),
+        // No descriptor or no memory here tells nothing of the process there.
+        _ => Err(Unseen::Unknown),
+    })
+}
+
+/// Whether /proc/PID/stat is a process's of which only the ended main thread is left, for the parent to collect.
+fn is_last_zombie(stat: &[u8]) -> bool {
+    // The name before may hold anything, parentheses too.
+    let Some(name_end) = stat.iter().rposition(|&byte| byte == b')') else { return false };
+    let rest = String::from_utf8_lossy(&stat[name_end + 1..]);
+    let mut words = rest.split_ascii_whitespace();
+    // The state is read before the count: once it is this, a single thread is the main one, and none can come that a
+    // living one would have to make. A count of zero only means that the main thread is being replaced, in an exec.
+    matches!(words.next(), Some("Z" | "X")) && words.nth(16) == Some("1")
 }
 
 /// Which of the kernel's segments a mapping is of: the inode of a `/SYSV…` line is the id.
@@ -147,5 +192,18 @@ mod tests {
         let anonymous = MapLine::parse("7f43fb1c4000-7f43fb1c5000 rw-p 00000000 00:00 0 ").unwrap();
         assert_eq!(anonymous.path, "");
         assert!(MapLine::parse("nonsense").is_none());
+    }
+
+    #[test]
+    fn only_a_zombie_without_threads_has_ended() {
+        let stat = |name: &str, state: &str, thread_count: u32| {
+            let text =
+                format!("7 ({name}) {state} 1 7 7 0 -1 4227084 1977 0 2 0 5 0 0 0 20 0 {thread_count} 0 19");
+            is_last_zombie(text.as_bytes())
+        };
+        assert!(stat("sh", "Z", 1) && stat("a) R (b", "Z", 1) && stat("sh", "X", 1));
+        assert!(!stat("sh", "Z", 2) && !stat("sh", "Z", 0));
+        assert!(!stat("sh", "S", 1) && !stat("Z 1) Z", "R", 1));
+        assert!(!is_last_zombie(b"") && !is_last_zombie(b"7 (sh) Z"));
     }
 }

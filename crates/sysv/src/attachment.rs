@@ -66,7 +66,7 @@ impl Attachment {
     /// [`Backend::mark`].
     ///
     /// # Errors
-    /// `EACCES`: attached read-only. `EINVAL`: the segment is gone.
+    /// `EACCES`: attached read-only. `EINVAL`: the segment is gone. `EIDRM`: it is said to have another size.
     pub fn mark(&self, mark: u32) -> Result<Option<bool>> {
         let (Target::Id(id) | Target::KeyId(_, id)) = self.target else {
             unreachable!("an attachment knows its segment")
@@ -75,7 +75,7 @@ impl Attachment {
             return Err(Error::new(Op::Access, self.target, Errno::EACCES).because("attached read-only"));
         }
         // SAFETY: this value is the attachment of all of the segment, writable, and nobody else maps over it.
-        unsafe { self.backend.mark(id, self.mapped.address, mark) }
+        unsafe { self.backend.mark(id, self.mapped.address, self.mapped.size_bytes, mark) }
     }
 
     /// Copies `bytes.len()` bytes from `offset` into `bytes`.

@@ -120,20 +120,26 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
     /// Where there is no facility: `ENOSYS`.
     fn attachers(&self) -> Result<Attachers>;
 
-    /// Has the attachment at `address`, which may write, hold a mark until it ends, however it ends, instead of any
+    /// Has the attachment of `size_bytes` at `address`, which may write, hold a mark until it ends, however it ends, instead of any
     /// it held before. `Some(false)`: another attachment has this mark. `None`: this backend keeps no marks.
     ///
     /// A mark tells of an attachment's end where a pid cannot: in another PID namespace, or of a process that
     /// runs another program now.
     ///
     /// # Errors
-    /// Those of [`Backend::attach`].
+    /// Those of [`Backend::attach`]. `EIDRM`: the segment is said to have another size than was attached.
     ///
     /// # Safety
     /// All of the segment `id` must be attached at `address` for reading and writing, and nowhere be protected or
     /// replaced since.
     #[allow(unsafe_code, reason = "the attachment is mapped anew in its place")]
-    unsafe fn mark(&self, _id: ShmId, _address: usize, _mark: u32) -> Result<Option<bool>> {
+    unsafe fn mark(
+        &self,
+        _id: ShmId,
+        _address: usize,
+        _size_bytes: usize,
+        _mark: u32,
+    ) -> Result<Option<bool>> {
         Ok(None)
     }
 
@@ -145,7 +151,8 @@ pub trait Backend: Send + Sync + std::fmt::Debug {
         Ok(None)
     }
 
-    /// Whether a process has the segment attached; `None` if its mappings need more privilege to see.
+    /// Whether a process has the segment attached; `None` if its mappings need more privilege to see, or /proc
+    /// shows none though it has not ended.
     ///
     /// # Errors
     /// Where there is no facility: `ENOSYS`.

@@ -212,4 +212,78 @@ mod tests {
         assert_eq!(listed.resident_bytes, 4096);
         assert!(parse_line("garbage").is_none());
     }
+
+    extern "C" fn pause_for_ever(_: *mut c_void) -> i32 {
+        loop {
+            // SAFETY: waits for a signal.
+            unsafe { libc::syscall(libc::SYS_ppoll, 0, 0, 0, 0, 0) };
+        }
+    }
+
+    /// A child that has all of our attachments, and whose main thread ends while another runs on.
+    fn child_without_main_thread() -> i32 {
+        let mut stack = vec![0_u128; 4096];
+        let top = stack.as_mut_ptr_range().end;
+        // SAFETY: what the child does are system calls, which want no lock that another thread of ours may hold.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            // SAFETY: ends the child should the test not.
+            unsafe { libc::alarm(60) };
+            let flags = libc::CLONE_VM
+                | libc::CLONE_FS
+                | libc::CLONE_FILES
+                | libc::CLONE_SIGHAND
+                | libc::CLONE_THREAD
+                | libc::CLONE_SYSVSEM;
+            // SAFETY: the thread has a stack of its own, and touches nothing that it shares with this one.
+            unsafe { libc::clone(pause_for_ever, top.cast(), flags, std::ptr::null_mut()) };
+            // SAFETY: ends this thread alone, and leaves its memory as it is.
+            unsafe { libc::syscall(libc::SYS_exit, 0) };
+        }
+        assert!(child > 0);
+        child
+    }
+
+    /// Waits until /proc shows the child's main thread as a zombie.
+    fn wait_for_zombie(child: i32) {
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        while !std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap().contains(") Z ") {
+            assert!(std::time::Instant::now() < deadline, "the main thread did not end");
+            std::thread::yield_now();
+        }
+    }
+
+    fn attached_while_a_thread_lives(backend: &dyn Backend) {
+        let id = backend.get(Key::PRIVATE, 5000, GetFlags::CREATE.with_mode(crate::Mode::PRIVATE)).unwrap();
+        // SAFETY: replaces nothing.
+        let mapped = unsafe { backend.attach(id, 0, AttachFlags::NONE) }.unwrap();
+        let child = child_without_main_thread();
+        // SAFETY: nobody uses it.
+        unsafe { backend.detach(mapped.address) }.unwrap();
+        wait_for_zombie(child);
+        let alive = backend.is_attached(id, child);
+        // SAFETY: signals a child that nobody has waited for.
+        unsafe { libc::kill(child, libc::SIGKILL) };
+        let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+        let flags = libc::WEXITED | libc::WNOWAIT;
+        // SAFETY: fills the structure.
+        unsafe { libc::waitid(libc::P_PID, child.cast_unsigned(), info.as_mut_ptr(), flags) };
+        let ended = backend.is_attached(id, child);
+        // SAFETY: collects the child.
+        unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) };
+        let collected = backend.is_attached(id, child);
+        backend.remove(id).unwrap();
+        let seen = [alive, ended, collected].map(Result::unwrap);
+        assert_eq!(seen, [Some(true), Some(false), Some(false)], "{}", backend.name());
+    }
+
+    #[test]
+    fn a_process_is_attached_while_any_of_its_threads_lives() {
+        let dir = tempfile::Builder::new().prefix("coseg-test-").tempdir_in("/dev/shm").unwrap();
+        attached_while_a_thread_lives(&crate::User::at(dir.path()).unwrap());
+        // Sandboxes may not have it.
+        if Kernel::is_available() {
+            attached_while_a_thread_lives(&Kernel);
+        }
+    }
 }

@@ -12,6 +12,14 @@ use super::section::{self, Descriptors, Section};
 use super::vmas::{Vma, Vmas};
 use super::{Fault, data, permission, pins, process, reap};
 
+/// A mark for an attachment that exists.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mark {
+    pub(super) number: u32,
+    /// Size of the attachment that is to have it.
+    pub(super) size_bytes: usize,
+}
+
 /// With a mark, `None`: another attachment has it, and nothing was done.
 ///
 /// # Safety
@@ -21,7 +29,7 @@ pub(super) unsafe fn attach(
     id: ShmId,
     address: usize,
     flags: AttachFlags,
-    mark: Option<u32>,
+    mark: Option<Mark>,
     descriptors: Descriptors,
 ) -> Result<Option<Mapped>, Fault> {
     if id.raw() < 0 {
@@ -42,6 +50,13 @@ pub(super) unsafe fn attach(
         return Err(Errno::EINVAL.into());
     }
     let size_bytes = usize::try_from(record.size_bytes).map_err(|_| Errno::ENOMEM)?;
+    // Others write the record. A larger size would replace what is mapped behind the attachment.
+    if let Some(mark) = mark
+        && mark.size_bytes != size_bytes
+    {
+        let reason = format!("attached with {} bytes, its record now says {size_bytes}", mark.size_bytes);
+        return Err(Fault::because(Errno::EIDRM, reason));
+    }
     if let Place::Free(address) = address
         && address.checked_add(size_bytes).is_none()
     {
@@ -55,7 +70,7 @@ pub(super) unsafe fn attach(
         return Err(Fault::because(Errno::EIDRM, "its data file was cut short: remove the segment"));
     }
     if let Some(mark) = mark
-        && !pins::mark(&fd, mark)?
+        && !pins::mark(&fd, mark.number)?
     {
         return Ok(None);
     }
@@ -99,7 +114,11 @@ pub(super) unsafe fn attach(
         slot_hint: pins::hint_after(slot, &record.times),
         detach_time: 0,
     };
-    if let Err(fault) = section.write_attach_times(&record, times) {
+    if let Err(fault) = section.write_attach_times(&record, times)
+        // What was replaced cannot be brought back, and somebody may live on the pages that have its place: times
+        // and a count that stays one short until the next attach are the least of it.
+        && !matches!(address, Place::Replacing(_))
+    {
         // SAFETY: the mapping just made, which nobody knows.
         unsafe { file::unmap(mapped, rounded) }?;
         return Err(fault);
@@ -371,5 +390,71 @@ mod tests {
         assert_eq!(place(1, round), Ok(Place::Replacing(0)));
         assert_eq!(place(1, round | remap), Err(Errno::EINVAL));
         assert_eq!(place(8192, remap), Ok(Place::Replacing(8192)));
+    }
+
+    fn with_attachment(test: impl FnOnce(&crate::User, &crate::Segment, &crate::Attachment)) {
+        let dir = tempfile::Builder::new().prefix("coseg-test-").tempdir_in("/dev/shm").unwrap();
+        let user = crate::User::at(dir.path()).unwrap();
+        let segment = crate::Segment::options(crate::Key::PRIVATE).size(5000).create(&user).unwrap();
+        let memory = segment.attach().unwrap();
+        memory.write(0, b"kept").unwrap();
+        test(&user, &segment, &memory);
+        let mut bytes = [0; 4];
+        memory.read(0, &mut bytes).unwrap();
+        assert_eq!(&bytes, b"kept");
+    }
+
+    /// Has every further `pwrite` of the calling thread fail; false where that cannot be arranged.
+    fn refuse_writes() -> bool {
+        let step = |code: u32, jump_else: u8, value: u32| libc::sock_filter {
+            code: u16::try_from(code).unwrap(),
+            jt: 0,
+            jf: jump_else,
+            k: value,
+        };
+        let refused = libc::SECCOMP_RET_ERRNO | libc::EDQUOT.cast_unsigned();
+        let mut steps = [
+            // Offset 0 of what the filter sees is the call's number.
+            step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0),
+            step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 1, u32::try_from(libc::SYS_pwrite64).unwrap()),
+            step(libc::BPF_RET | libc::BPF_K, 0, refused),
+            step(libc::BPF_RET | libc::BPF_K, 0, libc::SECCOMP_RET_ALLOW),
+        ];
+        let program = libc::sock_fprog { len: 4, filter: steps.as_mut_ptr() };
+        // SAFETY: takes numbers.
+        unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
+        // SAFETY: reads the program and its steps.
+        unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) == 0 }
+    }
+
+    #[test]
+    fn a_marking_that_cannot_write_leaves_the_memory() {
+        with_attachment(|user, segment, memory| {
+            // A filter is its thread's alone.
+            let marking = std::thread::scope(|scope| {
+                scope.spawn(|| refuse_writes().then(|| (segment.attach(), memory.mark(7)))).join().unwrap()
+            });
+            // Emulators have no filters.
+            let Some((attached, marked)) = marking else { return };
+            assert_eq!(attached.unwrap_err().errno(), Errno::EDQUOT);
+            assert_eq!(marked.unwrap(), Some(true));
+            assert_eq!(crate::Backend::is_marked(user, segment.id(), 7).unwrap(), Some(true));
+        });
+    }
+
+    #[test]
+    fn a_marking_of_another_size_is_refused() {
+        with_attachment(|user, segment, memory| {
+            for size_bytes in [4999, 5001, 100_000] {
+                // SAFETY: all of the segment is attached there, and a wrong size is refused.
+                let marked =
+                    unsafe { crate::Backend::mark(user, segment.id(), memory.address(), size_bytes, 7) };
+                let refused = marked.unwrap_err();
+                assert_eq!(refused.errno(), Errno::EIDRM);
+                assert!(refused.to_string().contains("its record now says 5000"), "{refused}");
+            }
+            assert_eq!(crate::Backend::is_marked(user, segment.id(), 7).unwrap(), Some(false));
+            assert_eq!(memory.mark(7).unwrap(), Some(true));
+        });
     }
 }

@@ -241,12 +241,12 @@ impl Backend for User {
     }
 
     #[allow(unsafe_code, reason = "declared so by the trait")]
-    unsafe fn mark(&self, id: ShmId, address: usize, mark: u32) -> Result<Option<bool>> {
+    unsafe fn mark(&self, id: ShmId, address: usize, size_bytes: usize, mark: u32) -> Result<Option<bool>> {
         let flags = AttachFlags::REMAP;
+        let mark = Some(attach::Mark { number: mark, size_bytes });
         run(self.namespace, Op::Attach, Target::Id(id), |descriptors| {
             // SAFETY: replaces an attachment by the same pages of the same file, as the caller promises.
-            let mapped =
-                unsafe { attach::attach(self.namespace, id, address, flags, Some(mark), descriptors) }?;
+            let mapped = unsafe { attach::attach(self.namespace, id, address, flags, mark, descriptors) }?;
             Ok(Some(mapped.is_some()))
         })
     }
