@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use coseg::{Error, Region};
 
 use crate::trials::is_long;
-use crate::world::{BankInitial, KEY, On, Place, Setting, World};
+use crate::world::{Account, BankInitial, KEY, NEW, OPENING, On, Place, Setting, World};
 
 const MADE: [u64; 3] = [41, 42, 43];
 
@@ -86,7 +86,6 @@ impl Drop for Actor {
 
 /// One who found a region half made is stopped; its maker finishes and ends; he goes on.
 #[test]
-
 fn a_finished_region_is_not_made_anew() {
     let rounds = if is_long() { 200 } else { 12 };
     for round in 0..rounds {
@@ -129,7 +128,6 @@ fn a_living_maker_is_not_robbed() {
 
 /// One who had waited for long and was to be the next has died; the lock is given back to nobody.
 #[test]
-
 fn the_turn_of_the_dead_keeps_nobody_out() {
     let world = World::new(On::User, 4).unwrap();
     let region = world.kept.as_ref().unwrap();
@@ -145,10 +143,23 @@ fn the_turn_of_the_dead_keeps_nobody_out() {
     assert!(region.door.try_lock().unwrap().is_some(), "nobody living has the lock, or waits for it");
 }
 
+/// One died between committing a transaction and applying it; the next changes one of its values at once.
+#[test]
+fn the_next_change_comes_after_what_the_dead_committed() {
+    let mut world = World::new(On::User, 4).unwrap();
+    world.die_committed();
+    let region = world.place.setting.bank("next").open().unwrap();
+    let [from, to] = [0, 1].map(|row| region.accounts.row(row).unwrap());
+    from.update(|account| account.moves += 1).unwrap();
+    assert_eq!(from.read(), Account { balance: OPENING.balance - 30, moves: OPENING.moves + 1 });
+    assert_eq!((to.read().balance, region.rates.read()), (OPENING.balance + 30, NEW));
+}
+
 /// A dead reader's slot is joined by another while a writer looks at it.
 #[test]
 fn a_writer_leaves_the_reads_of_a_new_holder_alone() {
-    let world = World::new(On::User, 3).unwrap();
+    // No slot is free but the dead reader's.
+    let world = World::new(On::User, 2).unwrap();
     let region = world.kept.as_ref().unwrap();
     let mut reader = Actor::start(world.place.setting.play("race read and stop"));
     assert_eq!(reader.hear(), "reading");
