@@ -1,12 +1,18 @@
 //! `cargo xtask mutants [NAME|FILE…]`: known mistakes, put into the code one at a time; a test must fail for each.
+//!
+//! Those that are built alike are tried one after the other, in a copy of the sources of their own; two such copies
+//! at the same time.
 
 mod coseg;
 mod sysv;
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -21,13 +27,13 @@ struct Mutant {
     /// Stands in the file exactly once.
     find: &'static str,
     replace: &'static str,
-    /// `--lib`, `--loom` for the same under the model checker, or the name of a test file of the file's package.
+    /// `--lib`, `--model` for the same under the model checker, or the name of a test file of the file's package.
     target: &'static str,
     test: &'static str,
 }
 
 /// More than any of the tests takes. A test that does not end has failed.
-const LIMIT_S: &str = "200";
+const LIMIT_S: &str = "120";
 
 pub(crate) fn command(mut words: lexopt::Parser) -> Result<()> {
     let names = words.raw_args()?.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>();
@@ -40,26 +46,24 @@ pub(crate) fn command(mut words: lexopt::Parser) -> Result<()> {
     ensure!(!mutants.is_empty(), "no mutant is called {}", names.join(" or "));
 
     let place = build::directory()?.parent().context("a profile is in a target directory")?.join("mutants");
-    let house = House { tree: place.join("tree"), target: place.join("build") };
-    house.copy()?;
-    for mutant in &mutants {
-        mutant.apply(&house.original(mutant)?)?;
-    }
-    house.check_whole(&mutants)?;
-
-    let mut survivors = 0;
-    println!("{:55} {:68} time", "mutant", "caught by");
+    let mut lanes: BTreeMap<&str, Vec<&Mutant>> = BTreeMap::new();
     for mutant in mutants {
-        let start = Instant::now();
-        let verdict = match house.outcome(mutant)? {
-            Outcome::Caught => format!("{}: {}", mutant.target.trim_start_matches('-'), mutant.test),
-            Outcome::Survived => {
-                survivors += 1;
-                format!("NOT by {}: {}", mutant.target.trim_start_matches('-'), mutant.test)
-            }
-        };
-        println!("{:55} {verdict:68} {:4.0} s", mutant.name, start.elapsed().as_secs_f64());
+        mutant.apply(&mutant.original()?)?;
+        lanes.entry(mutant.lane()).or_default().push(mutant);
     }
+    println!("{:55} {:68} time", "mutant", "caught by");
+    let start = Instant::now();
+    let survivors: Result<usize> = thread::scope(|scope| {
+        let runs = lanes.iter().map(|(lane, mutants)| {
+            let (tree, target) = (place.join(lane).join("tree"), place.join(lane).join("build"));
+            let house = House { tree, target, models: place.with_file_name("models") };
+            scope.spawn(move || house.survivors(mutants))
+        });
+        let runs: Vec<_> = runs.collect();
+        runs.into_iter().map(|run| run.join().unwrap_or_else(|panic| resume_unwind(panic))).sum()
+    });
+    let survivors = survivors?;
+    println!("{:124} {:4.0} s", "all", start.elapsed().as_secs_f64());
     ensure!(survivors == 0, "{survivors} survived: a test that should fail does not");
     Ok(())
 }
@@ -74,6 +78,15 @@ impl Mutant {
         if self.file.starts_with("crates/coseg/") { "coseg" } else { "coseg-sysv" }
     }
 
+    /// Whose copy of the sources it is put into: neither waits for what the other builds.
+    fn lane(&self) -> &'static str {
+        if self.package() == "coseg" && self.target != "--model" { "regions" } else { "others" }
+    }
+
+    fn original(&self) -> Result<String> {
+        fs::read_to_string(root().join(self.file)).with_context(|| self.file.to_owned())
+    }
+
     fn apply(&self, original: &str) -> Result<String> {
         let count = original.matches(self.find).count();
         ensure!(count == 1, "{}: its text stands {count} times in {}", self.name, self.file);
@@ -81,10 +94,15 @@ impl Mutant {
     }
 }
 
-/// A copy of the sources to put mistakes in. One for all of them: crates of another path would all be built anew.
+/// A copy of the sources to put mistakes in, one at a time: crates of another path would all be built anew.
 struct House {
     tree: PathBuf,
     target: PathBuf,
+    models: PathBuf,
+}
+
+fn cargo() -> OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }
 
 fn root() -> &'static Path {
@@ -110,24 +128,50 @@ impl House {
         Ok(())
     }
 
-    fn original(&self, mutant: &Mutant) -> Result<String> {
-        fs::read_to_string(root().join(mutant.file)).with_context(|| mutant.file.to_owned())
+    /// How many of these mutants no test finds.
+    fn survivors(&self, mutants: &[&Mutant]) -> Result<usize> {
+        self.copy()?;
+        self.check_whole(mutants)?;
+        let mut survivors = 0;
+        for mutant in mutants {
+            let start = Instant::now();
+            let finder = format!("{}: {}", mutant.target.trim_start_matches('-'), mutant.test);
+            let verdict = match self.outcome(mutant)? {
+                Outcome::Caught => finder,
+                Outcome::Survived => {
+                    survivors += 1;
+                    format!("NOT by {finder}")
+                }
+            };
+            println!("{:55} {verdict:68} {:4.0} s", mutant.name, start.elapsed().as_secs_f64());
+        }
+        Ok(survivors)
     }
 
-    fn test(&self, package: &str, target: &str, words: &[&str]) -> Result<Output> {
-        let mut cargo = Command::new("timeout");
-        cargo.arg(LIMIT_S).arg(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.current_dir(&self.tree).env("CARGO_TARGET_DIR", &self.target);
-        cargo.args(["test", "--package", package]);
+    fn cargo(&self, package: &str, target: &str, words: &[&str], cargo: &mut Command) -> Result<Output> {
+        cargo.current_dir(&self.tree).args(["test", "--package", package]);
         match target {
-            "--loom" => {
-                cargo.env("CARGO_TARGET_DIR", self.target.with_file_name("build-loom"));
-                cargo.env("RUSTFLAGS", "--cfg coseg_model").args(["--lib", "--release"])
+            "--model" => {
+                // What the model checker consists of is built in `.ci/run` already.
+                cargo.env("CARGO_TARGET_DIR", &self.models).env("CARGO_INCREMENTAL", "1");
+                cargo.env("RUSTFLAGS", "--cfg coseg_model").args(["--lib", "--release"]);
             }
-            "--lib" => cargo.arg(target),
-            _ => cargo.args(["--test", target]),
-        };
+            _ => {
+                cargo.env("CARGO_TARGET_DIR", &self.target).env("CARGO_PROFILE_DEV_DEBUG", "0");
+                cargo.args(if target == "--lib" { vec![target] } else { vec!["--test", target] });
+            }
+        }
         output(cargo.args(words))
+    }
+
+    fn build(&self, package: &str, target: &str) -> Result<Output> {
+        self.cargo(package, target, &["--no-run"], &mut Command::new(cargo()))
+    }
+
+    fn test(&self, package: &str, target: &str, tests: &[&str]) -> Result<Output> {
+        let mut limited = Command::new("timeout");
+        limited.arg(LIMIT_S).arg(cargo());
+        self.cargo(package, target, &[&["--", "--exact"], tests].concat(), &mut limited)
     }
 
     /// A test that fails anyway, or that does not exist, proves nothing.
@@ -137,7 +181,8 @@ impl House {
             targets.entry((mutant.package(), mutant.target)).or_default().push(mutant.test);
         }
         for ((package, target), tests) in targets {
-            let told_by = self.test(package, target, &[&["--", "--exact"], &tests[..]].concat())?;
+            self.build(package, target)?;
+            let told_by = self.test(package, target, &tests)?;
             ensure!(told_by.status.success(), "without any mutant: {}", told(&told_by));
             let text = String::from_utf8_lossy(&told_by.stdout);
             for test in tests {
@@ -148,8 +193,9 @@ impl House {
     }
 
     fn outcome(&self, mutant: &Mutant) -> Result<Outcome> {
-        let original = self.original(mutant)?;
         let file = self.tree.join(mutant.file);
+        // Of the copy: the sources may be under way to something else.
+        let original = fs::read_to_string(&file)?;
         fs::write(&file, mutant.apply(&original)?)?;
         let outcome = self.outcome_of_test(mutant);
         fs::write(&file, original)?;
@@ -157,11 +203,11 @@ impl House {
     }
 
     fn outcome_of_test(&self, mutant: &Mutant) -> Result<Outcome> {
-        let built = self.test(mutant.package(), mutant.target, &["--no-run"])?;
+        let built = self.build(mutant.package(), mutant.target)?;
         if !built.status.success() {
             bail!("{}: does not build: {}", mutant.name, told(&built));
         }
-        let tested = self.test(mutant.package(), mutant.target, &["--", "--exact", mutant.test])?;
+        let tested = self.test(mutant.package(), mutant.target, &[mutant.test])?;
         Ok(if tested.status.success() { Outcome::Survived } else { Outcome::Caught })
     }
 }

@@ -28,7 +28,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         find: "if number == self.own_lock { self.log().settle(&self.layout) } else { Settled::Nothing };",
         replace: "if number > self.own_lock { self.log().settle(&self.layout) } else { Settled::Nothing };",
         target: "killed",
-        test: "trials::recover",
+        test: "races::the_next_change_comes_after_what_the_dead_committed",
     },
     Mutant {
         name: "a version counts before its value is there",
@@ -86,10 +86,15 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a region is published before it is filled",
         file: "crates/coseg/src/open.rs",
-        find: "            C::fill(Region::<C>::new(Arc::clone(&base)).parts(), initial());
+        find: "            let building = Building(&base.memory);
+            if let Some(initial) = initial.take() {
+                C::fill(Region::<C>::new(Arc::clone(&base)).parts(), initial());
+            }
             building.publish();",
-        replace: "            building.publish();
-            C::fill(Region::<C>::new(Arc::clone(&base)).parts(), initial());",
+        replace: "            Building(&base.memory).publish();
+            if let Some(initial) = initial.take() {
+                C::fill(Region::<C>::new(Arc::clone(&base)).parts(), initial());
+            }",
         target: "killed",
         test: "making::make",
     },
@@ -102,13 +107,23 @@ pub(super) const MUTANTS: &[Mutant] = &[
         test: "races::a_writer_leaves_the_reads_of_a_new_holder_alone",
     },
     Mutant {
+        name: "one who joins keeps the reads of the dead",
+        file: "crates/coseg/src/base.rs",
+        find: "                    self.reset_reader(slot);
+",
+        replace: "                    let _ = Base::reset_reader;
+",
+        target: "killed",
+        test: "races::a_writer_leaves_the_reads_of_a_new_holder_alone",
+    },
+    Mutant {
         name: "what was rolled back is published",
         file: "crates/coseg/src/region.rs",
         find: "        let result = body(&mut transaction)?;
-        transaction.commit();
+        transaction.commit()?;
         Ok(result)",
         replace: "        let result = body(&mut transaction);
-        transaction.commit();
+        transaction.commit()?;
         result",
         target: "regions",
         test: "values::an_error_or_a_panic_changes_nothing",
@@ -116,8 +131,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a snapshot overlooks what is not yet applied",
         file: "crates/coseg/src/snapshot.rs",
-        find: "known(&self.overlay).unwrap_or_else",
-        replace: "known(&[]).unwrap_or_else",
+        find: "version_in(self.overlay.iter(), item).unwrap_or_else",
+        replace: "version_in([].iter(), item).unwrap_or_else",
         target: "killed",
         test: "trials::recover",
     },
@@ -176,9 +191,9 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "a child gives back its parent's lock",
         file: "crates/coseg/src/mutex.rs",
         find: "        if base.current() == Some(self.me) {
-            self.lock.words().give_back();",
+            base.set_holder(self.lock.number, false);",
         replace: "        if self.me != Owner::NOBODY {
-            self.lock.words().give_back();",
+            base.set_holder(self.lock.number, false);",
         target: "regions",
         test: "deaths::a_child_of_fork_has_its_own_place",
     },
@@ -197,7 +212,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "crates/coseg/src/item.rs",
         find: "(ahead <= self.slot_mask).then_some(value)",
         replace: "(ahead <= self.slot_mask + 1).then_some(value)",
-        target: "--loom",
+        target: "--model",
         test: "models::a_value_is_read_whole",
     },
     Mutant {
@@ -206,7 +221,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         find: "        let value = how.copy(memory, self.slot_at(version));
         fence(Ordering::Acquire);",
         replace: "        let value = how.copy(memory, self.slot_at(version));",
-        target: "--loom",
+        target: "--model",
         test: "models::a_value_of_two_writers_is_read_whole",
     },
     Mutant {
@@ -214,7 +229,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "crates/coseg/src/bell.rs",
         find: "self.0.fetch_or(SOMEBODY, Ordering::SeqCst) | SOMEBODY",
         replace: "self.0.load(Ordering::SeqCst)",
-        target: "--loom",
+        target: "--model",
         test: "models::two_exclude_each_other_and_none_sleeps_for_ever",
     },
     Mutant {
@@ -222,7 +237,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "crates/coseg/src/bell.rs",
         find: "            os::wake(self.0, count);",
         replace: "            let _ = count;",
-        target: "--loom",
+        target: "--model",
         test: "models::two_exclude_each_other_and_none_sleeps_for_ever",
     },
     Mutant {
@@ -237,13 +252,33 @@ pub(super) const MUTANTS: &[Mutant] = &[
         test: "a_change_of_one_value_between_two_reads",
     },
     Mutant {
+        name: "a helper does not look again before he applies",
+        file: "crates/coseg/src/log.rs",
+        find: "        if self.state() != state {
+            return;
+        }
+",
+        replace: "",
+        target: "--model",
+        test: "models::a_helper_applies_only_what_is_committed",
+    },
+    Mutant {
+        name: "no fence before a helper looks again",
+        file: "crates/coseg/src/log.rs",
+        find: "(0..pending).map(|index| self.entry(index)).collect();
+        fence(Ordering::Acquire);",
+        replace: "(0..pending).map(|index| self.entry(index)).collect();",
+        target: "--model",
+        test: "models::a_helper_applies_only_what_is_committed",
+    },
+    Mutant {
         name: "the turn stays with who had it",
         file: "crates/coseg/src/lock.rs",
         find: "            if turn != 0 {
                 self.turn.store(0, Ordering::Relaxed);
             }",
         replace: "",
-        target: "--loom",
+        target: "--model",
         test: "models::three_exclude_each_other_and_none_sleeps_for_ever",
     },
 ];
