@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use coseg::{Key, Region};
+use coseg::{ErrorKind, Key, Region};
 use coseg_examples::books::Books;
 use coseg_examples::cli::{Advised, Args, CheckFailed, Outcome, run};
 use coseg_examples::orders::{self, NAMES};
@@ -133,18 +133,12 @@ fn watch(office: &Region<Office>) -> Outcome {
             draw_over(&mut out, &mut drawn_lines, &text)?;
         }
         drop(out);
-        while office.closing.count() == 0 {
-            match office.board.wait_while(|board| *board == books.board, Some(FRAME)) {
-                Err(error) if error.is_timeout() => {}
-                changed => {
-                    changed?;
-                    break;
-                }
+        match office.board.wait_while(|board| *board == books.board, None) {
+            Err(error) if *error.kind() == ErrorKind::Removed => {
+                writeln!(io::stdout(), "the office has closed")?;
+                return Ok(());
             }
-        }
-        if office.closing.count() > 0 {
-            writeln!(io::stdout(), "the office has closed")?;
-            return Ok(());
+            changed => changed.map(drop)?,
         }
         std::thread::sleep(FRAME);
     }
