@@ -32,7 +32,7 @@ pub(crate) struct Get {
     /// The region's segment
     #[arg(value_name = "SEGMENT")]
     selector: Selector,
-    /// PART, then .FIELD and [INDEX] as deep as wanted
+    /// PART, then .FIELD and `[INDEX]` as deep as wanted
     path: String,
 }
 
