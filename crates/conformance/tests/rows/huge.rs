@@ -7,7 +7,7 @@ use coseg_conformance::lab::{Column, Lab, Setup};
 use crate::kit::*;
 
 const POOL: &str = "/proc/sys/vm/nr_hugepages";
-const FREE: &str = "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages";
+const PAGES: &str = "/sys/kernel/mm/hugepages/hugepages-2048kB";
 const MAKE_HUGE: i32 = MAKE | SHM_HUGETLB;
 
 /// The machine's pool of huge pages, ours until dropped.
@@ -26,7 +26,8 @@ impl Pool {
         assert_eq!(got.trim(), pages.to_string(), "the machine has no {pages} huge pages to spare");
         // The kernel takes an IPC namespace down, and frees its pages, some time after its last process has ended.
         let since = std::time::Instant::now();
-        while std::fs::read_to_string(FREE).unwrap().trim() != pages.to_string() {
+        let count = |name: &str| std::fs::read_to_string(format!("{PAGES}/{name}")).unwrap();
+        while count("free_hugepages").trim() != pages.to_string() || count("resv_hugepages").trim() != "0" {
             assert!(since.elapsed().as_secs() < 10, "somebody else has the machine's huge pages");
             std::thread::sleep(std::time::Duration::from_millis(1));
         }
