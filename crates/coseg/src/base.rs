@@ -1,22 +1,21 @@
-//! An opened region: its memory, its layout, and this process's place in it.
+//! An opened region: its memory, its layout, and how its locks are taken and the dead's recovered.
 
 use std::marker::PhantomData;
-use std::process;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use coseg_sysv::{Segment, ShmId};
+use coseg_sysv::Segment;
 
 use crate::bell::{Bell, Wake};
 use crate::header;
-use crate::identity::{self, Identity, Life};
 use crate::layout::{Layout, REMOVED, at};
 use crate::lock::{Company, Deadline, LockWords, Taken};
 use crate::log::{Log, Settled};
+use crate::membership::Membership;
 use crate::memory::Memory;
-use crate::os::{self, WipedWord};
+use crate::os;
 use crate::participants::{Owner, Participant, Participants, Waiting};
 use crate::schema::PartKind;
-use crate::sync::{AtomicU64, Ordering, fence};
+use crate::sync::{AtomicU64, Ordering};
 use crate::{Error, ErrorKind, Result};
 
 /// Most recoveries that are remembered: some programs never ask for them, and a peer can make up any number of deaths.
@@ -50,10 +49,7 @@ pub(crate) struct Base {
     pub(crate) memory: Memory,
     pub(crate) layout: Layout,
     pub(crate) segment: Segment,
-    name: String,
-    /// Our slot and generation; nobody's in a child of fork, which has none yet.
-    me: WipedWord,
-    joining: Mutex<Option<Identity>>,
+    pub(crate) membership: Membership,
     /// For each lock, the thread of this process that holds it, or 0.
     holders: Box<[AtomicU64]>,
     /// The number of the region's own lock: the last in the order.
@@ -69,9 +65,7 @@ impl Base {
             memory,
             layout,
             segment,
-            name,
-            me: WipedWord::new(),
-            joining: Mutex::new(None),
+            membership: Membership::new(name),
             own_lock: holders.len() - 1,
             holders,
             recoveries: Mutex::default(),
@@ -90,198 +84,11 @@ impl Base {
         }
     }
 
-    /// Our slot. A child of fork has none of its own yet and joins.
-    #[inline]
-    pub(crate) fn me(&self) -> Result<Owner> {
-        match self.current() {
-            Some(owner) => Ok(owner),
-            None => self.join(),
-        }
-    }
-
-    /// Our slot, if this very process has one.
-    #[inline]
-    pub(crate) fn current(&self) -> Option<Owner> {
-        let me = Owner(self.me.get());
-        (me != Owner::NOBODY).then_some(me)
-    }
-
-    /// Takes a slot for this process.
-    #[cold]
-    pub(crate) fn join(&self) -> Result<Owner> {
-        let error = |kind, fact: String| Err(Error::new("join", self.object(), kind, fact));
-        if !self.memory.is_writable() {
-            return error(ErrorKind::ReadOnly, "it was opened for reading: open it for writing".into());
-        }
-        let mut joining = self.joining.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(owner) = self.current() {
-            return Ok(owner);
-        }
-        let Some(own) = Identity::of_self() else {
-            return error(
-                ErrorKind::NoIdentity,
-                "/proc/self/stat does not tell when we started: mount /proc".into(),
-            );
-        };
-        if self.is_marked(0).is_none() && !identity::proc_is_of_our_namespace() {
-            let fact = "/proc shows another PID namespace: mount one of this namespace";
-            return error(ErrorKind::NoIdentity, fact.into());
-        }
-        os::accept_barriers();
-        let owner = self.take_slot(own)?;
-        // Taking a slot maps the region anew, and so did the fork that this process came by.
-        if let Err(fault) = self.memory.guard(self.layout.guardable.iter().flatten().cloned()) {
-            self.participants().leave(owner, own);
-            return error(ErrorKind::NoProtectionKeys, format!("its pages take no protection key: {fault}"));
-        }
-        *joining = Some(own);
-        // What the parent's threads held, a child of fork does not.
+    /// What the parent's threads held, a child of fork does not.
+    pub(crate) fn forget_holders(&self) {
         for holder in &self.holders {
             holder.store(0, Ordering::Relaxed);
         }
-        // A lock word that names us is seen by nobody who does not see the slot taken.
-        fence(Ordering::SeqCst);
-        self.me.set(owner.0);
-        Ok(owner)
-    }
-
-    fn take_slot(&self, own: Identity) -> Result<Owner> {
-        let participants = self.participants();
-        self.refuse_strangers()?;
-        let taken = self.take_free_slot(own)?;
-        // Two who came at once may both have found nobody.
-        self.refuse_strangers().inspect_err(|_| participants.leave(taken, own))?;
-        Ok(taken)
-    }
-
-    fn take_free_slot(&self, own: Identity) -> Result<Owner> {
-        let participants = self.participants();
-        // What this process took before it replaced its program is nobody's, and only this process can know that.
-        for slot in (0..participants.used_count()).filter(|&slot| participants.identity(slot) == own) {
-            if !self.is_own(participants.owner(slot))
-                && self.memory.mark(mark_of(slot))? != Some(false)
-                && let Some(owner) = participants.take(slot, own, own, &self.name)
-            {
-                self.reset_reader(slot);
-                return Ok(self.remember(owner));
-            }
-        }
-        // Free slots first: what is left of a dead participant can still tell who it was.
-        for want_dead in [false, true] {
-            for slot in 0..participants.count {
-                let holder = participants.identity(slot);
-                let takes = if want_dead {
-                    holder != Identity::NOBODY && self.is_gone(slot, holder)
-                } else {
-                    holder == Identity::NOBODY
-                };
-                if takes
-                    && self.memory.mark(mark_of(slot))? != Some(false)
-                    && let Some(owner) = participants.take(slot, holder, own, &self.name)
-                {
-                    self.reset_reader(slot);
-                    return Ok(self.remember(owner));
-                }
-            }
-        }
-        let fact = format!(
-            "all {} slots are taken by living processes: end one, or make the region with more participants",
-            participants.count
-        );
-        Err(Error::new("join", self.object(), ErrorKind::NoSlot, fact))
-    }
-
-    /// Whether this very program took a slot.
-    fn is_own(&self, owner: Owner) -> bool {
-        let own = OWN_SLOTS.lock().unwrap_or_else(PoisonError::into_inner);
-        own.contains(&(self.segment.id(), owner))
-    }
-
-    fn remember(&self, owner: Owner) -> Owner {
-        OWN_SLOTS.lock().unwrap_or_else(PoisonError::into_inner).push((self.segment.id(), owner));
-        owner
-    }
-
-    /// Without marks there is only the pid to tell whether a participant lives, and that means nothing in another
-    /// PID namespace.
-    fn refuse_strangers(&self) -> Result<()> {
-        let participants = self.participants();
-        for slot in 0..participants.count {
-            let holder = participants.identity(slot);
-            if holder == Identity::NOBODY
-                || participants.is_of_our_namespaces(slot)
-                || self.is_marked(slot).is_some()
-                || self.is_gone(slot, holder)
-            {
-                continue;
-            }
-            let fact = format!(
-                "participant {} is in another PID namespace, where its death could not be seen: run both in one, \
-                 or use the user backend on a directory that both see",
-                holder.pid()
-            );
-            return Err(Error::new("join", self.object(), ErrorKind::OtherPidNamespace, fact));
-        }
-        Ok(())
-    }
-
-    /// The words by which a slot's process reads; a new holder of the slot reads nothing yet.
-    fn reset_reader(&self, slot: usize) {
-        for part in self.layout.schema.parts.iter().filter(|part| part.kind == PartKind::RwLock) {
-            crate::rwlock::reset_reader(&self.memory, part.offset, slot);
-        }
-    }
-
-    /// Whether some attachment holds the slot's mark; `None` where the backend keeps none.
-    fn is_marked(&self, slot: usize) -> Option<bool> {
-        self.segment.backend().is_marked(self.segment.id(), mark_of(slot)).ok().flatten()
-    }
-
-    /// Whether a slot's holder is dead for certain, or has let go of the segment by exec.
-    fn is_gone(&self, slot: usize, holder: Identity) -> bool {
-        // Its own mark a process does not see.
-        if self.own_slot() == Some(slot) {
-            return false;
-        }
-        let life = self.participants().life(slot, holder);
-        match (life, self.is_marked(slot)) {
-            (Life::Dead, _) | (_, Some(false)) => true,
-            (_, Some(true)) => false,
-            (Life::Alive, None) => self.has_let_go(holder.pid()),
-            (Life::Unknown, None) => self.segment.stat().is_ok_and(|stat| stat.attachment_count <= 1),
-        }
-    }
-
-    fn own_slot(&self) -> Option<usize> {
-        self.current()?.slot(self.layout.participant_count)
-    }
-
-    /// What is known of a slot's holder.
-    pub(crate) fn participant(&self, slot: usize) -> Option<Participant> {
-        let participants = self.participants();
-        let mut found = participants.describe(slot)?;
-        let holder = participants.identity(slot);
-        if self.is_gone(slot, holder) {
-            found.alive = Some(false);
-        } else if self.own_slot() == Some(slot) || self.is_marked(slot) == Some(true) {
-            found.alive = Some(true);
-        }
-        Some(found)
-    }
-
-    /// Everybody who has joined.
-    pub(crate) fn everybody(&self) -> Vec<Participant> {
-        (0..self.layout.participant_count).filter_map(|slot| self.participant(slot)).collect()
-    }
-
-    /// A process that still runs may have replaced its program, which detaches it.
-    fn has_let_go(&self, pid: u32) -> bool {
-        if pid == process::id() {
-            return false;
-        }
-        let backend = self.segment.backend();
-        i32::try_from(pid)
-            .is_ok_and(|pid| matches!(backend.is_attached(self.segment.id(), pid), Ok(Some(false))))
     }
 
     /// Notes which thread of this process holds a lock.
@@ -421,24 +228,6 @@ impl Base {
             None => "nobody known".to_owned(),
         }
     }
-
-    pub(crate) fn is_dead(&self, owner: Owner) -> bool {
-        let participants = self.participants();
-        let Some(slot) = owner.slot(participants.count) else { return true };
-        let holder = participants.identity(slot);
-        holder == Identity::NOBODY || participants.owner(slot) != owner || self.is_gone(slot, holder)
-    }
-}
-
-impl Drop for Base {
-    fn drop(&mut self) {
-        let joining = self.joining.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        if let (Some(own), Some(owner)) = (joining, self.current()) {
-            self.participants().leave(owner, own);
-            let gone = (self.segment.id(), owner);
-            OWN_SLOTS.lock().unwrap_or_else(PoisonError::into_inner).retain(|slot| *slot != gone);
-        }
-    }
 }
 
 /// A number of the calling thread, never 0.
@@ -448,14 +237,6 @@ fn thread_number() -> u64 {
         static HERE: u8 = const { 0 };
     }
     HERE.with(|here| std::ptr::from_ref(here).addr() as u64)
-}
-
-/// The slots that this program has taken and not given back, in all regions.
-static OWN_SLOTS: Mutex<Vec<(ShmId, Owner)>> = Mutex::new(Vec::new());
-
-/// The mark of a slot's holder.
-fn mark_of(slot: usize) -> u32 {
-    u32::try_from(slot).expect("slots are few")
 }
 
 /// What a lock asks about the participants.

@@ -78,6 +78,7 @@ mod label;
 mod layout;
 mod lock;
 mod log;
+mod membership;
 mod memory;
 #[cfg(all(test, coseg_model))]
 mod models;

@@ -58,7 +58,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "an owner is whoever has his slot now",
-        file: "crates/coseg/src/base.rs",
+        file: "crates/coseg/src/membership.rs",
         find: "holder == Identity::NOBODY || participants.owner(slot) != owner || self.is_gone(slot, holder)",
         replace: "holder == Identity::NOBODY || self.is_gone(slot, holder)",
         target: "killed",
@@ -66,7 +66,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "nobody is ever dead",
-        file: "crates/coseg/src/base.rs",
+        file: "crates/coseg/src/membership.rs",
         find: "        holder == Identity::NOBODY || participants.owner(slot) != owner || self.is_gone(slot, holder)",
         replace: "        holder == Identity::NOBODY && participants.owner(slot) != owner && self.is_gone(slot, holder)",
         target: "killed",
@@ -108,7 +108,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "one who joins keeps the reads of the dead",
-        file: "crates/coseg/src/base.rs",
+        file: "crates/coseg/src/membership.rs",
         find: "                    self.reset_reader(slot);
 ",
         replace: "                    let _ = Base::reset_reader;
@@ -199,7 +199,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a living participant's slot is taken",
-        file: "crates/coseg/src/base.rs",
+        file: "crates/coseg/src/membership.rs",
         find: "holder != Identity::NOBODY && self.is_gone(slot, holder)
                 } else",
         replace: "holder != Identity::NOBODY

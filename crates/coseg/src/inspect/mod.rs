@@ -1,19 +1,24 @@
 //! Any region, looked into and changed by its own schema, without the program that made it.
 
+mod locks;
+mod path;
+
 use std::sync::Arc;
 
 use coseg_sysv::Segment;
+
+pub use self::locks::{Holder, LockView};
+use self::path::Found;
 
 use crate::base::{Base, Recovery, Shelf};
 use crate::header::{self, Stage};
 use crate::identity::{Identity, Life};
 use crate::item::Bytes;
 use crate::layout::{Item, at};
-use crate::lock::{Deadline, LockWords};
+use crate::lock::Deadline;
 use crate::log::Committed;
 use crate::memory::Memory;
 use crate::open::object_of;
-use crate::participants::Owner;
 use crate::schema::{Part, PartKind, Schema, Type};
 use crate::value::{DECODED_MAX, Value, decode, decoded_bytes, encode_text};
 use crate::{Error, ErrorKind, Participant, Result, bell};
@@ -36,47 +41,6 @@ pub struct Inspection {
     base: Shelf,
     name: String,
     created_unix_ns: u64,
-}
-
-/// A lock of a region, as it is now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct LockView {
-    /// Its number: the order in which locks are to be taken.
-    pub number: usize,
-    /// The part's name, or `region`.
-    pub name: String,
-    /// Who holds it.
-    pub holder: Option<Holder>,
-    /// How many times it was taken.
-    pub acquisition_count: u64,
-    /// The slots of those who say that they wait for it.
-    pub waiter_slots: Vec<usize>,
-    /// The slots of those who hold it for reading.
-    pub reader_slots: Vec<usize>,
-}
-
-/// The owner of a lock.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Holder {
-    /// Its slot; `None` if no participant can have written what stands there.
-    pub slot: Option<usize>,
-    /// Who it is; `None` if the slot is another's by now.
-    pub participant: Option<Participant>,
-    /// It has died, and nobody has taken the lock since.
-    pub orphaned: bool,
-    /// It has held the lock at least since this moment, in nanoseconds since 1970: since then somebody waits for
-    /// it. `None` if nobody does.
-    pub held_since_unix_ns: Option<u64>,
-}
-
-/// A place within a region, found by its path.
-struct Found<'a> {
-    item: Item,
-    of: &'a Type,
-    /// From the start of the item's value.
-    offset: usize,
 }
 
 impl Inspection {
@@ -292,142 +256,4 @@ impl Inspection {
         let item = self.base.layout.item_of(part, row)?;
         Some(item.version_at.min(item.slots_at)..item.end())
     }
-
-    /// The locks, in their order; the region's own is the last.
-    pub fn locks(&self) -> Vec<LockView> {
-        let participants = self.participants();
-        let locks = self.base.layout.locks().enumerate();
-        locks.map(|(number, (name, lock_at))| self.lock_view(number, name, lock_at, &participants)).collect()
-    }
-
-    fn lock_view(&self, number: usize, name: &str, lock_at: usize, participants: &[Participant]) -> LockView {
-        let words = LockWords::new(&self.base.memory, lock_at);
-        let (owner, acquisition_count) = (words.owner(), words.acquisition_count());
-        let waiters = || {
-            participants.iter().filter(|who| who.alive != Some(false)).filter_map(|who| {
-                who.waits_for.filter(|waiting| waiting.lock == number).map(|waiting| (who.slot, waiting))
-            })
-        };
-        let holder = (owner != Owner::NOBODY).then(|| {
-            let slot = owner.slot(self.base.layout.participant_count);
-            let participant = participants
-                .iter()
-                .find(|who| Some(who.slot) == slot && who.generation == owner.generation())
-                .cloned();
-            Holder {
-                slot,
-                participant,
-                orphaned: self.base.is_dead(owner),
-                held_since_unix_ns: waiters()
-                    .filter(|(_, waiting)| waiting.acquisition_count == acquisition_count)
-                    .map(|(_, waiting)| waiting.since_unix_ns)
-                    .min(),
-            }
-        });
-        let rwlock = self.schema().parts.iter().find(|part| part.offset == lock_at);
-        let reader_slots = match rwlock {
-            Some(part) if part.kind == PartKind::RwLock => (0..self.base.layout.participant_count)
-                .filter(|&slot| crate::rwlock::is_reading(&self.base.memory, lock_at, slot))
-                .collect(),
-            _ => Vec::new(),
-        };
-        LockView {
-            number,
-            name: name.to_owned(),
-            holder,
-            acquisition_count,
-            waiter_slots: waiters().map(|(slot, _)| slot).collect(),
-            reader_slots,
-        }
-    }
-
-    fn part_of<'p>(&self, path: &'p str) -> Result<(usize, &'p str)> {
-        let end = path.find(['.', '[']).unwrap_or(path.len());
-        let parts = &self.schema().parts;
-        if let Some(part) = parts.iter().position(|part| part.name == path[..end]) {
-            return Ok((part, &path[end..]));
-        }
-        match parts.as_slice() {
-            // A field of the only value may be named without a dot.
-            [only] if only.kind == PartKind::Cell => Ok((0, path)),
-            _ => {
-                let names: Vec<_> = parts.iter().map(|part| part.name.as_str()).collect();
-                let fact = format!("there is no part `{}`: it has {}", &path[..end], names.join(", "));
-                Err(self.bad_path(path, fact))
-            }
-        }
-    }
-
-    fn find<'s>(&'s self, path: &str, part: usize, rest: &str) -> Result<Found<'s>> {
-        let schema = &self.schema().parts[part];
-        let bad = |fact: String| self.bad_path(path, fact);
-        let Some(of) = &schema.of else { return Err(bad(format!("a {} has no fields", schema.kind))) };
-        let mut steps = steps(rest).map_err(bad)?.into_iter();
-        let row = match (schema.kind, schema.row_count) {
-            (PartKind::Table, row_count) => match steps.next() {
-                Some(Step::Index(row)) if row < row_count => row,
-                _ => return Err(bad(format!("name a row first: [0] to [{}]", row_count.saturating_sub(1)))),
-            },
-            _ => 0,
-        };
-        let item = self.base.layout.item_of(part, row);
-        let item = item.ok_or_else(|| bad(format!("there is no row {row}")))?;
-        let mut found = Found { item, of, offset: 0 };
-        for step in steps {
-            match (step, found.of) {
-                (Step::Field(name), Type::Struct(of)) => {
-                    let Some(field) = of.fields.iter().find(|field| field.name == name) else {
-                        let names: Vec<_> = of.fields.iter().map(|field| field.name.as_str()).collect();
-                        let fact = format!("{} has no field `{name}`: it has {}", of.name, names.join(", "));
-                        return Err(bad(fact));
-                    };
-                    found.offset += field.offset;
-                    found.of = &field.of;
-                }
-                (Step::Index(index), Type::Array { element, count }) => {
-                    if index >= *count {
-                        let last = count.saturating_sub(1);
-                        return Err(bad(format!("there is no [{index}]: [0] to [{last}]")));
-                    }
-                    found.offset += index * element.size_bytes();
-                    found.of = element;
-                }
-                (Step::Field(name), of) => return Err(bad(format!("{of} has no field `{name}`"))),
-                (Step::Index(index), of) => return Err(bad(format!("{of} is no array: no [{index}]"))),
-            }
-        }
-        self.check_size(found.of, found.item.room_bytes, 1)?;
-        Ok(found)
-    }
-
-    fn bad_path(&self, path: &str, fact: String) -> Error {
-        Error::new("find", format!("`{path}` in {}", self.base.object()), ErrorKind::BadPath, fact)
-    }
-}
-
-/// One step of a path.
-enum Step<'a> {
-    Field(&'a str),
-    Index(usize),
-}
-
-fn steps(mut path: &str) -> std::result::Result<Vec<Step<'_>>, String> {
-    let mut steps = Vec::new();
-    while !path.is_empty() {
-        if let Some(rest) = path.strip_prefix('[') {
-            let (index, rest) = rest.split_once(']').ok_or_else(|| format!("`{path}` has no `]`"))?;
-            let index = index.parse().map_err(|_| format!("`{index}` is no index"))?;
-            steps.push(Step::Index(index));
-            path = rest;
-        } else {
-            let rest = path.strip_prefix('.').unwrap_or(path);
-            let end = rest.find(['.', '[']).unwrap_or(rest.len());
-            if end == 0 {
-                return Err("a field's name is missing".to_owned());
-            }
-            steps.push(Step::Field(&rest[..end]));
-            path = &rest[end..];
-        }
-    }
-    Ok(steps)
 }
