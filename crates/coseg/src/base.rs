@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use coseg_sysv::Segment;
 
 use crate::bell::{Bell, Wake};
+use crate::channel;
 use crate::header;
 use crate::layout::{Layout, REMOVED, at};
 use crate::lock::{Company, Deadline, LockWords, Taken};
@@ -192,6 +193,10 @@ impl Base {
                 PartKind::Cell | PartKind::Event => part.offset + 8,
                 PartKind::Table => part.offset,
                 PartKind::Counter | PartKind::Lock | PartKind::RwLock => continue,
+                _ => {
+                    channel::ring_all(&self.memory, part.offset);
+                    continue;
+                }
             };
             Bell(self.memory.half(bell_at)).ring(Wake::All);
         }
@@ -221,9 +226,14 @@ impl Base {
         self.layout.locks().nth(number).map_or("?", |(name, _)| name)
     }
 
-    fn describe(&self, owner: Owner) -> String {
-        let slot = owner.slot(self.layout.participant_count);
-        match slot.and_then(|slot| self.participant(slot)) {
+    /// Who an owner is; `None` if its slot is another's by now.
+    pub(crate) fn describe_owner(&self, owner: Owner) -> Option<Participant> {
+        let slot = owner.slot(self.layout.participant_count)?;
+        (self.participants().owner(slot) == owner).then(|| self.participant(slot))?
+    }
+
+    pub(crate) fn describe(&self, owner: Owner) -> String {
+        match self.describe_owner(owner) {
             Some(participant) => participant.to_string(),
             None => "nobody known".to_owned(),
         }

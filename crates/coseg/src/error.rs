@@ -66,6 +66,18 @@ pub enum ErrorKind {
     TooLarge,
     /// No such part, field or element.
     BadPath,
+    /// There is no room for one more message, or entry.
+    Full,
+    /// There is no message.
+    Empty,
+    /// The channel was closed.
+    Closed,
+    /// All who were at the other end of the channel have died.
+    Disconnected,
+    /// Messages were overwritten before they were received.
+    Missed,
+    /// All ends of this side of the channel are taken.
+    InUse,
     /// A text that is no value of the type, or an option that cannot be.
     BadValue,
     /// The region's values share pages with what is written at any time, so they cannot be guarded.

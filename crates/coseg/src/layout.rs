@@ -17,6 +17,7 @@
 
 use std::ops::Range;
 
+use crate::channel::Geometry;
 use crate::memory::Memory;
 use crate::participants::{PARTICIPANTS_MAX, SLOT_SIZE};
 use crate::schema::{Part, PartKind, Schema, encode};
@@ -70,6 +71,8 @@ pub(crate) const PAGE: usize = 4096;
 pub(crate) const LOG_ENTRY_SIZE: usize = 16;
 /// Most values one transaction can set.
 pub(crate) const LOG_ENTRIES_MAX: usize = 4096;
+/// Most messages of one queue that the log has room for beside all values.
+const LOG_MESSAGES: usize = 64;
 /// Longest schema.
 pub(crate) const SCHEMA_SIZE_MAX: usize = 1 << 20;
 /// Bytes of a lock's words.
@@ -153,7 +156,10 @@ impl Layout {
             }
             item_count = item_count.checked_add(part.row_count)?;
         }
-        let log_entry_count = item_count.min(LOG_ENTRIES_MAX);
+        // A transaction may receive messages as well.
+        let queues = schema.parts.iter().filter(|part| part.kind == PartKind::Queue);
+        let message_count: usize = queues.map(|part| part.row_count.min(LOG_MESSAGES)).sum();
+        let log_entry_count = item_count.checked_add(message_count)?.min(LOG_ENTRIES_MAX);
         let log_entries_at = at::PARTICIPANTS + participant_count * SLOT_SIZE;
         let schema_at = line_after(log_entries_at + log_entry_count * LOG_ENTRY_SIZE)?;
         let schema_size = encode(&schema).len();
@@ -208,6 +214,14 @@ impl Layout {
             return None;
         }
         self.items.get(before).filter(|range| row < range.count).map(|range| range.row(row))
+    }
+
+    /// The queue of which a slot starts at this offset.
+    pub(crate) fn queue_of_slot(&self, at: usize) -> Option<Geometry> {
+        let queues = self.schema.parts.iter().filter(|part| part.kind == PartKind::Queue);
+        queues
+            .filter_map(|part| Geometry::of(part, self.participant_count))
+            .find(|geometry| geometry.is_slot(at))
     }
 
     /// Where each lock's words are: the parts' in their order, then the region's own.
@@ -270,10 +284,16 @@ fn size_of_part(part: &Part, participant_count: usize, first: u64) -> Option<(us
         PartKind::Counter | PartKind::Event => Some((LINE, None)),
         PartKind::Lock => Some((LOCK_SIZE, None)),
         PartKind::RwLock => Some((LOCK_SIZE + participant_count * LINE, None)),
+        PartKind::OneToOne
+        | PartKind::Queue
+        | PartKind::Broadcast
+        | PartKind::BroadcastDropping
+        | PartKind::BroadcastFailing
+        | PartKind::Stream => Some((Geometry::of(part, participant_count)?.size_bytes(), None)),
     }
 }
 
-fn line_after(offset: usize) -> Option<usize> {
+pub(crate) fn line_after(offset: usize) -> Option<usize> {
     offset.checked_next_multiple_of(LINE)
 }
 

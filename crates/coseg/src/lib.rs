@@ -65,6 +65,7 @@ mod bell;
 mod cell;
 #[cfg(feature = "async")]
 mod changes;
+mod channel;
 mod counter;
 mod error;
 mod event;
@@ -104,6 +105,10 @@ pub use base::{Acquired, Recovery};
 pub use cell::{Cell, Place, Reach};
 #[cfg(feature = "async")]
 pub use changes::Changes;
+pub use channel::{
+    Blank, Broadcast, Bytes, Channel, DropOldest, Fail, Held, Kind, Loan, Message, OneToOne, Policy, Queue,
+    Receiver, Refusal, Sender, Stream, Wait, Whole, Written,
+};
 #[cfg(feature = "derive")]
 pub use coseg_derive::{Region, Shared};
 pub use coseg_sysv::{Key, Mode};

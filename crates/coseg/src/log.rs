@@ -4,16 +4,22 @@
 //! |---|---|---|
 //! | 256 | 8 | state: the number of commits in the upper 48 bits, the number of entries to apply in the lower 16 |
 //!
-//! and from `log_entries_at` on, for each entry, the number of a value and the version it is to have, 8 bytes each.
+//! and from `log_entries_at` on, for each entry, the number of a value and the version it is to have, 8 bytes each; or
+//! the place of a message that was received, and its word.
 //!
 //! New values are written where nobody reads yet, in the slots of the next versions. Then come the entries, then
 //! the state: that one store commits. Applying an entry stores a version, which is the same however often it is
 //! done; the state is cleared last. Recovery does nothing else than commit does after its store.
 
 use crate::bell::Bell;
+use crate::channel::queue::Slot;
 use crate::layout::{Item, LOG_ENTRY_SIZE, Layout, at};
 use crate::memory::Memory;
 use crate::sync::{AtomicU64, Ordering, fence};
+
+/// Marks an entry that ends a queue's message: of a slot's offset, and the slot's word while the message is held. It
+/// is ended by compare-and-exchange, for others use the slot next without the region's lock.
+const MESSAGE: u64 = 1 << 63;
 
 const COUNT_BITS: u32 = 16;
 const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
@@ -65,7 +71,7 @@ impl Entry {
 }
 
 /// A value and the version that is committed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Committed {
     pub(crate) number: u64,
     pub(crate) version: u64,
@@ -82,6 +88,26 @@ impl Committed {
         Committed { number: item.number, version, version_at: item.version_at, bell_at: item.bell_at }
     }
 
+    /// The end of a message that was received.
+    pub(crate) fn message(at: usize, held: u64, bell_at: usize) -> Committed {
+        Committed { number: MESSAGE | at as u64, version: held, version_at: at, bell_at }
+    }
+
+    /// What an entry stands for; `None` for one that a peer made up.
+    fn of(entry: Entry, layout: &Layout) -> Option<Committed> {
+        if entry.number & MESSAGE == 0 {
+            return Some(Committed::new(&layout.item(entry.number)?, entry.version));
+        }
+        let at = usize::try_from(entry.number & !MESSAGE).ok()?;
+        let queue = layout.queue_of_slot(at)?;
+        Some(Committed::message(at, entry.version, queue.senders_bell_at()))
+    }
+
+    /// The message that it ends: its place, and its word while it is held.
+    pub(crate) fn as_message(&self) -> Option<(usize, u64)> {
+        (self.number & MESSAGE != 0 && *self != Committed::NOTHING).then_some((self.version_at, self.version))
+    }
+
     #[inline]
     pub(crate) fn entry(&self) -> Entry {
         Entry { number: self.number, version: self.version }
@@ -92,9 +118,12 @@ impl Committed {
         Bell(memory.half(self.bell_at))
     }
 
-    /// Makes the version the one that is read.
+    /// Makes the version the one that is read, or ends the message. Done again, it does nothing.
     #[inline]
     fn apply(&self, memory: &Memory) {
+        if let Some((at, held)) = self.as_message() {
+            return Slot::held(at, held).free(memory);
+        }
         memory.word(self.version_at).store(self.version, Ordering::Release);
     }
 }
@@ -178,8 +207,12 @@ impl Log<'_> {
             return;
         }
         for entry in entries {
-            if let Some(item) = layout.item(entry.number) {
-                let word = self.memory.word(item.version_at);
+            if let Some(set) = Committed::of(entry, layout) {
+                if set.as_message().is_some() {
+                    set.apply(self.memory);
+                    continue;
+                }
+                let word = self.memory.word(set.version_at);
                 let before = entry.version.wrapping_sub(1);
                 let _ = word.compare_exchange(before, entry.version, Ordering::AcqRel, Ordering::Relaxed);
             }
@@ -193,8 +226,7 @@ impl Log<'_> {
             let pending = usize::try_from(state.pending()).unwrap_or(usize::MAX).min(self.count);
             let entries = (0..pending).map(|index| self.entry(index));
             // A number that is no value's was not written by us.
-            let found = |entry: Entry| Some(Committed::new(&layout.item(entry.number)?, entry.version));
-            self.apply(state, entries.filter_map(found));
+            self.apply(state, entries.filter_map(|entry| Committed::of(entry, layout)));
             return Settled::Completed(pending);
         }
         // It may have changed one value and died before it counted.

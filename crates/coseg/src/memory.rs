@@ -328,6 +328,50 @@ impl Memory {
         }
     }
 
+    /// Copies bytes from any offset to the end of a buffer.
+    pub(crate) fn read_to_end(&self, offset: usize, length: usize, buffer: &mut Vec<u8>) {
+        let before = buffer.len();
+        buffer.resize(before + length, 0);
+        self.read(offset, &mut buffer[before..]);
+    }
+
+    /// As [`Memory::read`], from any offset.
+    pub(crate) fn read_at(&self, offset: usize, bytes: &mut [u8]) {
+        let inside = offset % WORD;
+        if inside == 0 {
+            return self.read(offset, bytes);
+        }
+        let (head, rest) = bytes.split_at_mut(bytes.len().min(WORD - inside));
+        let word = self.word(offset - inside).load(Ordering::Relaxed).to_ne_bytes();
+        head.copy_from_slice(&word[inside..][..head.len()]);
+        if !rest.is_empty() {
+            self.read(offset - inside + WORD, rest);
+        }
+    }
+
+    /// Copies bytes to any offset; what is beside them stays.
+    pub(crate) fn write_at(&self, offset: usize, bytes: &[u8]) {
+        let inside = offset % WORD;
+        let (head, rest) = bytes.split_at(if inside == 0 { 0 } else { bytes.len().min(WORD - inside) });
+        self.write_within(offset, head);
+        let (whole, tail) = rest.split_at(rest.len() / WORD * WORD);
+        let at = offset + head.len();
+        self.write(at.next_multiple_of(if whole.is_empty() { 1 } else { WORD }), whole);
+        self.write_within(at + whole.len(), tail);
+    }
+
+    /// Copies bytes into a part of a word.
+    fn write_within(&self, offset: usize, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        let inside = offset % WORD;
+        let word = self.word(offset - inside);
+        let mut own = word.load(Ordering::Relaxed).to_ne_bytes();
+        own[inside..][..bytes.len()].copy_from_slice(bytes);
+        word.store(u64::from_ne_bytes(own), Ordering::Relaxed);
+    }
+
     /// Copies a value that may be half of one write and half of another: the caller checks.
     #[inline]
     pub(crate) fn load<T: Shared>(&self, offset: usize) -> T {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::base::{Base, Shelf};
 use crate::layout::Item;
-use crate::schema::{Part as PartSchema, PartKind, Schema};
+use crate::schema::{Part as PartSchema, PartKind, Schema, Type};
 use crate::{Cell, Shared};
 
 /// What a region contains: a value, or a struct of parts with `#[derive(Region)]`.
@@ -46,7 +46,7 @@ impl<T: Shared> Contents for T {
 /// A kind of part: a cell, a table, a lock.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no part of a region",
-    note = "`Cell<T>`, `Table<T, N>`, `Counter`, `Lock`, `RwLock` and `Event` are: a plain value goes into a `Cell`"
+    note = "`Cell<T>`, `Table<T, N>`, `Counter`, `Lock`, `RwLock`, `Event` and `Channel` are: a plain value goes into a `Cell`"
 )]
 pub trait Part: Sized {
     /// What it starts as.
@@ -100,6 +100,28 @@ impl Plan {
             row_count,
             slot_count,
             room_bytes: T::ROOM.max(size_of::<T>()),
+            offset: 0,
+        });
+    }
+
+    /// Adds a part with messages.
+    pub(crate) fn messages(
+        &mut self,
+        kind: PartKind,
+        name: &str,
+        doc: &str,
+        capacity: usize,
+        of: Type,
+        room_bytes: usize,
+    ) {
+        self.schema.parts.push(PartSchema {
+            name: name.to_owned(),
+            doc: doc.to_owned(),
+            kind,
+            of: Some(of),
+            row_count: capacity,
+            slot_count: 1,
+            room_bytes,
             offset: 0,
         });
     }

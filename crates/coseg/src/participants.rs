@@ -92,6 +92,23 @@ pub struct Waiting {
     pub acquisition_count: u64,
 }
 
+impl Participant {
+    /// One whose slot is another's by now.
+    pub(crate) fn forgotten(owner: Owner) -> Participant {
+        Participant {
+            slot: owner.slot(PARTICIPANTS_MAX).unwrap_or(0),
+            generation: owner.generation(),
+            pid: 0,
+            uid: 0,
+            pid_namespace: 0,
+            name: "somebody".to_owned(),
+            joined_unix_ns: 0,
+            alive: Some(false),
+            waits_for: None,
+        }
+    }
+}
+
 impl fmt::Display for Participant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} (pid {}, slot {}, generation {})", self.name, self.pid, self.slot, self.generation)

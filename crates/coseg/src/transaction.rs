@@ -3,9 +3,12 @@
 use crate::base::{Base, RegionGuard};
 use crate::bell::Wake;
 use crate::cell::Place;
+use crate::channel::queue::Slot;
+use crate::channel::{self, Message, Queue, Receiver};
 use crate::few::Few;
 use crate::layout::Item;
 use crate::log::Committed;
+use crate::sync::{Ordering, fence};
 use crate::{Error, ErrorKind, Result, Shared};
 
 /// Changes to cells and rows of one region that nobody sees before all of them are done, and of which nothing
@@ -16,6 +19,7 @@ use crate::{Error, ErrorKind, Result, Shared};
 pub struct Transaction<'a> {
     guard: RegionGuard<'a>,
     set: Few<Committed>,
+    is_committed: bool,
 }
 
 /// A value as a transaction finds it.
@@ -32,7 +36,7 @@ impl<'a> Transaction<'a> {
     #[inline(always)]
     pub(crate) fn new(guard: RegionGuard<'a>) -> Transaction<'a> {
         let set = Few::new(Committed::NOTHING);
-        Transaction { guard, set }
+        Transaction { guard, set, is_committed: false }
     }
 
     #[inline(always)]
@@ -77,6 +81,39 @@ impl<'a> Transaction<'a> {
         let result = change(&mut value);
         self.put(found, &value)?;
         Ok(result)
+    }
+
+    /// Receives the next message of a queue, if there is one, once the transaction commits: then it is done, with all
+    /// that the transaction changes. Otherwise it is given to another receiver.
+    ///
+    /// It does not wait, for others wait for the region's lock: [`Receiver::wait`] outside does.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TooMany`]: the log has no room for one more.
+    ///
+    /// # Panics
+    /// If the receiver belongs to another region.
+    pub fn receive<M: Message, const N: usize>(
+        &mut self,
+        receiver: &mut Receiver<M, Queue<N>>,
+    ) -> Result<Option<M::Received>> {
+        self.guard.check_process()?;
+        let lane = &receiver.lane;
+        assert!(
+            std::ptr::eq(self.base(), lane.base()),
+            "a transaction receives from one region; this queue belongs to another"
+        );
+        let log = self.base().log();
+        if self.set.len() == log.count {
+            return Err(self.too_many(log.count));
+        }
+        let Some((slot, message)) = receiver.take_for_transaction() else { return Ok(None) };
+        let set = Committed::message(slot.at, slot.state.0, receiver.lane.geometry.senders_bell_at());
+        // Who sees the entry sees also that the state was cleared since the last.
+        fence(Ordering::Release);
+        log.write_entry(self.set.len(), set.entry());
+        self.set.push(set);
+        Ok(Some(message))
     }
 
     #[inline(always)]
@@ -131,9 +168,35 @@ impl<'a> Transaction<'a> {
             (count, _) => base.log().commit(count, self.set.iter().copied()),
         }
         drop(open);
+        self.is_committed = true;
         for set in self.set.iter() {
             set.bell(&base.memory).ring_after_store(|| Wake::All);
         }
         Ok(())
+    }
+}
+
+impl Drop for Transaction<'_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if !self.is_committed {
+            self.give_back_messages();
+        }
+    }
+}
+
+impl Transaction<'_> {
+    #[cold]
+    fn give_back_messages(&self) {
+        if self.guard.check_process().is_err() {
+            return;
+        }
+        let base = self.base();
+        for (at, held) in self.set.iter().filter_map(Committed::as_message) {
+            if let Some(geometry) = base.layout.queue_of_slot(at) {
+                Slot::held(at, held).give_back(&base.memory, &geometry);
+                channel::ring_all(&base.memory, geometry.at);
+            }
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::schema::{Scalar, Struct, Type};
+use crate::schema::{BYTES_LENGTH, Scalar, Struct, Type};
 
 /// A value, decoded by its type.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +20,8 @@ pub enum Value {
     Float32(f32),
     /// Text, up to its first zero byte.
     Text(String),
+    /// Bytes of a message.
+    Bytes(Vec<u8>),
     /// The elements of an array.
     Array(Vec<Value>),
     /// The fields of a struct by name.
@@ -35,6 +37,11 @@ pub fn decode(of: &Type, bytes: &[u8]) -> Value {
             let bytes = &bytes[..bytes.len().min(*size_bytes)];
             let length = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
             Value::Text(String::from_utf8_lossy(&bytes[..length]).into_owned())
+        }
+        Type::Bytes { max_bytes } => {
+            let (length, bytes) = bytes.split_at(bytes.len().min(BYTES_LENGTH));
+            let length = usize::try_from(u64::from_ne_bytes(own(length))).unwrap_or(usize::MAX);
+            Value::Bytes(bytes[..length.min(*max_bytes).min(bytes.len())].to_vec())
         }
         Type::Array { element, count } => {
             let size = element.size_bytes();
@@ -58,6 +65,7 @@ pub(crate) fn decoded_bytes(of: &Type) -> usize {
     let inside = match of {
         Type::Scalar(_) => 0,
         Type::Text { size_bytes } => *size_bytes,
+        Type::Bytes { max_bytes } => *max_bytes,
         Type::Array { element, count } => decoded_bytes(element).saturating_mul(*count),
         Type::Struct(Struct { fields, .. }) => fields.iter().fold(0, |sum: usize, field| {
             sum.saturating_add(size_of::<String>() + field.name.len())
@@ -111,7 +119,7 @@ pub(crate) fn encode_text(of: &Type, text: &str, bytes: &mut [u8]) -> Result<(),
             bytes[..text.len()].copy_from_slice(text.as_bytes());
             return Ok(());
         }
-        Type::Array { .. } | Type::Struct(_) => {
+        Type::Bytes { .. } | Type::Array { .. } | Type::Struct(_) => {
             return Err(format!("{of} is not one number or text: name a field or an element of it"));
         }
     };
@@ -157,6 +165,7 @@ impl fmt::Display for Value {
             Value::Float(value) => write!(f, "{value:?}"),
             Value::Float32(value) => write!(f, "{value:?}"),
             Value::Text(text) => write!(f, "{text:?}"),
+            Value::Bytes(bytes) => write!(f, "\"{}\"", bytes.escape_ascii()),
             Value::Array(values) => {
                 f.write_str("[")?;
                 for (index, value) in values.iter().enumerate() {

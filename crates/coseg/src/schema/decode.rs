@@ -1,6 +1,6 @@
 //! A schema from bytes that anybody may have written: every number is checked before it is believed.
 
-use super::encode::{ARRAY, NO_TYPE, STRUCT, TEXT};
+use super::encode::{ARRAY, BYTES, NO_TYPE, STRUCT, TEXT};
 use super::{DEPTH_MAX, Field, NODES_MAX, Part, PartKind, Scalar, Schema, Struct, Type};
 
 /// What is wrong with the bytes.
@@ -73,11 +73,17 @@ impl<'a> Reader<'a> {
         let (row_count, slot_count, room_bytes) = (self.long()?, self.long()?, self.long()?);
         let offset = self.long()?;
         let code = self.byte()?;
-        let of = if code == NO_TYPE { None } else { Some(self.type_of(code, 0)?) };
-        if of.is_some() != kind.has_values() {
+        let of = match code {
+            NO_TYPE => None,
+            // Of a length of their own, they are neither element nor field.
+            BYTES if kind.is_channel() => Some(Type::Bytes { max_bytes: self.number()? }),
+            code => Some(self.type_of(code, 0)?),
+        };
+        if of.is_some() != kind.has_type() {
             return Err(Malformed("a type where none belongs, or none where one does"));
         }
-        if of.as_ref().is_some_and(|of| of.size_bytes() > room_bytes) {
+        // A stream's messages may be larger than the chunks that they come in.
+        if kind != PartKind::Stream && of.as_ref().is_some_and(|of| of.size_bytes() > room_bytes) {
             return Err(Malformed("a value larger than its room"));
         }
         Ok(Part { name, doc, kind, of, row_count, slot_count, room_bytes, offset })

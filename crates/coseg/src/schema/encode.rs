@@ -5,6 +5,7 @@ use super::{Field, Part, Schema, Struct, Type};
 pub(super) const TEXT: u8 = 64;
 pub(super) const ARRAY: u8 = 65;
 pub(super) const STRUCT: u8 = 66;
+pub(super) const BYTES: u8 = 67;
 pub(super) const NO_TYPE: u8 = 0;
 
 /// The bytes of a schema.
@@ -37,6 +38,10 @@ fn encode_type(out: &mut Vec<u8>, of: &Type) {
         Type::Text { size_bytes } => {
             out.push(TEXT);
             number(out, *size_bytes);
+        }
+        Type::Bytes { max_bytes } => {
+            out.push(BYTES);
+            number(out, *max_bytes);
         }
         Type::Array { element, count } => {
             out.push(ARRAY);

@@ -18,6 +18,8 @@ use std::fmt;
 pub(crate) const DEPTH_MAX: usize = 16;
 /// Most types and fields together.
 pub(crate) const NODES_MAX: usize = 4096;
+/// Bytes of the number that stands before bytes of varying length.
+pub(crate) const BYTES_LENGTH: usize = 8;
 
 /// A type that may live in a region.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +31,11 @@ pub enum Type {
     Text {
         /// Bytes it takes.
         size_bytes: usize,
+    },
+    /// So many bytes at most, behind their number; messages only.
+    Bytes {
+        /// The most there can be.
+        max_bytes: usize,
     },
     /// So many of a type, one after the other.
     Array {
@@ -116,6 +123,18 @@ pub enum PartKind {
     RwLock,
     /// Something to wait for: [`Event`](crate::Event).
     Event,
+    /// A [`Channel`](crate::Channel) with one sender and one receiver.
+    OneToOne,
+    /// A [`Channel`](crate::Channel) that gives each message to one of many receivers.
+    Queue,
+    /// A [`Channel`](crate::Channel) that shows each message to all receivers; senders wait for them.
+    Broadcast,
+    /// The same; receivers who fall behind lose the oldest messages.
+    BroadcastDropping,
+    /// The same; receivers who fall behind get an error.
+    BroadcastFailing,
+    /// A [`Channel`](crate::Channel) with one sender and one receiver of large byte messages.
+    Stream,
 }
 
 /// A part of a region: a cell, a table, a lock.
@@ -127,9 +146,9 @@ pub struct Part {
     pub doc: String,
     /// What kind of thing it is.
     pub kind: PartKind,
-    /// The type of its values; a cell's and a table's only.
+    /// The type of its values or messages, if it has some.
     pub of: Option<Type>,
-    /// How many values: 1, or a table's rows.
+    /// How many values: 1, or a table's rows; of a channel, how many messages it holds.
     pub row_count: usize,
     /// How many versions of a value there is room for; a power of two.
     pub slot_count: usize,
@@ -186,22 +205,51 @@ impl fmt::Display for Scalar {
 }
 
 impl PartKind {
-    const ALL: [(PartKind, &'static str); 6] = [
+    const ALL: [(PartKind, &'static str); 12] = [
         (PartKind::Cell, "cell"),
         (PartKind::Table, "table"),
         (PartKind::Counter, "counter"),
         (PartKind::Lock, "lock"),
         (PartKind::RwLock, "rwlock"),
         (PartKind::Event, "event"),
+        (PartKind::OneToOne, "one-to-one channel"),
+        (PartKind::Queue, "work queue"),
+        (PartKind::Broadcast, "broadcast"),
+        (PartKind::BroadcastDropping, "broadcast that drops"),
+        (PartKind::BroadcastFailing, "broadcast that fails"),
+        (PartKind::Stream, "stream"),
     ];
 
     pub(crate) fn from_code(code: u8) -> Option<PartKind> {
         Some(PartKind::ALL.get(usize::from(code).checked_sub(1)?)?.0)
     }
 
-    /// Whether it has values of a type.
+    /// Whether it has values of a type, which stay until they are changed.
     pub fn has_values(self) -> bool {
         matches!(self, PartKind::Cell | PartKind::Table)
+    }
+
+    /// Whether it has messages of a type.
+    pub fn is_channel(self) -> bool {
+        matches!(
+            self,
+            PartKind::OneToOne
+                | PartKind::Queue
+                | PartKind::Broadcast
+                | PartKind::BroadcastDropping
+                | PartKind::BroadcastFailing
+                | PartKind::Stream
+        )
+    }
+
+    /// Whether each receiver gets all messages.
+    pub fn is_broadcast(self) -> bool {
+        matches!(self, PartKind::Broadcast | PartKind::BroadcastDropping | PartKind::BroadcastFailing)
+    }
+
+    /// Whether a type belongs to it.
+    pub(crate) fn has_type(self) -> bool {
+        self.has_values() || self.is_channel()
     }
 
     /// Whether it is a lock.
@@ -222,6 +270,7 @@ impl Type {
         match self {
             Type::Scalar(scalar) => scalar.size_bytes(),
             Type::Text { size_bytes } => *size_bytes,
+            Type::Bytes { max_bytes } => max_bytes.saturating_add(BYTES_LENGTH),
             // Checked when decoded; what a program made itself exists in its memory.
             Type::Array { element, count } => element.size_bytes().saturating_mul(*count),
             Type::Struct(of) => of.size_bytes,
@@ -234,6 +283,7 @@ impl fmt::Display for Type {
         match self {
             Type::Scalar(scalar) => scalar.fmt(f),
             Type::Text { size_bytes } => write!(f, "text of {size_bytes} bytes"),
+            Type::Bytes { max_bytes } => write!(f, "up to {max_bytes} bytes"),
             Type::Array { element, count } => write!(f, "[{element}; {count}]"),
             Type::Struct(of) => f.write_str(&of.name),
         }

@@ -1,0 +1,169 @@
+//! Where the words and slots of a channel lie.
+//!
+//! | offset | bytes | |
+//! |---|---|---|
+//! | 0 | 4 | 1 if closed |
+//! | 4 | 4 | bell of receivers |
+//! | 8 | 4 | bell of senders |
+//! | 12 | 4 | how many messages became ready behind the next position to receive; a queue's |
+//! | 64 | 8 | next position to receive; not a broadcast's |
+//! | 128 | 8 | next position to send; not a one-to-one channel's |
+//! | 192 | 64 | lock of those who send; a broadcast's |
+//! | 256 | 64 each | ends: senders, then receivers |
+//! | | | slots |
+//!
+//! An end: who has it (4), and the next position it receives (8 at 8, a broadcast's).
+
+use crate::layout::{LINE, line_after};
+use crate::memory::WORD;
+use crate::schema::{Part, PartKind};
+
+/// Offsets from the part's start.
+pub(crate) const CLOSED: usize = 0;
+pub(crate) const RECEIVERS_BELL: usize = 4;
+pub(crate) const SENDERS_BELL: usize = 8;
+pub(crate) const BEHIND: usize = 12;
+pub(crate) const RECEIVED: usize = LINE;
+pub(crate) const SENT: usize = 2 * LINE;
+pub(crate) const LOCK: usize = 3 * LINE;
+const ENDS: usize = 4 * LINE;
+
+/// Offsets from an end's start.
+pub(crate) const END_OWNER: usize = 0;
+pub(crate) const END_POSITION: usize = 8;
+
+/// Messages from this size on begin at a line of their own.
+const LARGE: usize = 8 * LINE;
+
+/// Which end of a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Send,
+    Receive,
+}
+
+impl Side {
+    pub(crate) fn other(self) -> Side {
+        match self {
+            Side::Send => Side::Receive,
+            Side::Receive => Side::Send,
+        }
+    }
+}
+
+/// Where everything of a channel lies, in offsets of the region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Geometry {
+    pub(crate) at: usize,
+    /// How many ends there can be of a side.
+    pub(crate) end_count: usize,
+    pub(crate) slots_at: usize,
+    /// Messages that share a slot: its first word says how many of them are there.
+    pub(crate) per_slot: usize,
+    /// From one message of a slot to the next.
+    pub(crate) stride: usize,
+    pub(crate) slot_size: usize,
+    pub(crate) slot_count: usize,
+    /// Most messages that are held at a time: a power of two.
+    pub(crate) capacity: usize,
+}
+
+impl Geometry {
+    /// `None` for a part that no program of ours can have made.
+    pub(crate) fn of(part: &Part, participant_count: usize) -> Option<Geometry> {
+        let capacity = part.row_count;
+        let stride = part.room_bytes.checked_next_multiple_of(WORD)?.max(WORD);
+        if !capacity.is_power_of_two() || !part.kind.is_channel() {
+            return None;
+        }
+        let one_to_one = matches!(part.kind, PartKind::OneToOne | PartKind::Stream);
+        let end_count = if one_to_one { 1 } else { participant_count };
+        // One who looks for a small message finds it in the line that says it is there.
+        let per_slot = if one_to_one { ((LINE - WORD) / stride).max(1) } else { 1 };
+        let slot_size = match stride.checked_add(WORD)? {
+            _ if per_slot > 1 => LINE,
+            size if size >= LARGE => line_after(size)?,
+            size => size,
+        };
+        // A slot's messages are used up before the first of them is written anew.
+        let slot_count = if per_slot > 1 { capacity.div_ceil(per_slot) + 1 } else { capacity };
+        let slots_at = part.offset.checked_add(ENDS + 2 * end_count * LINE)?;
+        slot_size.checked_mul(slot_count)?.checked_add(slots_at)?;
+        Some(Geometry {
+            at: part.offset,
+            end_count,
+            slots_at,
+            per_slot,
+            stride,
+            slot_size,
+            slot_count,
+            capacity,
+        })
+    }
+
+    pub(crate) fn size_bytes(&self) -> usize {
+        self.slots_at - self.at + self.slot_size * self.slot_count
+    }
+
+    pub(crate) fn end_at(&self, side: Side, index: usize) -> usize {
+        let first = if side == Side::Send { 0 } else { self.end_count };
+        self.at + ENDS + (first + index) * LINE
+    }
+
+    pub(crate) fn senders_bell_at(&self) -> usize {
+        self.at + SENDERS_BELL
+    }
+
+    /// The slot of a position, where a slot holds one message.
+    #[inline]
+    pub(crate) fn slot_at(&self, position: u64) -> usize {
+        #[expect(clippy::cast_possible_truncation, reason = "masked to the number of slots")]
+        let index = (position & (self.capacity as u64 - 1)) as usize;
+        self.slots_at + index * self.slot_size
+    }
+
+    /// Whether a slot starts at this offset.
+    pub(crate) fn is_slot(&self, offset: usize) -> bool {
+        offset.checked_sub(self.slots_at).is_some_and(|from| {
+            from.is_multiple_of(self.slot_size) && from / self.slot_size < self.slot_count
+        })
+    }
+}
+
+#[cfg(all(test, not(coseg_model)))]
+mod tests {
+    use super::*;
+
+    fn part(kind: PartKind, capacity: usize, room_bytes: usize) -> Part {
+        Part {
+            name: "c".into(),
+            doc: String::new(),
+            kind,
+            of: None,
+            row_count: capacity,
+            slot_count: 1,
+            room_bytes,
+            offset: 1024,
+        }
+    }
+
+    #[test]
+    fn small_messages_share_a_line_and_large_ones_have_their_own() {
+        for (room, per_slot, slot_size) in
+            [(1, 7, 64), (8, 7, 64), (24, 2, 64), (56, 1, 64), (64, 1, 72), (1024, 1, 1088)]
+        {
+            let found = Geometry::of(&part(PartKind::OneToOne, 64, room), 8).unwrap();
+            assert_eq!((found.per_slot, found.slot_size), (per_slot, slot_size), "{room}");
+            assert_eq!(found.slots_at + found.slot_size * found.slot_count, 1024 + found.size_bytes());
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused() {
+        for (capacity, room) in [(0, 8), (3, 8), (1 << 40, 1 << 40), (1, usize::MAX)] {
+            for kind in [PartKind::OneToOne, PartKind::Queue, PartKind::Broadcast] {
+                assert_eq!(Geometry::of(&part(kind, capacity, room), 8), None, "{capacity} of {room}");
+            }
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! One end of a channel, as this process has it: which it is, who is at the others, and when to look after them.
+
+use std::time::Duration;
+
+use super::geometry::{CLOSED, END_OWNER, Geometry, RECEIVED, RECEIVERS_BELL, SENDERS_BELL, SENT, Side};
+use super::refusal::Refusal;
+use crate::base::Base;
+use crate::bell::{Bell, LONGEST_SLEEP, Wake};
+use crate::lock::Deadline;
+use crate::memory::Memory;
+use crate::os;
+use crate::part::Spot;
+use crate::participants::Owner;
+use crate::schema::PartKind;
+use crate::sync::{AtomicU32, Ordering};
+use crate::{Error, ErrorKind, Participant, Result};
+
+/// How long a peer's death may stay unnoticed by one who is busy.
+const LOOK_AFTER_NS: u64 = 10_000_000;
+/// The first sleep of one who waits.
+const FIRST_SLEEP: Duration = Duration::from_millis(10);
+/// Looks at a channel before sleeping: about as long as falling asleep and waking take.
+pub(crate) const SPIN_LOOKS: u32 = if cfg!(coseg_model) { 0 } else { 2000 };
+
+/// One end of a channel.
+#[derive(Debug)]
+pub struct Lane {
+    pub(crate) spot: Spot,
+    pub(crate) kind: PartKind,
+    pub(crate) geometry: Geometry,
+    pub(crate) side: Side,
+    pub(crate) end_at: usize,
+    pub(crate) me: Owner,
+    /// It was a dead process's before, which may have received a message and not said so.
+    pub(crate) inherited: bool,
+    pub(crate) spin_looks: u32,
+    /// The peer whose death was told last.
+    told: Owner,
+    /// A position that peers move on, as it was when they were last looked after.
+    progress: u64,
+    peers: Watch,
+    dead: Watch,
+}
+
+impl Lane {
+    /// Takes an end that nobody living has.
+    pub(crate) fn claim(spot: &Spot, side: Side) -> Result<Lane> {
+        let base = spot.base();
+        let part = spot.schema();
+        let geometry =
+            Geometry::of(part, base.layout.participant_count).expect("the layout was made with it");
+        let me = base.me()?;
+        let mut lane = Lane {
+            spot: spot.clone(),
+            kind: part.kind,
+            geometry,
+            side,
+            end_at: 0,
+            me,
+            inherited: false,
+            spin_looks: SPIN_LOOKS,
+            told: Owner::NOBODY,
+            progress: 0,
+            peers: Watch::default(),
+            dead: Watch::default(),
+        };
+        for want_dead in [false, true] {
+            for index in 0..geometry.end_count {
+                let end_at = geometry.end_at(side, index);
+                let word = lane.memory().half(end_at + END_OWNER);
+                let owner = Owner(word.load(Ordering::Acquire));
+                let takes = if want_dead { base.is_dead(owner) } else { owner == Owner::NOBODY };
+                if takes && word.compare_exchange(owner.0, me.0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+                {
+                    (lane.end_at, lane.inherited) = (end_at, want_dead);
+                    return Ok(lane);
+                }
+            }
+        }
+        Err(lane.all_taken())
+    }
+
+    #[cold]
+    fn all_taken(&self) -> Error {
+        let who = self.owners(self.side).next().map(|owner| self.base().describe(owner));
+        let end = if self.side == Side::Send { "sender" } else { "receiver" };
+        let fact = match (self.geometry.end_count, who) {
+            (1, Some(who)) => format!("it has one {end}, and that is {who}"),
+            (count, _) => format!("all of its {count} {end}s are taken by living processes"),
+        };
+        Error::new("join", self.spot.object(), ErrorKind::InUse, fact)
+    }
+
+    /// Gives the end back.
+    pub(crate) fn leave(&self) {
+        // What a child of fork has is its parent's.
+        if self.base().current() == Some(self.me) {
+            let word: &AtomicU32 = self.memory().half(self.end_at + END_OWNER);
+            let _ = word.compare_exchange(self.me.0, 0, Ordering::AcqRel, Ordering::Relaxed);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn base(&self) -> &Base {
+        self.spot.base()
+    }
+
+    #[inline]
+    pub(crate) fn memory(&self) -> &Memory {
+        &self.base().memory
+    }
+
+    /// An error in a child of fork, which does not have the end.
+    #[inline]
+    pub(crate) fn check_process(&self) -> Result<(), Refusal> {
+        if self.base().current() == Some(self.me) { Ok(()) } else { Err(self.forked()) }
+    }
+
+    #[cold]
+    fn forked(&self) -> Refusal {
+        let fact = "the process was forked, and this end is its parent's: take another";
+        Refusal::Failed(Error::new("use", self.spot.object(), ErrorKind::Forked, fact))
+    }
+
+    #[inline]
+    pub(crate) fn is_closed(&self) -> bool {
+        self.memory().half(self.geometry.at + CLOSED).load(Ordering::Acquire) != 0
+    }
+
+    fn bell(&self, side: Side) -> Bell<'_> {
+        let offset = if side == Side::Send { SENDERS_BELL } else { RECEIVERS_BELL };
+        Bell(self.memory().half(self.geometry.at + offset))
+    }
+
+    /// Wakes those who wait at the other side.
+    #[inline]
+    pub(crate) fn ring(&self) {
+        self.bell(self.side.other()).ring_after_store(|| Wake::All);
+    }
+
+    /// Wakes those who wait at this side.
+    pub(crate) fn ring_own_side(&self) {
+        self.bell(self.side).ring_after_store(|| Wake::All);
+    }
+
+    /// Who has the ends of a side.
+    pub(crate) fn owners(&self, side: Side) -> impl Iterator<Item = Owner> {
+        owners(self.memory(), self.geometry, side).map(|(_, owner)| owner)
+    }
+
+    /// The peer that died, if all who are at the other side have.
+    #[cold]
+    pub(crate) fn lost_peer(&self) -> Option<Owner> {
+        let mut lost = None;
+        for owner in self.owners(self.side.other()) {
+            if !self.base().is_dead(owner) {
+                return None;
+            }
+            lost = Some(owner);
+        }
+        lost
+    }
+
+    /// Says that a peer died.
+    #[cold]
+    pub(crate) fn disconnected(&mut self, peer: Owner) -> Refusal {
+        self.told = peer;
+        match self.base().describe_owner(peer) {
+            Some(participant) => Refusal::Disconnected(Box::new(participant)),
+            None => Refusal::Disconnected(Box::new(Participant::forgotten(peer))),
+        }
+    }
+
+    /// Now and then, whether all peers have died since it was last said.
+    #[inline]
+    pub(crate) fn check_peers(&mut self) -> Result<(), Refusal> {
+        if self.peers.is_due() { self.look_after_peers() } else { Ok(()) }
+    }
+
+    #[cold]
+    fn look_after_peers(&mut self) -> Result<(), Refusal> {
+        // Where something moves, somebody lives.
+        let word = if self.kind.is_broadcast() { SENT } else { RECEIVED };
+        let progress = self.memory().word(self.geometry.at + word).load(Ordering::Relaxed);
+        if std::mem::replace(&mut self.progress, progress) != progress {
+            return Ok(());
+        }
+        match self.lost_peer() {
+            Some(peer) if peer != self.told => Err(self.disconnected(peer)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether something that the dead left is to be looked for.
+    #[inline]
+    pub(crate) fn is_due(&mut self) -> bool {
+        self.dead.is_due()
+    }
+
+    /// Tries until something comes of it: again and again at first, then whenever the other side rings.
+    #[inline]
+    pub(crate) fn wait<R>(
+        &mut self,
+        timeout: Option<Duration>,
+        mut attempt: impl FnMut(&mut Lane) -> Result<Option<R>, Refusal>,
+    ) -> Result<R, Refusal> {
+        for _ in 0..self.spin_looks {
+            if let Some(result) = attempt(self)? {
+                return Ok(result);
+            }
+            std::hint::spin_loop();
+        }
+        self.wait_asleep(timeout, &mut attempt)
+    }
+
+    #[cold]
+    fn wait_asleep<R>(
+        &mut self,
+        timeout: Option<Duration>,
+        attempt: &mut dyn FnMut(&mut Lane) -> Result<Option<R>, Refusal>,
+    ) -> Result<R, Refusal> {
+        let deadline = Deadline::after(timeout);
+        let mut longest = FIRST_SLEEP;
+        loop {
+            let ticket = self.bell(self.side).prepare_for_stores();
+            if let Some(result) = attempt(self)? {
+                return Ok(result);
+            }
+            if let Err(error) = self.base().check_open("wait at", || self.spot.object()) {
+                return Err(error.into());
+            }
+            let Some(left) = deadline.left() else {
+                return Err(Refusal::TimedOut(timeout.unwrap_or_default()));
+            };
+            if !self.bell(self.side).sleep(ticket, left.min(longest)) {
+                longest = (longest * 2).min(LONGEST_SLEEP);
+                self.dead.look_now();
+                if self.kind_misses_peers()
+                    && let Some(peer) = self.lost_peer()
+                {
+                    // It may have done something before it died.
+                    let last = attempt(self)?;
+                    return last.ok_or_else(|| self.disconnected(peer));
+                }
+            }
+        }
+    }
+
+    /// Who sends to all waits for nobody in particular.
+    fn kind_misses_peers(&self) -> bool {
+        self.side == Side::Receive || !self.kind.is_broadcast()
+    }
+}
+
+/// Who has the ends of a side, and where they are.
+pub(crate) fn owners(
+    memory: &Memory,
+    geometry: Geometry,
+    side: Side,
+) -> impl Iterator<Item = (usize, Owner)> {
+    (0..geometry.end_count).map(move |index| geometry.end_at(side, index)).filter_map(move |end_at| {
+        let owner = Owner(memory.half(end_at + END_OWNER).load(Ordering::Acquire));
+        (owner != Owner::NOBODY).then_some((end_at, owner))
+    })
+}
+
+/// When to look after the peers: every 10 ms, without asking the clock more often than need be.
+#[derive(Debug, Default)]
+struct Watch {
+    left: u32,
+    interval: u32,
+    last_ns: u64,
+}
+
+impl Watch {
+    #[inline]
+    fn is_due(&mut self) -> bool {
+        if self.left > 0 {
+            self.left -= 1;
+            return false;
+        }
+        self.ask_clock()
+    }
+
+    /// Who does much asks seldom, who does little each time.
+    #[cold]
+    fn ask_clock(&mut self) -> bool {
+        let now = os::coarse_ns();
+        let elapsed = now.saturating_sub(self.last_ns);
+        let is_due = elapsed >= LOOK_AFTER_NS;
+        if is_due {
+            self.last_ns = now;
+            self.interval = u32::try_from(u64::from(self.interval) * LOOK_AFTER_NS / elapsed).unwrap_or(0);
+        } else {
+            self.interval = (self.interval * 2 + 1).min(1 << 16);
+        }
+        self.left = self.interval;
+        is_due
+    }
+
+    fn look_now(&mut self) {
+        self.left = 0;
+        self.last_ns = 0;
+    }
+}

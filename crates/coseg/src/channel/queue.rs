@@ -1,0 +1,350 @@
+//! Many senders, many receivers; each message to one of them.
+//!
+//! A slot's first word says how far its message is and whose turn it is to bring it further:
+//!
+//! | bits | |
+//! |---|---|
+//! | 0 to 31 | who writes or holds it |
+//! | 32, 33 | free, being written, ready, held |
+//! | 34 | it was held before and given back |
+//! | 35 | receivers went on before it was ready |
+//! | 36 to 39 | how many of the next laps leave the slot out |
+//! | 40 to 63 | lap: how many times the slot was used |
+//!
+//! Every step is one compare-and-exchange of this word. The positions to send to and to receive from next are only
+//! hints, which anybody corrects. A message that is being written or held keeps others from nothing: receivers go on
+//! beyond it, and senders who come round to it leave the slot out for a lap. One that becomes ready behind the hint,
+//! since it was given back or written slowly, is counted, and whoever sees a new count looks at all slots first: so
+//! messages of one sender are received in their order.
+//!
+//! What a dead process was writing is dropped; what it held goes to another, under the region's lock: so a transaction
+//! that it had committed with the message is finished first, and the message with it.
+
+use super::geometry::{BEHIND, Geometry, RECEIVED, SENT};
+use crate::memory::{Memory, WORD};
+use crate::participants::Owner;
+use crate::sync::{AtomicU64, Ordering};
+
+const PHASE_AT: u32 = 32;
+const REPEATED: u64 = 1 << 34;
+const PASSED: u64 = 1 << 35;
+const SKIPS_AT: u32 = 36;
+const SKIPS_MAX: u64 = 15;
+const LAP_AT: u32 = 40;
+const LAP_MASK: u64 = (1 << (64 - LAP_AT)) - 1;
+
+const FREE: u64 = 0;
+const WRITING: u64 = 1;
+const READY: u64 = 2;
+const HELD: u64 = 3;
+
+/// How often others may change a word of ours while we do.
+const DISTURBANCES: usize = 1000;
+
+/// A slot's first word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct State(pub(crate) u64);
+
+impl State {
+    fn new(lap: u64, phase: u64, owner: Owner) -> State {
+        State((lap & LAP_MASK) << LAP_AT | phase << PHASE_AT | u64::from(owner.0))
+    }
+
+    fn lap(self) -> u64 {
+        self.0 >> LAP_AT
+    }
+
+    fn phase(self) -> u64 {
+        self.0 >> PHASE_AT & 3
+    }
+
+    fn skips(self) -> u64 {
+        self.0 >> SKIPS_AT & SKIPS_MAX
+    }
+
+    pub(crate) fn owner(self) -> Owner {
+        #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
+        Owner(self.0 as u32)
+    }
+
+    pub(crate) fn is_repeated(self) -> bool {
+        self.0 & REPEATED != 0
+    }
+
+    /// The same message one step further.
+    fn into_phase(self, phase: u64, owner: Owner) -> State {
+        State(self.0 & !(3 << PHASE_AT | u64::from(u32::MAX)) | phase << PHASE_AT | u64::from(owner.0))
+    }
+
+    /// Ready for receivers, who have gone on or not.
+    fn ready(self) -> State {
+        State(self.into_phase(READY, Owner::NOBODY).0 & !PASSED)
+    }
+
+    /// Nobody's, for the next lap that does not leave it out.
+    fn freed(self) -> State {
+        State::new(self.lap().wrapping_add(1 + self.skips()), FREE, Owner::NOBODY)
+    }
+
+    fn skipped(self) -> State {
+        State(self.0 + (1 << SKIPS_AT))
+    }
+
+    /// How many laps it is ahead of `lap`.
+    fn ahead_of(self, lap: u64) -> i64 {
+        let difference = self.lap().wrapping_sub(lap) << LAP_AT;
+        difference.cast_signed() >> LAP_AT
+    }
+}
+
+/// A slot and the state it is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Slot {
+    pub(crate) at: usize,
+    pub(crate) state: State,
+}
+
+impl Slot {
+    #[inline]
+    fn of(memory: &Memory, at: usize) -> Slot {
+        Slot { at, state: State(memory.word(at).load(Ordering::Acquire)) }
+    }
+
+    /// Replaces the state, if nobody else has.
+    #[inline]
+    fn step(self, memory: &Memory, next: State) -> Option<Slot> {
+        let word: &AtomicU64 = memory.word(self.at);
+        word.compare_exchange(self.state.0, next.0, Ordering::AcqRel, Ordering::Relaxed).ok()?;
+        Some(Slot { state: next, ..self })
+    }
+
+    #[inline]
+    pub(crate) fn payload_at(self) -> usize {
+        self.at + WORD
+    }
+
+    /// Brings a message that is ours a step further, however often others have marked it meanwhile; the state before.
+    fn step_of_own(self, memory: &Memory, next: impl Fn(State) -> State) -> Option<State> {
+        let mut own = self;
+        for _ in 0..DISTURBANCES {
+            if own.step(memory, next(own.state)).is_some() {
+                return Some(own.state);
+            }
+            own = Slot::of(memory, self.at);
+            let same = |part: fn(State) -> u64| part(own.state) == part(self.state);
+            if !(same(State::phase) && same(State::lap) && own.state.owner() == self.state.owner()) {
+                break;
+            }
+        }
+        // Done already, or a peer has written over it.
+        None
+    }
+
+    /// Lets receivers have what was written.
+    #[inline]
+    pub(crate) fn publish(self, memory: &Memory, geometry: &Geometry) {
+        if self.step_of_own(memory, State::ready).is_some_and(|before| before.0 & PASSED != 0) {
+            Slot::count_behind(memory, geometry);
+        }
+    }
+
+    /// Ends the message: it was received, or will not be written.
+    #[inline]
+    pub(crate) fn free(self, memory: &Memory) {
+        self.step_of_own(memory, State::freed);
+    }
+
+    /// Lets another receiver have it.
+    pub(crate) fn give_back(self, memory: &Memory, geometry: &Geometry) {
+        self.step_of_own(memory, |own| State(own.ready().0 | REPEATED));
+        Slot::count_behind(memory, geometry);
+    }
+
+    fn count_behind(memory: &Memory, geometry: &Geometry) {
+        memory.half(geometry.at + BEHIND).fetch_add(1, Ordering::AcqRel);
+    }
+}
+
+impl Slot {
+    /// A message that a transaction holds, as its log names it. To end it again does nothing.
+    pub(crate) fn held(at: usize, state: u64) -> Slot {
+        Slot { at, state: State(state) }
+    }
+}
+
+/// The channel's words.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Queue<'a> {
+    pub(crate) memory: &'a Memory,
+    pub(crate) geometry: &'a Geometry,
+}
+
+impl<'a> Queue<'a> {
+    fn sent(&self) -> &'a AtomicU64 {
+        self.memory.word(self.geometry.at + SENT)
+    }
+
+    fn received(&self) -> &'a AtomicU64 {
+        self.memory.word(self.geometry.at + RECEIVED)
+    }
+
+    #[inline]
+    fn slot(&self, position: u64) -> (Slot, u64) {
+        let lap = position >> self.geometry.capacity.trailing_zeros();
+        (Slot::of(self.memory, self.geometry.slot_at(position)), lap & LAP_MASK)
+    }
+
+    /// How many looks at slots are enough: others make progress if this does not.
+    fn tries(&self) -> usize {
+        2 * self.geometry.capacity + 64
+    }
+
+    /// Corrects a hint that was found to be one behind.
+    #[inline]
+    fn pass(hint: &AtomicU64, position: u64) {
+        let _ =
+            hint.compare_exchange(position, position.wrapping_add(1), Ordering::AcqRel, Ordering::Relaxed);
+    }
+
+    /// Takes a slot to write to; `None`: there is none.
+    #[inline]
+    pub(crate) fn reserve(&self, me: Owner) -> Option<Slot> {
+        let sent = self.sent();
+        let mut left_out = 0;
+        for _ in 0..self.tries() {
+            let position = sent.load(Ordering::Acquire);
+            let (slot, lap) = self.slot(position);
+            let ahead = slot.state.ahead_of(lap);
+            if ahead == 0 && slot.state.phase() == FREE {
+                if let Some(own) = slot.step(self.memory, State::new(lap, WRITING, me)) {
+                    Queue::pass(sent, position);
+                    return Some(own);
+                }
+            } else if ahead >= 0 || ahead + slot.state.skips().cast_signed() >= 0 {
+                Queue::pass(sent, position);
+            } else if self.may_leave_out(slot, lap, left_out) {
+                left_out += 1;
+                if slot.step(self.memory, slot.state.skipped()).is_some() {
+                    Queue::pass(sent, position);
+                }
+            } else {
+                return None;
+            }
+        }
+        None
+    }
+
+    /// Whether the slot of a message that somebody still writes or holds is to be left out, because others behind it
+    /// are free.
+    fn may_leave_out(&self, slot: Slot, lap: u64, left_out: usize) -> bool {
+        let busy = matches!(slot.state.phase(), WRITING | HELD);
+        busy && slot.state.skips() < SKIPS_MAX && left_out < self.geometry.capacity && {
+            let free = |index: usize| {
+                let state =
+                    Slot::of(self.memory, self.geometry.slots_at + index * self.geometry.slot_size).state;
+                // Free for this lap or for the next, as it lies behind or before this one.
+                state.phase() == FREE && (0..=1).contains(&state.ahead_of(lap))
+            };
+            (0..self.geometry.capacity).any(free)
+        }
+    }
+
+    /// Takes the next message; `None`: there is none. `seen` is the count of messages that became ready behind the hint,
+    /// as this receiver knows it.
+    #[inline]
+    pub(crate) fn claim(&self, me: Owner, seen: &mut u32) -> Option<Slot> {
+        let received = self.received();
+        for _ in 0..self.tries() {
+            if self.behind() != *seen {
+                if let Some(own) = self.claim_behind(me, seen) {
+                    return Some(own);
+                }
+                continue;
+            }
+            let position = received.load(Ordering::Acquire);
+            let (slot, lap) = self.slot(position);
+            let ahead = slot.state.ahead_of(lap);
+            match (ahead, slot.state.phase()) {
+                (0, READY) => {
+                    // The one before it, of the same sender, may have become ready behind the hint: then it was counted
+                    // before this one became ready.
+                    if self.behind() != *seen {
+                        continue;
+                    }
+                    if let Some(own) = slot.step(self.memory, slot.state.into_phase(HELD, me)) {
+                        Queue::pass(received, position);
+                        return Some(own);
+                    }
+                    continue;
+                }
+                (0, FREE) => return None,
+                (0, WRITING) => {
+                    if slot.step(self.memory, State(slot.state.0 | PASSED)).is_none() {
+                        continue;
+                    }
+                }
+                (0.., _) => {}
+                _ if ahead + slot.state.skips().cast_signed() >= 0 => {}
+                _ => return None,
+            }
+            Queue::pass(received, position);
+        }
+        None
+    }
+
+    /// Takes the first message of all slots. If there is none, `seen` is the count as it was then.
+    #[cold]
+    fn claim_behind(&self, me: Owner, seen: &mut u32) -> Option<Slot> {
+        let count = self.behind();
+        let (_, lap) = self.slot(self.received().load(Ordering::Acquire));
+        let ready = self.slots().filter(|slot| slot.state.phase() == READY);
+        let Some(first) = ready.min_by_key(|slot| (slot.state.ahead_of(lap), slot.at)) else {
+            *seen = count;
+            return None;
+        };
+        // One before it may have become ready since.
+        if self.behind() != count {
+            return None;
+        }
+        first.step(self.memory, first.state.into_phase(HELD, me))
+    }
+
+    /// All slots, one after the other.
+    pub(crate) fn slots(&self) -> impl Iterator<Item = Slot> + use<'a> {
+        let (memory, geometry) = (self.memory, *self.geometry);
+        (0..geometry.capacity)
+            .map(move |index| Slot::of(memory, geometry.slots_at + index * geometry.slot_size))
+    }
+
+    /// How many messages became ready behind the hint.
+    #[inline]
+    fn behind(&self) -> u32 {
+        self.memory.half(self.geometry.at + BEHIND).load(Ordering::Acquire)
+    }
+
+    /// Drops what the dead were writing.
+    pub(crate) fn drop_unfinished(&self, is_dead: impl Fn(Owner) -> bool) -> usize {
+        let dead = |slot: &Slot| slot.state.phase() == WRITING && is_dead(slot.state.owner());
+        self.slots().filter(dead).filter_map(|slot| slot.step(self.memory, slot.state.freed())).count()
+    }
+
+    /// A message that a dead process holds.
+    pub(crate) fn orphan(&self, is_dead: impl Fn(Owner) -> bool) -> Option<Slot> {
+        self.slots().find(|slot| slot.state.phase() == HELD && is_dead(slot.state.owner()))
+    }
+
+    /// Takes over a message that a dead process held. Only for who holds the region's lock.
+    pub(crate) fn inherit(&self, orphan: Slot, me: Owner) -> Option<Slot> {
+        orphan.step(self.memory, State(orphan.state.into_phase(HELD, me).0 | REPEATED))
+    }
+
+    /// How many messages are ready, and how many are written or held.
+    pub(crate) fn depth(&self) -> (usize, usize, usize) {
+        self.slots().fold((0, 0, 0), |(ready, writing, held), slot| match slot.state.phase() {
+            READY => (ready + 1, writing, held),
+            WRITING => (ready, writing + 1, held),
+            HELD => (ready, writing, held + 1),
+            _ => (ready, writing, held),
+        })
+    }
+}

@@ -1,0 +1,466 @@
+//! Receiving.
+
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use super::kind::{Kind, Next, Queue, ReceiveEnd, Stream, Whole};
+use super::lane::Lane;
+use super::message::{Bytes, Message, Place, take_into};
+use super::queue::Slot;
+use super::refusal::Refusal;
+use super::stream;
+use crate::schema::PartKind;
+use crate::{Error, ErrorKind, Result, Shared};
+
+/// Copies of a message that are tried while senders overwrite it.
+const TRIES: u32 = 64;
+
+/// The end of a channel that receives; given back when dropped.
+///
+/// Where there is no message, [`Receiver::receive`] waits, first looking again and again, then asleep until one is sent.
+/// Where all senders have died, it says so, as [`Refusal::Disconnected`], after the last message.
+#[derive(Debug)]
+pub struct Receiver<M, K: Kind> {
+    pub(crate) lane: Lane,
+    pub(crate) end: K::Receive,
+    is_repeated: bool,
+    missed_count: u64,
+    of: PhantomData<fn() -> M>,
+}
+
+/// A message that is being received: it stays where it is until [`Held::done`]. Dropped before, it is not received: a
+/// queue gives it to another receiver, a one-to-one channel and a broadcast show it again.
+#[derive(Debug)]
+#[must_use = "dropped, it is not received"]
+pub struct Held<'a, M: Message, K: Kind> {
+    receiver: &'a mut Receiver<M, K>,
+    at: usize,
+}
+
+impl<M, K: Kind> Receiver<M, K> {
+    pub(super) fn new(lane: Lane) -> Result<Receiver<M, K>> {
+        let end = match K::Receive::resume(&lane) {
+            Ok(end) => end,
+            Err(error) => {
+                lane.leave();
+                return Err(error);
+            }
+        };
+        Ok(Receiver { lane, end, is_repeated: false, missed_count: 0, of: PhantomData })
+    }
+
+    /// How often to look for a message before sleeping; see [`Sender::spin`](crate::Sender::spin).
+    pub fn spin(&mut self, looks: u32) {
+        self.lane.spin_looks = looks;
+    }
+
+    /// Whether the last message was held by another receiver before, who gave it back or died.
+    pub fn is_redelivered(&self) -> bool {
+        self.is_repeated
+    }
+
+    /// How many messages of a broadcast were overwritten before this receiver came to them.
+    pub fn missed_count(&self) -> u64 {
+        self.missed_count
+    }
+
+    /// Closes the channel: nothing more is sent.
+    pub fn close(self) {
+        super::close(&self.lane.spot);
+    }
+
+    /// Sleeps until there is a message, which is not received by this.
+    ///
+    /// # Errors
+    /// Those of [`Receiver::receive_timeout`].
+    pub fn wait(&mut self, timeout: Option<Duration>) -> Result<(), Refusal> {
+        let end = &mut self.end;
+        let closed = |lane: &Lane| if lane.is_closed() { Err(Refusal::Closed) } else { Ok(None) };
+        self.lane.wait(timeout, |lane| if end.is_ready(lane) { Ok(Some(())) } else { closed(lane) })
+    }
+}
+
+impl<M: Message, K: Whole> Receiver<M, K> {
+    /// Receives a message, if there is one.
+    ///
+    /// # Errors
+    /// [`Refusal::Empty`], [`Refusal::Closed`], [`Refusal::Disconnected`], [`Refusal::Missed`].
+    #[inline]
+    pub fn try_receive(&mut self) -> Result<M::Received, Refusal> {
+        match self.try_copy(M::take)? {
+            Some(message) => Ok(message),
+            None => Err(self.nothing()),
+        }
+    }
+
+    /// Receives a message, and waits until there is one.
+    ///
+    /// # Errors
+    /// Those of [`Receiver::try_receive`] but [`Refusal::Empty`].
+    #[inline]
+    pub fn receive(&mut self) -> Result<M::Received, Refusal> {
+        self.receive_with(None, M::take)
+    }
+
+    /// Receives a message, and waits for one for at most `timeout`.
+    ///
+    /// # Errors
+    /// Those of [`Receiver::receive`], and [`Refusal::TimedOut`].
+    pub fn receive_timeout(&mut self, timeout: Duration) -> Result<M::Received, Refusal> {
+        self.receive_with(Some(timeout), M::take)
+    }
+
+    #[inline]
+    fn receive_with<R>(
+        &mut self,
+        timeout: Option<Duration>,
+        mut take: impl FnMut(Place<'_>) -> R,
+    ) -> Result<R, Refusal> {
+        if let Some(message) = self.try_copy(&mut take)? {
+            return Ok(message);
+        }
+        let Receiver { lane, end, is_repeated, missed_count, .. } = self;
+        let mut own = Way { end, is_repeated, missed_count };
+        lane.wait(timeout, |lane| own.try_copy(lane, &mut take))
+    }
+
+    #[inline]
+    fn try_copy<R>(&mut self, take: impl FnMut(Place<'_>) -> R) -> Result<Option<R>, Refusal> {
+        let Receiver { lane, end, is_repeated, missed_count, .. } = self;
+        Way { end, is_repeated, missed_count }.try_copy(lane, take)
+    }
+
+    #[cold]
+    fn nothing(&mut self) -> Refusal {
+        match self.lane.check_peers() {
+            Err(refusal) => refusal,
+            Ok(()) => Refusal::Empty,
+        }
+    }
+
+    /// Holds the next message where it lies, and waits until there is one.
+    ///
+    /// # Errors
+    /// Those of [`Receiver::receive`].
+    #[inline]
+    pub fn hold(&mut self) -> Result<Held<'_, M, K>, Refusal> {
+        self.hold_within(None)
+    }
+
+    /// The same, waiting for at most `timeout`.
+    ///
+    /// # Errors
+    /// Those of [`Receiver::receive_timeout`].
+    pub fn hold_timeout(&mut self, timeout: Duration) -> Result<Held<'_, M, K>, Refusal> {
+        self.hold_within(Some(timeout))
+    }
+
+    #[inline]
+    fn hold_within(&mut self, timeout: Option<Duration>) -> Result<Held<'_, M, K>, Refusal> {
+        let Receiver { lane, end, is_repeated, missed_count, .. } = self;
+        let mut own = Way { end, is_repeated, missed_count };
+        let at = match own.claim(lane, 1)? {
+            Some((at, _)) => at,
+            None => lane.wait(timeout, |lane| Ok(own.claim(lane, 1)?.map(|(at, _)| at)))?,
+        };
+        Ok(Held { receiver: self, at })
+    }
+
+    /// Receives messages until the channel is closed or there is nobody left to send.
+    pub fn iter(&mut self) -> impl Iterator<Item = M::Received> {
+        std::iter::from_fn(|| {
+            loop {
+                match self.receive() {
+                    Ok(message) => return Some(message),
+                    Err(Refusal::Missed(_)) => {}
+                    Err(_) => return None,
+                }
+            }
+        })
+    }
+
+    /// Receives what messages there are.
+    pub fn try_iter(&mut self) -> impl Iterator<Item = M::Received> {
+        std::iter::from_fn(|| self.try_receive().ok())
+    }
+}
+
+impl<T: Shared, K: Whole> Receiver<T, K> {
+    /// Receives up to `most` messages to the end of a list, and waits until there is one; how many.
+    ///
+    /// # Errors
+    /// Those of [`Receiver::receive`].
+    #[inline]
+    pub fn receive_many(&mut self, messages: &mut Vec<T>, most: usize) -> Result<usize, Refusal> {
+        let before = messages.len();
+        let Receiver { lane, end, is_repeated, missed_count, .. } = self;
+        let mut own = Way { end, is_repeated, missed_count };
+        while messages.len() - before < most {
+            let got = own.try_many(lane, messages, most - (messages.len() - before))?;
+            if got > 0 {
+                continue;
+            }
+            if messages.len() > before {
+                break;
+            }
+            lane.wait(None, |lane| Ok((own.try_many(lane, messages, most)? > 0).then_some(())))?;
+        }
+        lane.ring();
+        Ok(messages.len() - before)
+    }
+
+    /// Receives the messages there are, up to `most`, to the end of a list; how many.
+    ///
+    /// # Errors
+    /// Those of [`Receiver::try_receive`].
+    pub fn try_receive_many(&mut self, messages: &mut Vec<T>, most: usize) -> Result<usize, Refusal> {
+        let before = messages.len();
+        let Receiver { lane, end, is_repeated, missed_count, .. } = self;
+        let mut own = Way { end, is_repeated, missed_count };
+        while messages.len() - before < most
+            && own.try_many(lane, messages, most - (messages.len() - before))? > 0
+        {}
+        lane.ring();
+        if messages.len() == before && most > 0 { Err(self.nothing()) } else { Ok(messages.len() - before) }
+    }
+}
+
+impl<const MAX: usize, K: Whole> Receiver<Bytes<MAX>, K> {
+    /// Receives a message to the end of a buffer, and waits until there is one; its length.
+    ///
+    /// # Errors
+    /// Those of [`Receiver::receive`].
+    pub fn receive_into(&mut self, buffer: &mut Vec<u8>) -> Result<usize, Refusal> {
+        let before = buffer.len();
+        self.receive_with(None, |place| {
+            buffer.truncate(before);
+            take_into(place, buffer);
+        })?;
+        Ok(buffer.len() - before)
+    }
+}
+
+impl<M: Message, const N: usize> Receiver<M, Queue<N>> {
+    /// Takes a message that a transaction is to end.
+    pub(crate) fn take_for_transaction(&mut self) -> Option<(Slot, M::Received)> {
+        let lane = &self.lane;
+        let slot = self.end.take(lane)?;
+        self.is_repeated = slot.state.is_repeated();
+        let place = Place { memory: lane.memory(), at: slot.payload_at(), room: lane.geometry.stride };
+        Some((slot, M::take(place)))
+    }
+}
+
+/// A receiver but for its lane.
+struct Way<'a, E> {
+    end: &'a mut E,
+    is_repeated: &'a mut bool,
+    missed_count: &'a mut u64,
+}
+
+impl<E: ReceiveEnd> Way<'_, E> {
+    /// What is next; `Closed` once nothing is.
+    #[inline]
+    fn claim(&mut self, lane: &mut Lane, want: usize) -> Result<Option<(usize, usize)>, Refusal> {
+        lane.check_process()?;
+        for _ in 0..TRIES {
+            match self.end.claim(lane, want)? {
+                Next::Messages(at, count) => return Ok(Some((at, count))),
+                Next::Nothing if lane.is_closed() => {
+                    // It may have been sent before the channel was closed, and after the first look.
+                    return match self.end.claim(lane, want)? {
+                        Next::Messages(at, count) => Ok(Some((at, count))),
+                        Next::Nothing => Err(Refusal::Closed),
+                        Next::Missed(count) => Err(self.miss(count)),
+                    };
+                }
+                Next::Nothing => return Ok(None),
+                Next::Missed(count) => {
+                    let refusal = self.miss(count);
+                    if lane.kind != PartKind::BroadcastDropping {
+                        return Err(refusal);
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    #[cold]
+    fn miss(&mut self, count: u64) -> Refusal {
+        *self.missed_count = self.missed_count.wrapping_add(count);
+        Refusal::Missed(count)
+    }
+
+    #[inline]
+    fn try_copy<R>(
+        &mut self,
+        lane: &mut Lane,
+        mut take: impl FnMut(Place<'_>) -> R,
+    ) -> Result<Option<R>, Refusal> {
+        for _ in 0..TRIES {
+            let Some((at, _)) = self.claim(lane, 1)? else { return Ok(None) };
+            let message = take(Place { memory: lane.memory(), at, room: lane.geometry.stride });
+            if self.end.is_whole(lane) {
+                *self.is_repeated = self.end.is_repeated();
+                self.end.done(lane, 1);
+                lane.ring();
+                return Ok(Some(message));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Receives messages that lie side by side. The other side is not told yet that there is room.
+    #[inline]
+    fn try_many<T: Shared>(
+        &mut self,
+        lane: &mut Lane,
+        messages: &mut Vec<T>,
+        most: usize,
+    ) -> Result<usize, Refusal> {
+        let Some((at, count)) = self.claim(lane, most)? else { return Ok(0) };
+        let room = lane.geometry.stride;
+        let before = messages.len();
+        messages.extend(
+            (0..count).map(|index| T::take(Place { memory: lane.memory(), at: at + index * room, room })),
+        );
+        if !self.end.is_whole(lane) {
+            messages.truncate(before);
+            return Ok(0);
+        }
+        *self.is_repeated = self.end.is_repeated();
+        self.end.done(lane, count);
+        Ok(count)
+    }
+}
+
+impl<M: Message, K: Kind> Held<'_, M, K> {
+    fn place(&self) -> Place<'_> {
+        let lane = &self.receiver.lane;
+        Place { memory: lane.memory(), at: self.at, room: lane.geometry.stride }
+    }
+
+    /// A copy of the message.
+    pub fn get(&self) -> M::Received {
+        M::take(self.place())
+    }
+
+    /// Whether another receiver held it before, who gave it back or died.
+    pub fn is_redelivered(&self) -> bool {
+        self.receiver.end.is_repeated()
+    }
+
+    /// Says that it was received. False: it was overwritten meanwhile, by a sender of a broadcast that does not wait, and
+    /// what was read of it may be of two messages.
+    #[inline]
+    pub fn done(self) -> bool {
+        let mut own = std::mem::ManuallyDrop::new(self);
+        let Receiver { lane, end, is_repeated, .. } = &mut *own.receiver;
+        if lane.check_process().is_err() {
+            return false;
+        }
+        let is_whole = end.is_whole(lane);
+        *is_repeated = end.is_repeated();
+        end.done(lane, 1);
+        lane.ring();
+        is_whole
+    }
+}
+
+impl<const MAX: usize, K: Kind> Held<'_, Bytes<MAX>, K> {
+    /// How many bytes it has.
+    pub fn length(&self) -> usize {
+        self.place().length()
+    }
+
+    /// Copies bytes from an offset on.
+    ///
+    /// # Panics
+    /// If they reach beyond `MAX`.
+    #[inline]
+    pub fn read(&self, offset: usize, bytes: &mut [u8]) {
+        let fits = offset.checked_add(bytes.len()).is_some_and(|end| end <= MAX);
+        assert!(fits, "{} bytes at {offset} of a message of at most {MAX}", bytes.len());
+        let place = self.place();
+        place.memory.read_at(place.bytes_at() + offset, bytes);
+    }
+}
+
+impl<M: Message, K: Kind> Drop for Held<'_, M, K> {
+    fn drop(&mut self) {
+        let Receiver { lane, end, .. } = &mut *self.receiver;
+        if lane.check_process().is_ok() {
+            end.give_back(lane);
+        }
+    }
+}
+
+impl<const MAX: usize, const N: usize> Receiver<Bytes<MAX>, Stream<N>> {
+    /// Receives a message, chunk by chunk, and waits until it is there.
+    ///
+    /// # Errors
+    /// Those of [`Receiver::receive_into`].
+    pub fn receive(&mut self) -> Result<Vec<u8>, Refusal> {
+        let mut message = Vec::new();
+        self.receive_into(&mut message)?;
+        Ok(message)
+    }
+
+    /// Receives a message to the end of a buffer, and waits until it is there; its length. Of one whose sender died, or
+    /// that a receiver before this one had begun, nothing is received.
+    ///
+    /// # Errors
+    /// [`Refusal::Closed`], [`Refusal::Disconnected`]. [`ErrorKind::Damaged`]: a peer has written more than a message
+    /// can have.
+    pub fn receive_into(&mut self, buffer: &mut Vec<u8>) -> Result<usize, Refusal> {
+        self.receive_chunks(buffer, None)
+    }
+
+    /// The same, waiting at most `timeout` for each chunk.
+    ///
+    /// # Errors
+    /// Those of [`Receiver::receive_into`], and [`Refusal::TimedOut`]: the message is received from where it was by the
+    /// next call with the same buffer, which must be left as it is.
+    fn receive_chunks(&mut self, buffer: &mut Vec<u8>, timeout: Option<Duration>) -> Result<usize, Refusal> {
+        let before = buffer.len();
+        let mut begun = false;
+        let Receiver { lane, end, is_repeated, missed_count, .. } = self;
+        let mut own = Way { end, is_repeated, missed_count };
+        loop {
+            let claimed = match own.claim(lane, 1) {
+                Ok(Some((at, _))) => Ok(at),
+                Ok(None) => lane.wait(timeout, |lane| Ok(own.claim(lane, 1)?.map(|(at, _)| at))),
+                Err(refusal) => Err(refusal),
+            };
+            let at = claimed.inspect_err(|_| buffer.truncate(before))?;
+            let place = Place { memory: lane.memory(), at, room: lane.geometry.stride };
+            let piece = stream::piece(place);
+            if piece.is_first {
+                buffer.truncate(before);
+                begun = true;
+            }
+            if begun {
+                if buffer.len() - before + piece.length > MAX {
+                    buffer.truncate(before);
+                    let fact = format!("a message of more than {MAX} bytes: something writes over it");
+                    return Err(
+                        Error::new("receive from", lane.spot.object(), ErrorKind::Damaged, fact).into()
+                    );
+                }
+                place.memory.read_to_end(place.bytes_at(), piece.length, buffer);
+            }
+            own.end.done(lane, 1);
+            lane.ring();
+            if begun && piece.is_last {
+                return Ok(buffer.len() - before);
+            }
+        }
+    }
+}
+
+impl<M, K: Kind> Drop for Receiver<M, K> {
+    fn drop(&mut self) {
+        self.lane.leave();
+    }
+}
