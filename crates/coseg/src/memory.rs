@@ -356,7 +356,9 @@ impl Memory {
         self.write_within(offset, head);
         let (whole, tail) = rest.split_at(rest.len() / WORD * WORD);
         let at = offset + head.len();
-        self.write(at.next_multiple_of(if whole.is_empty() { 1 } else { WORD }), whole);
+        if !whole.is_empty() {
+            self.write(at, whole);
+        }
         self.write_within(at + whole.len(), tail);
     }
 

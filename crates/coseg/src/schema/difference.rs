@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Schema, Struct, Type};
+use super::{Part, Schema, Struct, Type};
 
 /// One place where a program and a region disagree.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +45,9 @@ pub(crate) fn compare(region: &Schema, program: &Schema) -> Vec<Difference> {
             continue;
         }
         if ours.row_count != theirs.row_count {
-            differ(path, format!("{} rows", theirs.row_count), format!("{} rows", ours.row_count));
+            let what = if ours.kind.is_channel() { "messages" } else { "rows" };
+            let count = |part: &Part| format!("{} {what}", part.row_count);
+            differ(path, count(theirs), count(ours));
         }
         if ours.slot_count != theirs.slot_count {
             differ(path, format!("{} versions", theirs.slot_count), format!("{} versions", ours.slot_count));

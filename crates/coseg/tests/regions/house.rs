@@ -141,7 +141,7 @@ pub(crate) fn say(word: &str) {
     std::io::stdout().flush().unwrap();
 }
 
-fn told() {
+pub(crate) fn told() {
     let mut line = String::new();
     std::io::stdin().read_line(&mut line).unwrap();
 }
@@ -154,6 +154,9 @@ fn actor() {
         Ok(directory) => Arc::new(User::at(directory).unwrap()),
         Err(_) => Arc::new(Kernel),
     };
+    if crate::channels::play(&role, &backend) {
+        return;
+    }
     let open = || match Region::<Office>::at(KEY).backend(&backend).participant(&role).open() {
         Ok(office) => office,
         Err(error) => {
