@@ -210,7 +210,6 @@ impl<'a> Queue<'a> {
     #[inline]
     pub(crate) fn reserve(&self, me: Owner) -> Option<Slot> {
         let sent = self.sent();
-        let mut left_out = 0;
         for _ in 0..self.tries() {
             let position = sent.load(Ordering::Acquire);
             let (slot, lap) = self.slot(position);
@@ -222,8 +221,7 @@ impl<'a> Queue<'a> {
                 }
             } else if ahead >= 0 || ahead + slot.state.skips().cast_signed() >= 0 {
                 Queue::pass(sent, position);
-            } else if self.may_leave_out(slot, lap, left_out) {
-                left_out += 1;
+            } else if self.is_overtaken(position) {
                 if slot.step(self.memory, slot.state.skipped()).is_some() {
                     Queue::pass(sent, position);
                 }
@@ -234,19 +232,19 @@ impl<'a> Queue<'a> {
         None
     }
 
-    /// Whether the slot of a message that somebody still writes or holds is to be left out, because others behind it
-    /// are free.
-    fn may_leave_out(&self, slot: Slot, lap: u64, left_out: usize) -> bool {
-        let busy = matches!(slot.state.phase(), WRITING | HELD);
-        busy && slot.state.skips() < SKIPS_MAX && left_out < self.geometry.capacity && {
-            let free = |index: usize| {
-                let state =
-                    Slot::of(self.memory, self.geometry.slots_at + index * self.geometry.slot_size).state;
-                // Free for this lap or for the next, as it lies behind or before this one.
-                state.phase() == FREE && (0..=1).contains(&state.ahead_of(lap))
-            };
-            (0..self.geometry.capacity).any(free)
+    /// Whether the message that is still in a position's slot is being written or held, and a slot behind it is free: then
+    /// others have gone on without it.
+    #[cold]
+    fn is_overtaken(&self, position: u64) -> bool {
+        for behind in 0..self.geometry.capacity as u64 {
+            let (slot, lap) = self.slot(position.wrapping_add(behind));
+            match slot.state.phase() {
+                FREE => return behind > 0 && slot.state.ahead_of(lap) == 0,
+                WRITING | HELD if slot.state.skips() < SKIPS_MAX => {}
+                _ => return false,
+            }
         }
+        false
     }
 
     /// Takes the next message; `None`: there is none. `seen` is the count of messages that became ready behind the hint,
