@@ -172,6 +172,20 @@ impl Slot {
     }
 }
 
+/// How many slots a receiver looks at behind one that is being written, before it leaves that one behind.
+const LOOK_AHEAD: u64 = 64;
+
+/// What a receiver finds.
+enum Ahead {
+    /// A message at this position.
+    Ready(u64, Slot),
+    /// Messages, but behind this one, which has long been being written.
+    Unfinished(Slot),
+    /// Only what others hold or have done; the hint is beyond it now.
+    Passed,
+    Nothing,
+}
+
 /// The channel's words.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Queue<'a> {
@@ -259,35 +273,54 @@ impl<'a> Queue<'a> {
                 }
                 continue;
             }
-            let position = received.load(Ordering::Acquire);
-            let (slot, lap) = self.slot(position);
-            let ahead = slot.state.ahead_of(lap);
-            match (ahead, slot.state.phase()) {
-                (0, READY) => {
+            let next = received.load(Ordering::Acquire);
+            match self.look_ahead(next) {
+                Ahead::Nothing => return None,
+                Ahead::Passed => {}
+                Ahead::Ready(position, slot) => {
                     // The one before it, of the same sender, may have become ready behind the hint: then it was counted
                     // before this one became ready.
                     if self.behind() != *seen {
                         continue;
                     }
                     if let Some(own) = slot.step(self.memory, slot.state.into_phase(HELD, me)) {
-                        Queue::pass(received, position);
+                        if position == next {
+                            Queue::pass(received, next);
+                        }
                         return Some(own);
                     }
-                    continue;
                 }
-                (0, FREE) => return None,
-                (0, WRITING) => {
-                    if slot.step(self.memory, State(slot.state.0 | PASSED)).is_none() {
-                        continue;
+                Ahead::Unfinished(slot) => {
+                    if slot.step(self.memory, State(slot.state.0 | PASSED)).is_some() {
+                        Queue::pass(received, next);
                     }
                 }
-                (0.., _) => {}
-                _ if ahead + slot.state.skips().cast_signed() >= 0 => {}
-                _ => return None,
             }
-            Queue::pass(received, position);
         }
         None
+    }
+
+    /// The first message that is ready from a position on. What is held or done there the hint passes.
+    #[inline]
+    fn look_ahead(&self, next: u64) -> Ahead {
+        let mut unfinished = None;
+        let mut position = next;
+        for _ in 0..LOOK_AHEAD {
+            let (slot, lap) = self.slot(position);
+            match (slot.state.ahead_of(lap), slot.state.phase()) {
+                (0, READY) => return Ahead::Ready(position, slot),
+                (0, FREE) => return Ahead::Nothing,
+                (0, WRITING) => unfinished = unfinished.or(Some(slot)),
+                (0.., _) => {}
+                (ahead, _) if ahead + slot.state.skips().cast_signed() >= 0 => {}
+                _ => return Ahead::Nothing,
+            }
+            if unfinished.is_none() {
+                Queue::pass(self.received(), position);
+            }
+            position = position.wrapping_add(1);
+        }
+        unfinished.map_or(Ahead::Passed, Ahead::Unfinished)
     }
 
     /// Takes the first message of all slots. If there is none, `seen` is the count as it was then.
