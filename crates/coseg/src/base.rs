@@ -1,7 +1,7 @@
 //! An opened region: its memory, its layout, and how its locks are taken and the dead's recovered.
 
 use std::marker::PhantomData;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, TryLockError};
 
 use coseg_sysv::Segment;
 
@@ -17,6 +17,7 @@ use crate::os;
 use crate::participants::{Owner, Participant, Participants, Waiting};
 use crate::schema::PartKind;
 use crate::sync::{AtomicU64, Ordering};
+use crate::wiped::WipedWord;
 use crate::{Error, ErrorKind, Result};
 
 /// Most recoveries that are remembered: some programs never ask for them, and a peer can make up any number of deaths.
@@ -55,7 +56,28 @@ pub(crate) struct Base {
     holders: Box<[AtomicU64]>,
     /// The number of the region's own lock: the last in the order.
     own_lock: usize,
-    recoveries: Mutex<Vec<Recovery>>,
+    memories: Memories,
+}
+
+/// The deaths that this handle was told of.
+#[derive(Debug)]
+struct Memories {
+    /// Held by the thread that is at the list.
+    turn: WipedWord,
+    list: Mutex<Vec<Recovery>>,
+}
+
+impl Memories {
+    /// `None` in a child that was forked while another thread was at the list. That thread is not there to finish, so
+    /// such a child remembers no deaths, rather than wait for ever.
+    fn change<R>(&self, change: impl FnOnce(&mut Vec<Recovery>) -> R) -> Option<R> {
+        let _alone = self.turn.lock();
+        match self.list.try_lock() {
+            Ok(mut list) => Some(change(&mut list)),
+            Err(TryLockError::Poisoned(list)) => Some(change(&mut list.into_inner())),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
 }
 
 impl Base {
@@ -65,11 +87,11 @@ impl Base {
         Base {
             memory,
             layout,
+            membership: Membership::new(name, segment.id()),
             segment,
-            membership: Membership::new(name),
             own_lock: holders.len() - 1,
             holders,
-            recoveries: Mutex::default(),
+            memories: Memories { turn: WipedWord::new(WipedWord::LOCK), list: Mutex::default() },
         }
     }
 
@@ -177,11 +199,13 @@ impl Base {
             .and_then(|slot| (self.participants().owner(slot) == dead).then(|| self.participant(slot))?);
         self.memory.word(at::RECOVERIES).fetch_add(1, Ordering::Relaxed);
         let recovery = Recovery { lock: self.lock_name(number).to_owned(), participant, settled };
-        let mut recoveries = self.recoveries.lock().unwrap_or_else(PoisonError::into_inner);
-        if recoveries.len() == RECOVERIES_MAX {
-            recoveries.remove(0);
-        }
-        recoveries.push(recovery.clone());
+        let copy = recovery.clone();
+        self.memories.change(|recoveries| {
+            if recoveries.len() == RECOVERIES_MAX {
+                recoveries.remove(0);
+            }
+            recoveries.push(copy);
+        });
         recovery
     }
 
@@ -211,7 +235,7 @@ impl Base {
     }
 
     pub(crate) fn take_recoveries(&self) -> Vec<Recovery> {
-        std::mem::take(&mut self.recoveries.lock().unwrap_or_else(PoisonError::into_inner))
+        self.memories.change(std::mem::take).unwrap_or_default()
     }
 
     pub(crate) fn log(&self) -> Log<'_> {

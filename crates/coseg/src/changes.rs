@@ -14,6 +14,7 @@ use tokio::io::unix::AsyncFd;
 
 use crate::base::Shelf;
 use crate::bell::{Bell, LONGEST_SLEEP, Wake};
+use crate::participants::Owner;
 use crate::sync::Ordering;
 use crate::{Cell, Error, ErrorKind, Event, Result, Shared, os};
 
@@ -38,7 +39,8 @@ impl Source {
 
 /// The changes of an event or a cell, as a descriptor that is readable when there was one since the last look.
 ///
-/// A thread of its own waits for them until this is dropped.
+/// A thread of its own waits for them until this is dropped. A child of fork has no such thread: there this does
+/// nothing, and takes what it is told away from the parent.
 ///
 /// ```
 /// # use coseg::{Key, Region};
@@ -61,6 +63,8 @@ pub struct Changes {
     ready: File,
     polled: Option<AsyncFd<OwnedFd>>,
     thread: Option<JoinHandle<()>>,
+    /// Whose thread that is.
+    me: Owner,
     seen: u64,
 }
 
@@ -98,7 +102,7 @@ impl Watch {
 
 impl Changes {
     fn new(source: Source) -> Result<Changes> {
-        source.base.me()?;
+        let me = source.base.me()?;
         let failed = |error: std::io::Error| {
             Error::new("watch", source.object.clone(), ErrorKind::NoResources, error.to_string())
         };
@@ -122,7 +126,7 @@ impl Changes {
             .name("coseg changes".to_owned())
             .spawn(move || watch.run(&File::from(for_thread)))
             .map_err(failed)?;
-        Ok(Changes { shared, ready, polled: None, thread: Some(thread), seen })
+        Ok(Changes { shared, ready, polled: None, thread: Some(thread), me, seen })
     }
 
     /// The count of the newest change, if there was one since the last look; makes the descriptor unreadable.
@@ -184,6 +188,12 @@ impl AsFd for Changes {
 
 impl Drop for Changes {
     fn drop(&mut self) {
+        if self.shared.source.base.current() != Some(self.me) {
+            // A child of fork has no such thread, and what it took from its runtime it would take from its parent's,
+            // too: both have the same epoll.
+            std::mem::forget((self.thread.take(), self.polled.take()));
+            return;
+        }
         self.shared.stop.store(true, Ordering::SeqCst);
         self.shared.source.bell().ring(Wake::All);
         if let Some(thread) = self.thread.take() {

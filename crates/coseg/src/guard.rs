@@ -12,7 +12,7 @@
 use std::io;
 use std::ops::Range;
 use std::ptr::NonNull;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Bits of a key in the register of rights, once shifted to the key's place.
 const NO_ACCESS: u32 = 1;
@@ -26,23 +26,39 @@ pub(crate) struct Key(u32);
 impl Key {
     /// The process's key, allocated for the first region that wants it and kept; else why there is none.
     pub(crate) fn of_process() -> Result<Key, String> {
-        static KEY: Mutex<Option<Key>> = Mutex::new(None);
-        let mut known = KEY.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(key) = *known {
+        const NONE: u32 = u32::MAX;
+        static KEY: AtomicU32 = AtomicU32::new(NONE);
+        let known = || match KEY.load(Ordering::Relaxed) {
+            NONE => None,
+            key => Some(Key(key)),
+        };
+        if let Some(key) = known() {
             return Ok(key);
         }
         register::check()?;
         // SAFETY: takes two numbers, touches no memory.
         let key = unsafe { libc::syscall(libc::SYS_pkey_alloc, 0, NO_WRITE) };
-        let key = u32::try_from(key).map(Key).map_err(|_| match io::Error::last_os_error() {
-            error if error.raw_os_error() == Some(libc::ENOSPC) => {
-                "all 15 memory protection keys of this process are taken: free one, or open without a write guard"
-                    .to_owned()
+        let Ok(key) = u32::try_from(key) else {
+            let error = io::Error::last_os_error();
+            // Another thread may have been given the last one.
+            return known().ok_or_else(|| match error.raw_os_error() {
+                Some(libc::ENOSPC) => {
+                    "all 15 memory protection keys of this process are taken: free one, or open \
+                                       without a write guard"
+                        .to_owned()
+                }
+                _ => format!("pkey_alloc: {error}: open without a write guard"),
+            });
+        };
+        // Not under a lock, which a child forked meanwhile would find held for ever.
+        match KEY.compare_exchange(NONE, key, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => Ok(Key(key)),
+            Err(others) => {
+                // SAFETY: no page was marked with it, for nobody else knows it.
+                unsafe { libc::syscall(libc::SYS_pkey_free, key) };
+                Ok(Key(others))
             }
-            error => format!("pkey_alloc: {error}: open without a write guard"),
-        })?;
-        *known = Some(key);
-        Ok(key)
+        }
     }
 
     /// Marks whole pages of a mapping that may be read and written.

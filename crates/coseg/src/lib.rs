@@ -97,6 +97,7 @@ mod sync;
 mod table;
 mod transaction;
 mod value;
+mod wiped;
 
 // The derives name this crate, also inside it.
 extern crate self as coseg;

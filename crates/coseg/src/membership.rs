@@ -1,20 +1,17 @@
 //! This process's place in a region, and who else has one.
 
 use std::process;
-use std::sync::{Mutex, PoisonError};
 
 use coseg_sysv::ShmId;
 
 use crate::base::Base;
 use crate::identity::{self, Identity, Life};
-use crate::os::{self, WipedWord};
+use crate::os;
 use crate::participants::{Owner, Participant};
 use crate::schema::PartKind;
-use crate::sync::{Ordering, fence};
+use crate::sync::{AtomicU64, Ordering, fence};
+use crate::wiped::{Alone, WipedWord};
 use crate::{Error, ErrorKind, Result};
-
-/// The slots that this program has taken and not given back, in all regions.
-static OWN_SLOTS: Mutex<Vec<(ShmId, Owner)>> = Mutex::new(Vec::new());
 
 /// The slot that this process has taken, or will take.
 #[derive(Debug)]
@@ -23,12 +20,13 @@ pub(crate) struct Membership {
     name: String,
     /// Our slot and generation; nobody's in a child of fork, which has none yet.
     me: WipedWord,
-    joining: Mutex<Option<Identity>>,
+    /// As whom this process has joined, if it has.
+    identity: AtomicU64,
 }
 
 impl Membership {
-    pub(crate) fn new(name: String) -> Membership {
-        Membership { name, me: WipedWord::new(), joining: Mutex::new(None) }
+    pub(crate) fn new(name: String, id: ShmId) -> Membership {
+        Membership { name, me: WipedWord::new(id.raw()), identity: AtomicU64::new(0) }
     }
 }
 
@@ -56,7 +54,9 @@ impl Base {
         if !self.memory.is_writable() {
             return error(ErrorKind::ReadOnly, "it was opened for reading: open it for writing".into());
         }
-        let mut joining = self.membership.joining.lock().unwrap_or_else(PoisonError::into_inner);
+        // All handles of the process: what one of them is just taking must not look to another like a slot that is
+        // left from before an exec.
+        let alone = Alone::in_process();
         if let Some(owner) = self.current() {
             return Ok(owner);
         }
@@ -77,11 +77,12 @@ impl Base {
             self.participants().leave(owner, own);
             return error(ErrorKind::NoProtectionKeys, format!("its pages take no protection key: {fault}"));
         }
-        *joining = Some(own);
+        self.membership.identity.store(own.0, Ordering::Relaxed);
         self.forget_holders();
         // A lock word that names us is seen by nobody who does not see the slot taken.
         fence(Ordering::SeqCst);
         self.membership.me.set(owner.0);
+        drop(alone);
         Ok(owner)
     }
 
@@ -103,7 +104,7 @@ impl Base {
                 && let Some(owner) = participants.take(slot, own, own, &self.membership.name)
             {
                 self.reset_reader(slot);
-                return Ok(self.remember(owner));
+                return Ok(owner);
             }
         }
         // Free slots first: what is left of a dead participant can still tell who it was.
@@ -120,7 +121,7 @@ impl Base {
                     && let Some(owner) = participants.take(slot, holder, own, &self.membership.name)
                 {
                     self.reset_reader(slot);
-                    return Ok(self.remember(owner));
+                    return Ok(owner);
                 }
             }
         }
@@ -133,13 +134,7 @@ impl Base {
 
     /// Whether this very program took a slot.
     fn is_own(&self, owner: Owner) -> bool {
-        let own = OWN_SLOTS.lock().unwrap_or_else(PoisonError::into_inner);
-        own.contains(&(self.segment.id(), owner))
-    }
-
-    fn remember(&self, owner: Owner) -> Owner {
-        OWN_SLOTS.lock().unwrap_or_else(PoisonError::into_inner).push((self.segment.id(), owner));
-        owner
+        WipedWord::any(self.segment.id().raw(), owner.0)
     }
 
     /// Without marks there is only the pid to tell whether a participant lives, and that means nothing in another
@@ -234,11 +229,8 @@ impl Base {
 
 impl Drop for Base {
     fn drop(&mut self) {
-        let joining = self.membership.joining.get_mut().unwrap_or_else(PoisonError::into_inner).take();
-        if let (Some(own), Some(owner)) = (joining, self.current()) {
-            self.participants().leave(owner, own);
-            let gone = (self.segment.id(), owner);
-            OWN_SLOTS.lock().unwrap_or_else(PoisonError::into_inner).retain(|slot| *slot != gone);
+        if let Some(owner) = self.current() {
+            self.participants().leave(owner, Identity(self.membership.identity.load(Ordering::Relaxed)));
         }
     }
 }

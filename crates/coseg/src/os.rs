@@ -1,8 +1,6 @@
 //! What is asked of the kernel: sleep and wake, a barrier on all others, the clock.
 #![allow(unsafe_code, reason = "system calls")]
 
-use std::sync::atomic::Ordering::Relaxed;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 #[cfg(not(coseg_model))]
@@ -55,62 +53,6 @@ fn clock(which: libc::clockid_t) -> Duration {
     // SAFETY: the kernel fills the local.
     unsafe { libc::clock_gettime(which, &raw mut time) };
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
-}
-
-/// A word that is zero again in a child, however it was forked; on Linux before 4.14 it keeps its value.
-#[derive(Debug)]
-pub(crate) struct WipedWord(&'static std::sync::atomic::AtomicU32);
-
-/// Words of pages that were made and are used no more.
-static FREE_WORDS: Mutex<Vec<&'static std::sync::atomic::AtomicU32>> = Mutex::new(Vec::new());
-
-impl WipedWord {
-    /// A word that is zero.
-    pub(crate) fn new() -> WipedWord {
-        let mut free = FREE_WORDS.lock().unwrap_or_else(PoisonError::into_inner);
-        if free.is_empty() {
-            match page_wiped_on_fork() {
-                Some(words) => free.extend(words),
-                None => free.push(Box::leak(Box::default())),
-            }
-        }
-        let word = free.pop().expect("at least one was just added");
-        word.store(0, Relaxed);
-        WipedWord(word)
-    }
-
-    #[inline]
-    pub(crate) fn get(&self) -> u32 {
-        self.0.load(Relaxed)
-    }
-
-    pub(crate) fn set(&self, value: u32) {
-        self.0.store(value, Relaxed);
-    }
-}
-
-impl Drop for WipedWord {
-    fn drop(&mut self) {
-        FREE_WORDS.lock().unwrap_or_else(PoisonError::into_inner).push(self.0);
-    }
-}
-
-fn page_wiped_on_fork() -> Option<&'static [std::sync::atomic::AtomicU32]> {
-    let size = coseg_sysv::caller::page_size();
-    let (protection, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
-    // SAFETY: a new mapping where the kernel likes.
-    let page = unsafe { libc::mmap(std::ptr::null_mut(), size, protection, flags, -1, 0) };
-    if page == libc::MAP_FAILED {
-        return None;
-    }
-    // SAFETY: advice on the page just mapped.
-    if unsafe { libc::madvise(page, size, libc::MADV_WIPEONFORK) } != 0 {
-        // SAFETY: the page just mapped, which nobody knows.
-        unsafe { libc::munmap(page, size) };
-        return None;
-    }
-    // SAFETY: mapped for ever, aligned, zeroed, and used as atomics only.
-    Some(unsafe { std::slice::from_raw_parts(page.cast(), size / 4) })
 }
 
 /// Sleep, wake and barriers.

@@ -1,5 +1,6 @@
 //! Changes as a descriptor: the feature `async`.
 #![cfg(feature = "async")]
+#![allow(unsafe_code, reason = "forks")]
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail like a test")]
 
 use std::time::{Duration, Instant};
@@ -82,5 +83,41 @@ fn dropping_takes_no_time() {
     let since = Instant::now();
     drop(changes);
     assert!(since.elapsed() < Duration::from_millis(500), "{:?}", since.elapsed());
+    desk.remove().unwrap();
+}
+
+#[test]
+fn a_child_of_fork_drops_its_parents_changes_and_disturbs_nobody() {
+    let directory = directory();
+    let desk = desk(&directory);
+    let mut changes = desk.value.changes().unwrap();
+    run(async {
+        desk.value.set(1).unwrap();
+        assert_eq!(changes.next().await.unwrap(), 1);
+        // SAFETY: the child has what the test's own thread has, and ends with _exit.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                desk.value.set(2).unwrap();
+                drop(changes);
+            }));
+            // SAFETY: ends the child at once.
+            unsafe { libc::_exit(i32::from(done.is_err())) };
+        }
+        let since = Instant::now();
+        let mut status = -1;
+        // SAFETY: asks for the child just made.
+        while unsafe { libc::waitpid(child, &raw mut status, libc::WNOHANG) } == 0 {
+            if since.elapsed() > Duration::from_secs(5) {
+                // SAFETY: ends the child just made, which has not been waited for.
+                unsafe { libc::kill(child, libc::SIGKILL) };
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        assert_eq!(status, 0, "the child hung or panicked");
+        assert_eq!(changes.next().await.unwrap(), 2);
+        desk.value.set(3).unwrap();
+        assert_eq!(changes.next().await.unwrap(), 3);
+    });
     desk.remove().unwrap();
 }

@@ -3,6 +3,7 @@
 
 mod channels;
 mod deaths;
+mod forks;
 mod house;
 mod locks;
 mod opening;
