@@ -19,8 +19,10 @@ use crate::{Error, ErrorKind, Participant, Result};
 const LOOK_AFTER_NS: u64 = 10_000_000;
 /// The first sleep of one who waits.
 const FIRST_SLEEP: Duration = Duration::from_millis(10);
-/// Looks at a channel before sleeping: about as long as falling asleep and waking take.
-pub(crate) const SPIN_LOOKS: u32 = if cfg!(coseg_model) { 0 } else { 2000 };
+/// Looks at a channel before sleeping: together about 100 µs, as long as falling asleep and waking can take.
+pub(crate) const SPIN_LOOKS: u32 = if cfg!(coseg_model) { 0 } else { 256 };
+/// The longest pause between two looks: every look takes lines from the other side, who needs them to get on.
+const LONGEST_PAUSE: u32 = 32;
 
 /// One end of a channel.
 #[derive(Debug)]
@@ -204,11 +206,13 @@ impl Lane {
         timeout: Option<Duration>,
         mut attempt: impl FnMut(&mut Lane) -> Result<Option<R>, Refusal>,
     ) -> Result<R, Refusal> {
-        for _ in 0..self.spin_looks {
+        for look in 0..self.spin_looks {
             if let Some(result) = attempt(self)? {
                 return Ok(result);
             }
-            std::hint::spin_loop();
+            for _ in 0..(1 + look / 8).min(LONGEST_PAUSE) {
+                std::hint::spin_loop();
+            }
         }
         self.wait_asleep(timeout, &mut attempt)
     }
