@@ -67,6 +67,7 @@ mod cell;
 mod changes;
 mod channel;
 mod counter;
+mod encode;
 mod error;
 mod event;
 mod few;
@@ -108,15 +109,16 @@ pub use cell::{Cell, Place, Reach};
 pub use changes::Changes;
 pub use channel::{
     Blank, Broadcast, Bytes, Channel, DropOldest, Fail, Held, Kind, Loan, Message, OneToOne, Policy, Queue,
-    Receiver, Refusal, Sender, Stream, Wait, Whole, Written,
+    Receiver, Refusal, Sender, Stream, UntypedChannel, UntypedReceiver, UntypedSender, Wait, Whole, Written,
 };
 #[cfg(feature = "derive")]
 pub use coseg_derive::{Region, Shared};
 pub use coseg_sysv::{Key, Mode};
 pub use counter::Counter;
+pub use encode::encode;
 pub use error::{Error, ErrorKind, Result};
 pub use event::Event;
-pub use inspect::{Holder, Inspection, LockView};
+pub use inspect::{ChannelEnd, ChannelView, Holder, Inspection, LockView};
 pub use label::{Label, Peek};
 pub use log::Settled;
 pub use mutex::{Lock, LockGuard};

@@ -1,27 +1,33 @@
 //! Messages between processes.
 
-mod broadcast;
+mod any;
+pub(crate) mod broadcast;
 mod geometry;
 mod kind;
 mod lane;
 mod message;
-mod one;
+pub(crate) mod one;
 pub(crate) mod queue;
 mod receiver;
 mod refusal;
 mod sender;
-mod stream;
+pub(crate) mod stream;
+mod untyped;
 
 use std::marker::PhantomData;
 
-pub(crate) use geometry::Geometry;
+pub(crate) use geometry::{CLOSED, Geometry, LOCK, Side};
 pub use kind::{Broadcast, DropOldest, Fail, Kind, OneToOne, Policy, Queue, Stream, Wait, Whole};
+pub(crate) use lane::owners;
+pub(crate) use message::Place;
 pub use message::{Bytes, Message};
 pub use receiver::{Held, Receiver};
 pub use refusal::Refusal;
 pub use sender::{Blank, Loan, Sender, Written};
+pub(crate) use untyped::read;
+pub use untyped::{UntypedChannel, UntypedReceiver, UntypedSender};
 
-use self::geometry::{CLOSED, RECEIVERS_BELL, SENDERS_BELL, Side};
+use self::geometry::{RECEIVERS_BELL, SENDERS_BELL};
 use self::lane::Lane;
 use crate::bell::{Bell, Wake};
 use crate::part::{Part, Plan, Site, Spot};

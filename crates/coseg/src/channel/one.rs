@@ -6,7 +6,7 @@
 
 use super::geometry::{Geometry, RECEIVED};
 use crate::memory::{Memory, WORD};
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering, fence};
 
 const COUNT_BITS: u32 = 8;
 const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
@@ -67,7 +67,8 @@ impl Path {
     }
 }
 
-fn received(memory: &Memory, geometry: &Geometry) -> u64 {
+/// The next position to receive.
+pub(crate) fn received(memory: &Memory, geometry: &Geometry) -> u64 {
     memory.word(geometry.at + RECEIVED).load(Ordering::Acquire)
 }
 
@@ -85,6 +86,17 @@ pub(crate) fn sent(memory: &Memory, geometry: &Geometry) -> u64 {
         path.advance(geometry, rest);
     }
     path.position
+}
+
+/// Where the message of a position lies.
+pub(crate) fn place_of(geometry: &Geometry, position: u64) -> usize {
+    Path::at(geometry, position).payload_at(geometry)
+}
+
+/// Whether the message of a position, which was copied, was there all the time.
+pub(crate) fn is_unreceived(memory: &Memory, geometry: &Geometry, position: u64) -> bool {
+    fence(Ordering::Acquire);
+    received(memory, geometry).wrapping_sub(position).cast_signed() <= 0
 }
 
 /// The sender's way.

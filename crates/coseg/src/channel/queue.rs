@@ -23,7 +23,7 @@
 use super::geometry::{BEHIND, Geometry, RECEIVED, SENT};
 use crate::memory::{Memory, WORD};
 use crate::participants::Owner;
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering, fence};
 
 const PHASE_AT: u32 = 32;
 const REPEATED: u64 = 1 << 34;
@@ -138,6 +138,12 @@ impl Slot {
         }
         // Done already, or a peer has written over it.
         None
+    }
+
+    /// Whether nothing has become of it since.
+    pub(crate) fn is_same(self, memory: &Memory) -> bool {
+        fence(Ordering::Acquire);
+        memory.word(self.at).load(Ordering::Relaxed) == self.state.0
     }
 
     /// Lets receivers have what was written.
@@ -367,6 +373,20 @@ impl<'a> Queue<'a> {
     /// Takes over a message that a dead process held. Only for who holds the region's lock.
     pub(crate) fn inherit(&self, orphan: Slot, me: Owner) -> Option<Slot> {
         orphan.step(self.memory, State(orphan.state.into_phase(HELD, me).0 | REPEATED))
+    }
+
+    /// The messages that are ready, in the order in which they are received.
+    pub(crate) fn ready(&self) -> Vec<Slot> {
+        let (_, lap) = self.slot(self.received().load(Ordering::Acquire));
+        let mut ready: Vec<Slot> = self.slots().filter(|slot| slot.state.phase() == READY).collect();
+        ready.sort_by_key(|slot| (slot.state.ahead_of(lap), slot.at));
+        ready
+    }
+
+    /// Who writes and who holds messages.
+    pub(crate) fn busy(&self) -> impl Iterator<Item = Owner> + use<'a> {
+        let states = self.slots().map(|slot| slot.state);
+        states.filter(|state| matches!(state.phase(), WRITING | HELD)).map(State::owner)
     }
 
     /// How many messages are ready, and how many are written or held.

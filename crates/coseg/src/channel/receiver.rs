@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 use std::time::Duration;
 
+use super::any::Raw;
 use super::kind::{Kind, Next, Queue, ReceiveEnd, Stream, Whole};
 use super::lane::Lane;
 use super::message::{Bytes, Message, Place, take_into};
@@ -336,7 +337,7 @@ impl<E: ReceiveEnd> Way<'_, E> {
 }
 
 impl<M: Message, K: Kind> Held<'_, M, K> {
-    fn place(&self) -> Place<'_> {
+    pub(super) fn place(&self) -> Place<'_> {
         let lane = &self.receiver.lane;
         Place { memory: lane.memory(), at: self.at, room: lane.geometry.stride }
     }
@@ -365,6 +366,14 @@ impl<M: Message, K: Kind> Held<'_, M, K> {
         end.done(lane, 1);
         lane.ring();
         is_whole
+    }
+}
+
+impl<K: Kind> Held<'_, Raw, K> {
+    /// Leaves it held by its receiver, whose end is to say what becomes of it. False: it was overwritten meanwhile.
+    pub(super) fn keep(self) -> bool {
+        let own = std::mem::ManuallyDrop::new(self);
+        own.receiver.end.is_whole(&own.receiver.lane)
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A chunk's first word: its bytes in the lower half; bit 62: it is the first of its message; bit 63: the last.
 
-use super::kind::{OneSend, SendEnd};
+use super::kind::SendEnd;
 use super::lane::Lane;
 use super::message::Place;
 use super::refusal::Refusal;
@@ -40,7 +40,11 @@ pub(crate) fn chunks(message: &[u8]) -> impl Iterator<Item = Chunk<'_>> {
     })
 }
 
-pub(super) fn try_chunk(lane: &mut Lane, end: &mut OneSend, chunk: Chunk<'_>) -> Result<Option<()>, Refusal> {
+pub(super) fn try_chunk(
+    lane: &mut Lane,
+    end: &mut impl SendEnd,
+    chunk: Chunk<'_>,
+) -> Result<Option<()>, Refusal> {
     lane.check_process()?;
     if lane.is_closed() {
         return Err(Refusal::Closed);

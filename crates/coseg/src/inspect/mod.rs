@@ -1,5 +1,6 @@
 //! Any region, looked into and changed by its own schema, without the program that made it.
 
+mod channels;
 mod locks;
 mod path;
 
@@ -7,6 +8,7 @@ use std::sync::Arc;
 
 use coseg_sysv::Segment;
 
+pub use self::channels::{ChannelEnd, ChannelView};
 pub use self::locks::{Holder, LockView};
 use self::path::Found;
 
