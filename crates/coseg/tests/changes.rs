@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use coseg::{Cell, ErrorKind, Event, Key, Region};
+use coseg::{Cell, Channel, ErrorKind, Event, Key, OneToOne, Queue, Refusal, Region};
 use coseg_sysv::User;
 
 #[derive(Region)]
@@ -120,4 +120,72 @@ fn a_child_of_fork_drops_its_parents_changes_and_disturbs_nobody() {
         assert_eq!(changes.next().await.unwrap(), 3);
     });
     desk.remove().unwrap();
+}
+
+#[derive(Region)]
+struct Post {
+    there: Channel<u64, Queue<4>>,
+    back: Channel<u64, OneToOne<4>>,
+}
+
+fn post(directory: &tempfile::TempDir) -> Region<Post> {
+    let backend = User::at(directory.path()).unwrap();
+    Region::<Post>::at(Key::new(4)).backend(&backend).open_or_create(PostInitial::default).unwrap()
+}
+
+#[test]
+fn messages_are_awaited_at_both_ends() {
+    let directory = directory();
+    let (here, there) = (post(&directory), post(&directory));
+    let echo = std::thread::spawn(move || {
+        let (mut receiver, mut sender) = (there.there.receiver().unwrap(), there.back.sender().unwrap());
+        for number in receiver.iter() {
+            // Sometimes both are fast, sometimes one falls asleep.
+            if number % 50 == 0 {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            sender.send(&number).unwrap();
+        }
+    });
+    run(async {
+        let (mut sender, mut receiver) = (here.there.sender().unwrap(), here.back.receiver().unwrap());
+        let send = async {
+            for number in 0..1000 {
+                sender.send_async(&number).await.unwrap();
+            }
+        };
+        let receive = async {
+            for number in 0..1000 {
+                assert_eq!(receiver.receive_async().await.unwrap(), number);
+            }
+        };
+        tokio::join!(send, receive);
+        here.there.close().unwrap();
+    });
+    echo.join().unwrap();
+    here.remove().unwrap();
+}
+
+#[test]
+fn a_wait_for_a_message_may_be_given_up() {
+    let directory = directory();
+    let (here, there) = (post(&directory), post(&directory));
+    run(async {
+        let mut receiver = here.there.receiver().unwrap();
+        for number in 0..50 {
+            let soon = tokio::time::timeout(Duration::from_millis(1), receiver.receive_async()).await;
+            assert!(soon.is_err(), "nothing was sent");
+            there.there.sender().unwrap().send(&number).unwrap();
+            let since = Instant::now();
+            assert_eq!(receiver.receive_async().await.unwrap(), number);
+            assert!(since.elapsed() < Duration::from_millis(90), "it was not heard, but found");
+        }
+        let closing = async {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            there.there.close().unwrap();
+        };
+        let (end, ()) = tokio::join!(receiver.receive_async(), closing);
+        assert!(matches!(end, Err(Refusal::Closed)));
+    });
+    here.remove().unwrap();
 }

@@ -24,6 +24,9 @@ pub(crate) const SPIN_LOOKS: u32 = if cfg!(coseg_model) { 0 } else { 256 };
 /// The longest pause between two looks: every look takes lines from the other side, who needs them to get on.
 const LONGEST_PAUSE: u32 = 32;
 
+/// Where no end is.
+const NO_END: usize = 0;
+
 /// One end of a channel.
 #[derive(Debug)]
 pub struct Lane {
@@ -42,6 +45,8 @@ pub struct Lane {
     progress: u64,
     peers: Watch,
     dead: Watch,
+    #[cfg(feature = "async")]
+    sleeper: Option<super::sleeper::Sleeper>,
 }
 
 impl Lane {
@@ -57,7 +62,7 @@ impl Lane {
             kind: part.kind,
             geometry,
             side,
-            end_at: 0,
+            end_at: NO_END,
             me,
             inherited: false,
             spin_looks: SPIN_LOOKS,
@@ -65,6 +70,8 @@ impl Lane {
             progress: 0,
             peers: Watch::default(),
             dead: Watch::default(),
+            #[cfg(feature = "async")]
+            sleeper: None,
         };
         for want_dead in [false, true] {
             for index in 0..geometry.end_count {
@@ -91,15 +98,6 @@ impl Lane {
             (count, _) => format!("all of its {count} {end}s are taken by living processes"),
         };
         Error::new("join", self.spot.object(), ErrorKind::InUse, fact)
-    }
-
-    /// Gives the end back.
-    pub(crate) fn leave(&self) {
-        // What a child of fork has is its parent's.
-        if self.base().current() == Some(self.me) {
-            let word: &AtomicU32 = self.memory().half(self.end_at + END_OWNER);
-            let _ = word.compare_exchange(self.me.0, 0, Ordering::AcqRel, Ordering::Relaxed);
-        }
     }
 
     #[inline]
@@ -130,8 +128,11 @@ impl Lane {
     }
 
     fn bell(&self, side: Side) -> Bell<'_> {
-        let offset = if side == Side::Send { SENDERS_BELL } else { RECEIVERS_BELL };
-        Bell(self.memory().half(self.geometry.at + offset))
+        Bell(self.memory().half(self.bell_at(side)))
+    }
+
+    fn bell_at(&self, side: Side) -> usize {
+        self.geometry.at + if side == Side::Send { SENDERS_BELL } else { RECEIVERS_BELL }
     }
 
     /// Wakes those who wait at the other side.
@@ -250,9 +251,60 @@ impl Lane {
         }
     }
 
+    /// As [`Lane::wait`], of a task; it is looked after the peers every 100 ms.
+    #[cfg(feature = "async")]
+    pub(crate) async fn wait_async<R>(
+        &mut self,
+        mut attempt: impl FnMut(&mut Lane) -> Result<Option<R>, Refusal>,
+    ) -> Result<R, Refusal> {
+        loop {
+            if let Some(result) = attempt(self)? {
+                return Ok(result);
+            }
+            let ticket = self.bell(self.side).prepare_for_stores();
+            if let Some(result) = attempt(self)? {
+                return Ok(result);
+            }
+            self.base().check_open("wait at", || self.spot.object())?;
+            if self.kind_misses_peers()
+                && self.peers.is_due()
+                && let Some(peer) = self.lost_peer()
+            {
+                let last = attempt(self)?;
+                return last.ok_or_else(|| self.disconnected(peer));
+            }
+            if self.sleeper.is_none() {
+                self.sleeper = Some(super::sleeper::Sleeper::start(self)?);
+            }
+            let Lane { sleeper: Some(sleeper), spot, .. } = self else { continue };
+            sleeper.sleep(spot, ticket).await?;
+        }
+    }
+
+    #[cfg(feature = "async")]
+    pub(super) fn own_bell_at(&self) -> usize {
+        self.bell_at(self.side)
+    }
+
     /// Who sends to all waits for nobody in particular.
     fn kind_misses_peers(&self) -> bool {
         self.side == Side::Receive || !self.kind.is_broadcast()
+    }
+}
+
+/// Gives the end back.
+impl Drop for Lane {
+    fn drop(&mut self) {
+        if self.base().current() != Some(self.me) {
+            // What a child of fork has is its parent's, also what waits for the runtime of both.
+            #[cfg(feature = "async")]
+            std::mem::forget(self.sleeper.take());
+            return;
+        }
+        if self.end_at != NO_END {
+            let word: &AtomicU32 = self.memory().half(self.end_at + END_OWNER);
+            let _ = word.compare_exchange(self.me.0, 0, Ordering::AcqRel, Ordering::Relaxed);
+        }
     }
 }
 

@@ -11,6 +11,8 @@ pub(crate) mod queue;
 mod receiver;
 mod refusal;
 mod sender;
+#[cfg(feature = "async")]
+mod sleeper;
 pub(crate) mod stream;
 mod untyped;
 

@@ -40,13 +40,7 @@ pub struct Held<'a, M: Message, K: Kind> {
 
 impl<M, K: Kind> Receiver<M, K> {
     pub(super) fn new(lane: Lane) -> Result<Receiver<M, K>> {
-        let end = match K::Receive::resume(&lane) {
-            Ok(end) => end,
-            Err(error) => {
-                lane.leave();
-                return Err(error);
-            }
-        };
+        let end = K::Receive::resume(&lane)?;
         Ok(Receiver { lane, end, is_repeated: false, missed_count: 0, of: PhantomData })
     }
 
@@ -123,6 +117,21 @@ impl<M: Message, K: Whole> Receiver<M, K> {
         let Receiver { lane, end, is_repeated, missed_count, .. } = self;
         let mut own = Way { end, is_repeated, missed_count };
         lane.wait(timeout, |lane| own.try_copy(lane, &mut take))
+    }
+
+    /// Receives a message, and lets other tasks run until there is one. Dropped before it is ready, it has received
+    /// nothing.
+    ///
+    /// # Errors
+    /// Those of [`Receiver::receive`]. [`ErrorKind::NoResources`]: no descriptor or thread can be had.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime with I/O enabled.
+    #[cfg(feature = "async")]
+    pub async fn receive_async(&mut self) -> Result<M::Received, Refusal> {
+        let Receiver { lane, end, is_repeated, missed_count, .. } = self;
+        let mut own = Way { end, is_repeated, missed_count };
+        lane.wait_async(|lane| own.try_copy(lane, M::take)).await
     }
 
     #[inline]
@@ -465,11 +474,5 @@ impl<const MAX: usize, const N: usize> Receiver<Bytes<MAX>, Stream<N>> {
                 return Ok(buffer.len() - before);
             }
         }
-    }
-}
-
-impl<M, K: Kind> Drop for Receiver<M, K> {
-    fn drop(&mut self) {
-        self.lane.leave();
     }
 }

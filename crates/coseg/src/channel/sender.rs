@@ -126,6 +126,21 @@ impl<M: Message, K: Whole> Sender<M, K> {
         self.lane.wait(timeout, |lane| try_one::<M, K>(lane, end, message))
     }
 
+    /// Sends a message, and lets other tasks run while there is no room. Dropped before it is ready, it has sent nothing.
+    ///
+    /// # Errors
+    /// Those of [`Sender::send`]. [`ErrorKind::NoResources`]: no descriptor or thread can be had.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime with I/O enabled.
+    #[cfg(feature = "async")]
+    pub async fn send_async(&mut self, message: &M::Sent) -> Result<(), Refusal> {
+        self.check(message)?;
+        self.lane.check_peers()?;
+        let end = &mut self.end;
+        self.lane.wait_async(|lane| try_one::<M, K>(lane, end, message)).await
+    }
+
     #[inline]
     fn check(&self, message: &M::Sent) -> Result<(), Refusal> {
         if M::fits(message, self.lane.geometry.stride) { Ok(()) } else { Err(self.too_large()) }
@@ -380,11 +395,5 @@ impl<const MAX: usize, const N: usize> Sender<Bytes<MAX>, Stream<N>> {
             }
         }
         Ok(())
-    }
-}
-
-impl<M, K: Kind> Drop for Sender<M, K> {
-    fn drop(&mut self) {
-        self.lane.leave();
     }
 }
