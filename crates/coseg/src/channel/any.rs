@@ -1,9 +1,7 @@
 //! Kinds and messages that are known from a region's schema only.
 
-use super::kind::{
-    BroadcastReceive, BroadcastSend, Kind, Next, OneReceive, OneSend, QueueReceive, QueueSend, ReceiveEnd,
-    Room, SendEnd, Whole,
-};
+use super::ends::{BroadcastReceive, BroadcastSend, OneReceive, OneSend, QueueReceive, QueueSend};
+use super::kind::{Kind, Next, ReceiveEnd, Room, SendEnd, Whole};
 use super::lane::Lane;
 use super::message::{Message, Place};
 use super::refusal::Refusal;

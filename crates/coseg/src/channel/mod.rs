@@ -2,6 +2,7 @@
 
 mod any;
 pub(crate) mod broadcast;
+mod ends;
 mod geometry;
 mod kind;
 mod lane;

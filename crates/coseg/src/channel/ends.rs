@@ -1,0 +1,367 @@
+//! The ends of each kind, and how they go through its slots.
+
+use super::broadcast::{Broadcast, Found};
+use super::geometry::{END_OWNER, LOCK, Side};
+use super::kind::{Next, ReceiveEnd, Room, SendEnd};
+use super::lane::{Lane, owners};
+use super::one;
+use super::queue::{Queue, Slot};
+use super::refusal::Refusal;
+use crate::base::Base;
+use crate::lock::{Company, Deadline, LockWords, Taken};
+use crate::participants::Owner;
+use crate::schema::PartKind;
+use crate::sync::Ordering;
+use crate::{Error, ErrorKind, Result};
+
+/// The one sender.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct OneSend(one::Sending);
+
+impl SendEnd for OneSend {
+    fn resume(lane: &Lane) -> OneSend {
+        OneSend(one::Sending::resume(lane.memory(), &lane.geometry))
+    }
+
+    #[inline]
+    fn reserve(&mut self, lane: &mut Lane, want: usize) -> Result<Room, Refusal> {
+        Ok(self.0.reserve(lane.memory(), &lane.geometry, want))
+    }
+
+    #[inline]
+    fn publish(&mut self, lane: &Lane, count: usize) {
+        self.0.publish(lane.memory(), &lane.geometry, count);
+    }
+
+    fn cancel(&mut self, _: &Lane) {}
+}
+
+/// The one receiver.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct OneReceive {
+    way: one::Receiving,
+    is_repeated: bool,
+}
+
+impl ReceiveEnd for OneReceive {
+    fn resume(lane: &Lane) -> Result<OneReceive> {
+        let way = one::Receiving::resume(lane.memory(), &lane.geometry);
+        Ok(OneReceive { way, is_repeated: lane.inherited })
+    }
+
+    #[inline]
+    fn claim(&mut self, lane: &mut Lane, want: usize) -> Result<Next, Refusal> {
+        // Only the first may have been held by the one before.
+        let want = if self.is_repeated { 1 } else { want };
+        Ok(self.way.claim(lane.memory(), &lane.geometry, want).into())
+    }
+
+    #[inline]
+    fn is_whole(&self, _: &Lane) -> bool {
+        true
+    }
+
+    #[inline]
+    fn done(&mut self, lane: &Lane, count: usize) {
+        self.way.done(lane.memory(), &lane.geometry, count);
+        self.is_repeated = false;
+    }
+
+    fn give_back(&mut self, _: &Lane) {
+        self.is_repeated = true;
+    }
+
+    #[inline]
+    fn is_repeated(&self) -> bool {
+        self.is_repeated
+    }
+
+    fn is_ready(&mut self, lane: &mut Lane) -> bool {
+        self.way.claim(lane.memory(), &lane.geometry, 1).is_some()
+    }
+}
+
+fn queue(lane: &Lane) -> Queue<'_> {
+    Queue { memory: lane.memory(), geometry: &lane.geometry }
+}
+
+/// A sender to a queue.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct QueueSend(Option<Slot>);
+
+impl SendEnd for QueueSend {
+    fn resume(_: &Lane) -> QueueSend {
+        QueueSend(None)
+    }
+
+    #[inline]
+    fn reserve(&mut self, lane: &mut Lane, _: usize) -> Result<Room, Refusal> {
+        let mut own = queue(lane).reserve(lane.me);
+        if own.is_none() && lane.is_due() && bury(lane)? {
+            own = queue(lane).reserve(lane.me);
+        }
+        self.0 = own;
+        Ok(own.map(|slot| (slot.payload_at(), 1)))
+    }
+
+    #[inline]
+    fn publish(&mut self, lane: &Lane, _: usize) {
+        if let Some(own) = self.0.take() {
+            own.publish(lane.memory(), &lane.geometry);
+        }
+    }
+
+    fn cancel(&mut self, lane: &Lane) {
+        if let Some(own) = self.0.take() {
+            own.free(lane.memory());
+        }
+    }
+}
+
+/// Makes what the dead were writing room again, and gives what they held to the living; whether there was something.
+#[cold]
+fn bury(lane: &Lane) -> Result<bool, Refusal> {
+    let words = queue(lane);
+    let is_dead = |owner| lane.base().is_dead(owner);
+    let mut found = words.drop_unfinished(is_dead);
+    if words.orphan(is_dead).is_some() {
+        // The lock makes sure that what the dead had committed is applied, and with it the end of a message.
+        let _lock = lane.base().lock(Deadline::Never)?;
+        for _ in 0..lane.geometry.capacity {
+            let Some(orphan) = words.orphan(is_dead) else { break };
+            if let Some(own) = words.inherit(orphan, lane.me) {
+                own.give_back(lane.memory(), &lane.geometry);
+                found += 1;
+            }
+        }
+    }
+    if found > 0 {
+        lane.ring();
+        lane.ring_own_side();
+    }
+    Ok(found > 0)
+}
+
+/// A receiver of a queue.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct QueueReceive {
+    held: Option<Slot>,
+    /// How many messages had become ready behind the hint when they were last looked for.
+    behind: u32,
+}
+
+impl QueueReceive {
+    /// Takes a message that somebody else is to end.
+    pub(crate) fn take(&mut self, lane: &Lane) -> Option<Slot> {
+        queue(lane).claim(lane.me, &mut self.behind)
+    }
+}
+
+impl ReceiveEnd for QueueReceive {
+    fn resume(_: &Lane) -> Result<QueueReceive> {
+        // Whoever comes looks at all slots once.
+        Ok(QueueReceive { held: None, behind: u32::MAX })
+    }
+
+    #[inline]
+    fn claim(&mut self, lane: &mut Lane, _: usize) -> Result<Next, Refusal> {
+        // Also where there is always another message, what the dead held must come through.
+        if lane.is_due() {
+            bury(lane)?;
+        }
+        self.held = queue(lane).claim(lane.me, &mut self.behind);
+        Ok(self.held.map(|slot| (slot.payload_at(), 1)).into())
+    }
+
+    #[inline]
+    fn is_whole(&self, _: &Lane) -> bool {
+        true
+    }
+
+    #[inline]
+    fn done(&mut self, lane: &Lane, _: usize) {
+        if let Some(held) = self.held.take() {
+            held.free(lane.memory());
+        }
+    }
+
+    fn give_back(&mut self, lane: &Lane) {
+        if let Some(held) = self.held.take() {
+            held.give_back(lane.memory(), &lane.geometry);
+            lane.ring_own_side();
+        }
+    }
+
+    #[inline]
+    fn is_repeated(&self) -> bool {
+        self.held.is_some_and(|held| held.state.is_repeated())
+    }
+
+    fn is_ready(&mut self, lane: &mut Lane) -> bool {
+        queue(lane).depth().0 > 0
+    }
+}
+
+fn words(lane: &Lane) -> Broadcast<'_> {
+    Broadcast { memory: lane.memory(), geometry: &lane.geometry }
+}
+
+/// Who sends to all takes turns with others who do.
+struct Senders<'a>(&'a Base);
+
+impl Company for Senders<'_> {
+    fn is_dead(&self, owner: Owner) -> bool {
+        self.0.is_dead(owner)
+    }
+
+    fn waits(&self, _: u64) {}
+
+    fn waits_no_more(&self) {}
+}
+
+fn lock_senders(lane: &Lane) -> Result<(), Refusal> {
+    let lock = LockWords::new(lane.memory(), lane.geometry.at + LOCK);
+    match lock.take(lane.me, Deadline::Never, &Senders(lane.base())) {
+        Some(Taken::Clean) => Ok(()),
+        Some(Taken::From(_)) => {
+            words(lane).settle();
+            Ok(())
+        }
+        None => {
+            let fact = "its lock was not to be had";
+            Err(Refusal::Failed(Error::new("lock", lane.spot.object(), ErrorKind::TimedOut, fact)))
+        }
+    }
+}
+
+fn unlock_senders(lane: &Lane) {
+    LockWords::new(lane.memory(), lane.geometry.at + LOCK).give_back();
+}
+
+/// A sender to all.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct BroadcastSend {
+    /// The position it writes to.
+    open: Option<u64>,
+    /// No receiver is to receive an earlier one, as far as is known.
+    slowest: u64,
+}
+
+impl BroadcastSend {
+    /// Whether the slowest receiver leaves room for a message at a position.
+    fn has_room(&mut self, lane: &mut Lane, position: u64) -> bool {
+        let capacity = lane.geometry.capacity as u64;
+        if lane.kind != PartKind::Broadcast || position.wrapping_sub(self.slowest) < capacity {
+            return true;
+        }
+        let ends = owners(lane.memory(), lane.geometry, Side::Receive).map(|(end_at, _)| end_at);
+        let lag = words(lane).lag(position, ends);
+        self.slowest = position.wrapping_sub(lag);
+        lag < capacity
+    }
+
+    /// Takes the ends of the dead from them.
+    #[cold]
+    fn bury(lane: &Lane) {
+        for (end_at, owner) in owners(lane.memory(), lane.geometry, Side::Receive) {
+            if lane.base().is_dead(owner) {
+                let word = lane.memory().half(end_at + END_OWNER);
+                let _ = word.compare_exchange(owner.0, 0, Ordering::AcqRel, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+impl SendEnd for BroadcastSend {
+    fn resume(lane: &Lane) -> BroadcastSend {
+        let sent = words(lane).sent().load(Ordering::Acquire);
+        BroadcastSend { open: None, slowest: sent.wrapping_sub(lane.geometry.capacity as u64) }
+    }
+
+    #[inline]
+    fn reserve(&mut self, lane: &mut Lane, _: usize) -> Result<Room, Refusal> {
+        lock_senders(lane)?;
+        let position = words(lane).sent().load(Ordering::Acquire);
+        if !self.has_room(lane, position) {
+            unlock_senders(lane);
+            if lane.is_due() {
+                BroadcastSend::bury(lane);
+            }
+            return Ok(None);
+        }
+        self.open = Some(position);
+        Ok(Some((words(lane).open(position), 1)))
+    }
+
+    #[inline]
+    fn publish(&mut self, lane: &Lane, _: usize) {
+        if let Some(position) = self.open.take() {
+            words(lane).publish(position);
+            unlock_senders(lane);
+        }
+    }
+
+    fn cancel(&mut self, lane: &Lane) {
+        if self.open.take().is_some() {
+            unlock_senders(lane);
+        }
+    }
+}
+
+/// A receiver of all.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct BroadcastReceive {
+    position: u64,
+}
+
+impl ReceiveEnd for BroadcastReceive {
+    fn resume(lane: &Lane) -> Result<BroadcastReceive> {
+        // Until it has said where it begins, no sender may find the end taken and nobody there.
+        lock_senders(lane).map_err(|refusal| refusal.into_error("join", || lane.spot.object()))?;
+        let position = words(lane).sent().load(Ordering::Acquire);
+        words(lane).position(lane.end_at).store(position, Ordering::Release);
+        unlock_senders(lane);
+        Ok(BroadcastReceive { position })
+    }
+
+    #[inline]
+    fn claim(&mut self, lane: &mut Lane, _: usize) -> Result<Next, Refusal> {
+        Ok(match words(lane).look(self.position) {
+            Found::Message(at) => Next::Messages(at, 1),
+            Found::Nothing => Next::Nothing,
+            Found::Missed(count) => {
+                self.position = self.position.wrapping_add(count);
+                words(lane).position(lane.end_at).store(self.position, Ordering::Release);
+                Next::Missed(count)
+            }
+        })
+    }
+
+    #[inline]
+    fn is_whole(&self, lane: &Lane) -> bool {
+        words(lane).is_whole(self.position)
+    }
+
+    #[inline]
+    fn done(&mut self, lane: &Lane, _: usize) {
+        self.position = self.position.wrapping_add(1);
+        words(lane).position(lane.end_at).store(self.position, Ordering::Release);
+    }
+
+    fn give_back(&mut self, _: &Lane) {}
+
+    #[inline]
+    fn is_repeated(&self) -> bool {
+        false
+    }
+
+    fn is_ready(&mut self, lane: &mut Lane) -> bool {
+        words(lane).look(self.position) != Found::Nothing
+    }
+}
