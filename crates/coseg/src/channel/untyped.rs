@@ -84,7 +84,8 @@ impl UntypedChannel {
 }
 
 impl UntypedSender {
-    /// Sends a value, and waits for room until `timeout` has passed or `stop` says so, which is asked ten times a second.
+    /// Sends a value, and waits for room until `timeout` has passed or `stop` says so, which is asked ten times a second;
+    /// of a stream, for room for each chunk.
     ///
     /// # Errors
     /// [`ErrorKind::BadValue`]: it is no message of this channel. [`Refusal::TimedOut`], also when it was stopped;
@@ -128,7 +129,7 @@ impl UntypedSender {
 
 impl UntypedReceiver {
     /// Receives a value, and waits for one until `timeout` has passed or `stop` says so, which is asked ten times a
-    /// second.
+    /// second; of a stream, for each chunk.
     ///
     /// # Errors
     /// [`Refusal::TimedOut`], also when it was stopped; [`Refusal::Closed`]; [`Refusal::Disconnected`];

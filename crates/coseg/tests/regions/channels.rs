@@ -14,18 +14,18 @@ use crate::house::{World, on_each, say, told};
 
 #[derive(Shared, Clone, Copy, Debug, PartialEq)]
 #[repr(C)]
-struct Order {
-    trader: u32,
-    amount: i64,
+pub(crate) struct Order {
+    pub(crate) trader: u32,
+    pub(crate) amount: i64,
 }
 
 #[derive(Region)]
-struct Post {
+pub(crate) struct Post {
     numbers: Channel<u64, OneToOne<16>>,
     flags: Channel<u8, OneToOne<4>>,
     lines: Channel<[u64; 20], OneToOne<4>>,
     letters: Channel<Bytes<100>, OneToOne<4>>,
-    orders: Channel<Order, Queue<8>>,
+    pub(crate) orders: Channel<Order, Queue<8>>,
     notes: Channel<Bytes<100>, Queue<8>>,
     prices: Channel<u64, Broadcast<8>>,
     ticks: Channel<u64, Broadcast<8, DropOldest>>,
@@ -34,7 +34,7 @@ struct Post {
     books: Cell<i64>,
 }
 
-const KEY: Key = Key::new(0x504f_5354);
+pub(crate) const KEY: Key = Key::new(0x504f_5354);
 const SHORT: Duration = Duration::from_millis(20);
 const LONG: Duration = Duration::from_secs(10);
 

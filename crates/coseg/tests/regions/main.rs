@@ -7,4 +7,5 @@ mod forks;
 mod house;
 mod locks;
 mod opening;
+mod untyped;
 mod values;
