@@ -5,7 +5,10 @@ use std::process;
 use coseg_sysv::ShmId;
 
 use crate::base::Base;
+use crate::channel::queue::Queue;
+use crate::channel::{Geometry, LOCK, Side, owners};
 use crate::identity::{self, Identity, Life};
+use crate::lock::LockWords;
 use crate::os;
 use crate::participants::{Owner, Participant};
 use crate::schema::PartKind;
@@ -100,10 +103,8 @@ impl Base {
         // What this process took before it replaced its program is nobody's, and only this process can know that.
         for slot in (0..participants.used_count()).filter(|&slot| participants.identity(slot) == own) {
             if !self.is_own(participants.owner(slot))
-                && self.memory.mark(mark_of(slot))? != Some(false)
-                && let Some(owner) = participants.take(slot, own, own, &self.membership.name)
+                && let Some(owner) = self.take_slot_from(slot, own, own)?
             {
-                self.reset_reader(slot);
                 return Ok(owner);
             }
         }
@@ -116,11 +117,7 @@ impl Base {
                 } else {
                     holder == Identity::NOBODY
                 };
-                if takes
-                    && self.memory.mark(mark_of(slot))? != Some(false)
-                    && let Some(owner) = participants.take(slot, holder, own, &self.membership.name)
-                {
-                    self.reset_reader(slot);
+                if takes && let Some(owner) = self.take_slot_from(slot, holder, own)? {
                     return Ok(owner);
                 }
             }
@@ -130,6 +127,40 @@ impl Base {
             participants.count
         );
         Err(Error::new("join", self.object(), ErrorKind::NoSlot, fact))
+    }
+
+    /// Takes a slot from nobody, or from somebody dead; `None`: it is not to be had.
+    fn take_slot_from(&self, slot: usize, holder: Identity, own: Identity) -> Result<Option<Owner>> {
+        if self.memory.mark(mark_of(slot))? == Some(false) {
+            return Ok(None);
+        }
+        let named = || self.names().filter(|owner| owner.slot(self.layout.participant_count) == Some(slot));
+        let taken = self.participants().take(slot, holder, own, &self.membership.name, || named().collect());
+        if taken.is_some() {
+            self.reset_reader(slot);
+        }
+        Ok(taken)
+    }
+
+    /// The owners that the region's words name: all that the dead can have left something under.
+    fn names(&self) -> impl Iterator<Item = Owner> {
+        let (memory, count) = (&self.memory, self.layout.participant_count);
+        let parts = &self.layout.schema.parts;
+        let channels = parts.iter().filter_map(move |part| Some((part, Geometry::of(part, count)?)));
+        let in_channels = channels.flat_map(move |(part, geometry)| {
+            let ends = [Side::Send, Side::Receive].into_iter();
+            let ends = ends.flat_map(move |side| owners(memory, geometry, side).map(|(_, owner)| owner));
+            let messages = (part.kind == PartKind::Queue)
+                .then(|| Queue { memory, geometry: &geometry }.busy().collect::<Vec<_>>());
+            ends.chain(messages.into_iter().flatten())
+        });
+        let channel_locks = parts.iter().filter(|part| part.kind.is_channel()).map(|part| part.offset + LOCK);
+        let locks = self.layout.locks().map(|(_, lock_at)| lock_at).chain(channel_locks);
+        let of_locks = locks.flat_map(|lock_at| {
+            let words = LockWords::new(&self.memory, lock_at);
+            [words.owner(), words.turn()]
+        });
+        of_locks.chain(in_channels)
     }
 
     /// Whether this very program took a slot.

@@ -1,5 +1,6 @@
 //! Who has joined a region: numbered slots, each with a generation that tells its holders apart.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
 
@@ -31,6 +32,24 @@ pub(crate) const NAME_SIZE: usize = NAME.end - NAME.start;
 
 const SLOT_BITS: u32 = 12;
 const GENERATION_MASK: u32 = (1 << (32 - SLOT_BITS)) - 1;
+
+/// The generation after `last`. An owner's word has room for the lower bits only, so later ones look like those that
+/// were: none is given out under whose name something is still to be taken from the dead.
+fn next_generation(last: u32, slot: usize, named: impl FnOnce() -> Vec<Owner>) -> u32 {
+    let after = |generation: u32| generation.checked_add(1).unwrap_or(GENERATION_MASK + 1);
+    let mut next = after(last);
+    if next > GENERATION_MASK {
+        let named: HashSet<Owner> = named().into_iter().collect();
+        // All of them only a peer that writes what it likes can have named.
+        for _ in 0..GENERATION_MASK {
+            if !named.contains(&Owner::new(slot, next)) {
+                break;
+            }
+            next = after(next);
+        }
+    }
+    next
+}
 
 /// A slot and its generation, as lock words hold them: never 0, which is nobody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -144,16 +163,24 @@ impl Participants<'_> {
         Owner::new(slot, self.memory.half(self.place(slot, GENERATION)).load(Ordering::Acquire))
     }
 
-    /// Takes a slot that `from` holds: nobody, or somebody dead. `None`: another was quicker.
+    /// Takes a slot that `from` holds: nobody, or somebody dead. `None`: another was quicker. `named` tells by what
+    /// names of its earlier holders the region still has something; asked only once generations begin again.
     ///
     /// # Crash
     /// One word takes the slot. Killed before the generation is counted on, the joiner has not used the old one.
-    pub(crate) fn take(&self, slot: usize, from: Identity, own: Identity, name: &str) -> Option<Owner> {
+    pub(crate) fn take(
+        &self,
+        slot: usize,
+        from: Identity,
+        own: Identity,
+        name: &str,
+        named: impl FnOnce() -> Vec<Owner>,
+    ) -> Option<Owner> {
         self.memory.word(at::SLOTS_USED).fetch_max(slot as u64 + 1, Ordering::SeqCst);
         let word = self.memory.word(self.place(slot, IDENTITY));
         word.compare_exchange(from.0, own.0, Ordering::AcqRel, Ordering::Relaxed).ok()?;
         let generation = self.memory.half(self.place(slot, GENERATION));
-        let next = generation.load(Ordering::Relaxed).wrapping_add(1);
+        let next = next_generation(generation.load(Ordering::Relaxed), slot, named);
         generation.store(next, Ordering::Release);
         let set = |field, value| self.memory.word(self.place(slot, field)).store(value, Ordering::Relaxed);
         self.memory.half(self.place(slot, WAITS_FOR)).store(0, Ordering::Relaxed);
@@ -241,5 +268,23 @@ impl Participants<'_> {
                 acquisition_count: get(WAITS_AT),
             }),
         })
+    }
+}
+
+#[cfg(all(test, not(coseg_model)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_generation_that_is_still_named_is_left_out() {
+        let named = || [1, 2, 4].map(|generation| Owner::new(3, generation)).to_vec();
+        let wrap = GENERATION_MASK + 1;
+        assert_eq!(next_generation(0, 3, || panic!("nothing can be named twice yet")), 1);
+        assert_eq!(next_generation(wrap - 1, 3, named), wrap);
+        assert_eq!(next_generation(wrap, 3, named), wrap + 3);
+        assert_eq!(next_generation(wrap, 2, named), wrap + 1, "another slot's");
+        assert_eq!(next_generation(u32::MAX, 3, named), wrap);
+        let all = || (0..wrap).map(|generation| Owner::new(3, generation)).collect();
+        assert!(next_generation(u32::MAX - 5, 3, all) >= wrap);
     }
 }

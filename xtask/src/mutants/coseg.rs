@@ -51,7 +51,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "one who joins has his predecessor's generation",
         file: "crates/coseg/src/participants.rs",
-        find: "let next = generation.load(Ordering::Relaxed).wrapping_add(1);",
+        find: "let next = next_generation(generation.load(Ordering::Relaxed), slot, named);",
         replace: "let next = generation.load(Ordering::Relaxed);",
         target: "killed",
         test: "trials::join_in_place_of_the_dead",
@@ -109,9 +109,9 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "one who joins keeps the reads of the dead",
         file: "crates/coseg/src/membership.rs",
-        find: "                    self.reset_reader(slot);
+        find: "            self.reset_reader(slot);
 ",
-        replace: "                    let _ = Base::reset_reader;
+        replace: "            let _ = Base::reset_reader;
 ",
         target: "killed",
         test: "races::a_writer_leaves_the_reads_of_a_new_holder_alone",

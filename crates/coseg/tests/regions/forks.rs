@@ -92,3 +92,49 @@ fn handles_opened_at_once_get_a_slot_each() {
         office.remove().unwrap();
     });
 }
+
+#[derive(coseg::Region)]
+struct Desk {
+    door: coseg::Lock,
+    orders: coseg::Channel<u64, coseg::OneToOne<8>>,
+    jobs: coseg::Channel<u64, coseg::Queue<8>>,
+}
+
+#[test]
+fn a_name_of_the_dead_is_given_to_nobody_while_something_bears_it() {
+    // From FORMAT.md: the generation of the second slot, and how many an owner's word tells apart.
+    const GENERATION: usize = 384 + 128 + 8;
+    const GENERATIONS: u32 = 1 << 20;
+    on_each(|world| {
+        let key = crate::house::KEY;
+        let desk = world.at::<Desk>(key).participants(2).create(DeskInitial::default).unwrap();
+        desk.jobs.sender().unwrap().send(&5).unwrap();
+        let open = || world.at::<Desk>(key).open().unwrap();
+        assert!(in_a_child(|| {
+            let own = open();
+            std::mem::forget((own.door.lock().unwrap(), own.orders.sender().unwrap()));
+            let mut jobs = own.jobs.receiver().unwrap();
+            std::mem::forget(jobs.hold().unwrap());
+            std::mem::forget((own, jobs));
+            true
+        }));
+        let memory = desk.segment().attach().unwrap();
+        // As if the slot had been taken so often that its generations began again.
+        memory.write(GENERATION, &(GENERATIONS - 1).to_ne_bytes()).unwrap();
+        drop(open());
+        let next = open();
+        assert_eq!(next.participants()[1].generation, 2, "1 has died and holds the door");
+        let guard = desk.door.lock_timeout(Duration::from_secs(5)).unwrap();
+        assert!(matches!(guard.acquired(), coseg::Acquired::Recovered(_)));
+        desk.orders.sender().unwrap();
+        assert_eq!(desk.jobs.receiver().unwrap().receive_timeout(Duration::from_secs(5)).unwrap(), 5);
+        // The second gets the end of the dead.
+        drop((desk.jobs.receiver().unwrap(), desk.jobs.receiver().unwrap()));
+        drop((guard, next));
+
+        memory.write(GENERATION, &u32::MAX.to_ne_bytes()).unwrap();
+        drop(open());
+        assert_eq!(open().participants()[1].generation, 1, "nobody has left anything");
+        desk.remove().unwrap();
+    });
+}
