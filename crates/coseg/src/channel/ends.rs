@@ -24,12 +24,12 @@ impl SendEnd for OneSend {
         OneSend(one::Sending::resume(lane.memory(), &lane.geometry))
     }
 
-    #[inline]
+    #[inline(always)]
     fn reserve(&mut self, lane: &mut Lane, want: usize) -> Result<Room, Refusal> {
         Ok(self.0.reserve(lane.memory(), &lane.geometry, want))
     }
 
-    #[inline]
+    #[inline(always)]
     fn publish(&mut self, lane: &Lane, count: usize) {
         self.0.publish(lane.memory(), &lane.geometry, count);
     }
@@ -51,19 +51,19 @@ impl ReceiveEnd for OneReceive {
         Ok(OneReceive { way, is_repeated: lane.inherited })
     }
 
-    #[inline]
+    #[inline(always)]
     fn claim(&mut self, lane: &mut Lane, want: usize) -> Result<Next, Refusal> {
         // Only the first may have been held by the one before.
         let want = if self.is_repeated { 1 } else { want };
         Ok(self.way.claim(lane.memory(), &lane.geometry, want).into())
     }
 
-    #[inline]
+    #[inline(always)]
     fn is_whole(&self, _: &Lane) -> bool {
         true
     }
 
-    #[inline]
+    #[inline(always)]
     fn done(&mut self, lane: &Lane, count: usize) {
         self.way.done(lane.memory(), &lane.geometry, count);
         self.is_repeated = false;
@@ -73,7 +73,7 @@ impl ReceiveEnd for OneReceive {
         self.is_repeated = true;
     }
 
-    #[inline]
+    #[inline(always)]
     fn is_repeated(&self) -> bool {
         self.is_repeated
     }
@@ -172,6 +172,8 @@ impl ReceiveEnd for QueueReceive {
         // Also where there is always another message, what the dead held must come through.
         if lane.is_due() {
             bury(lane)?;
+            // Whoever knew of one behind the hint may have died.
+            self.behind = self.behind.wrapping_sub(1);
         }
         self.held = queue(lane).claim(lane.me, &mut self.behind);
         Ok(self.held.map(|slot| (slot.payload_at(), 1)).into())

@@ -111,7 +111,7 @@ impl Lane {
     }
 
     /// An error in a child of fork, which does not have the end.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn check_process(&self) -> Result<(), Refusal> {
         if self.base().current() == Some(self.me) { Ok(()) } else { Err(self.forked()) }
     }
@@ -122,7 +122,7 @@ impl Lane {
         Refusal::Failed(Error::new("use", self.spot.object(), ErrorKind::Forked, fact))
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn is_closed(&self) -> bool {
         self.memory().half(self.geometry.at + CLOSED).load(Ordering::Acquire) != 0
     }
@@ -136,7 +136,7 @@ impl Lane {
     }
 
     /// Wakes those who wait at the other side.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn ring(&self) {
         self.bell(self.side.other()).ring_after_store(|| Wake::All);
     }
@@ -175,7 +175,7 @@ impl Lane {
     }
 
     /// Now and then, whether all peers have died since it was last said.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn check_peers(&mut self) -> Result<(), Refusal> {
         if self.peers.is_due() { self.look_after_peers() } else { Ok(()) }
     }
@@ -201,7 +201,7 @@ impl Lane {
     }
 
     /// Tries until something comes of it: again and again at first, then whenever the other side rings.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn wait<R>(
         &mut self,
         timeout: Option<Duration>,

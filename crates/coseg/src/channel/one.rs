@@ -17,7 +17,7 @@ fn filled(slot: u64, count: usize) -> u64 {
 }
 
 /// How many messages are in the slot of this number, by its word.
-#[inline]
+#[inline(always)]
 fn count_in(word: u64, slot: u64, per_slot: usize) -> usize {
     if (word ^ filled(slot, 0)) & !COUNT_MASK != 0 {
         return 0;
@@ -44,13 +44,13 @@ impl Path {
         Path { position, slot, slot_at: geometry.slots_at + index * geometry.slot_size, in_slot }
     }
 
-    #[inline]
+    #[inline(always)]
     fn payload_at(&self, geometry: &Geometry) -> usize {
         self.slot_at + WORD + self.in_slot * geometry.stride
     }
 
     /// Past `count` messages of this slot. True: it has no more.
-    #[inline]
+    #[inline(always)]
     fn advance(&mut self, geometry: &Geometry, count: usize) -> bool {
         self.position = self.position.wrapping_add(count as u64);
         self.in_slot += count;
@@ -115,7 +115,7 @@ impl Sending {
     }
 
     /// How many messages can be written, side by side, up to `want`, and where.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn reserve(
         &mut self,
         memory: &Memory,
@@ -135,7 +135,7 @@ impl Sending {
     }
 
     /// Sends what was written into so many reserved places.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn publish(&mut self, memory: &Memory, geometry: &Geometry, count: usize) {
         let Path { slot, slot_at, in_slot, .. } = self.path;
         memory.word(slot_at).store(filled(slot, in_slot + count), Ordering::Release);
@@ -158,7 +158,7 @@ impl Receiving {
     }
 
     /// How many messages can be read, side by side, up to `want`, and where.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn claim(
         &mut self,
         memory: &Memory,
@@ -174,7 +174,7 @@ impl Receiving {
     }
 
     /// Says that so many were received.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn done(&mut self, memory: &Memory, geometry: &Geometry, count: usize) {
         if self.path.advance(geometry, count) {
             self.filled = 0;

@@ -329,13 +329,14 @@ impl<'a> Queue<'a> {
         unfinished.map_or(Ahead::Passed, Ahead::Unfinished)
     }
 
-    /// Takes the first message of all slots. If there is none, `seen` is the count as it was then.
+    /// Takes the first message behind the hint. If there is none, `seen` is the count as it was then.
     #[cold]
     fn claim_behind(&self, me: Owner, seen: &mut u32) -> Option<Slot> {
         let count = self.behind();
-        let (_, lap) = self.slot(self.received().load(Ordering::Acquire));
-        let ready = self.slots().filter(|slot| slot.state.phase() == READY);
-        let Some(first) = ready.min_by_key(|slot| (slot.state.ahead_of(lap), slot.at)) else {
+        let (next, lap) = self.slot(self.received().load(Ordering::Acquire));
+        let place = |slot: &Slot| (slot.state.ahead_of(lap), slot.at);
+        let ready = self.slots().filter(|slot| slot.state.phase() == READY && place(slot) < (0, next.at));
+        let Some(first) = ready.min_by_key(place) else {
             *seen = count;
             return None;
         };

@@ -105,7 +105,7 @@ impl<M: Message, K: Whole> Receiver<M, K> {
         self.receive_with(Some(timeout), M::take)
     }
 
-    #[inline]
+    #[inline(always)]
     fn receive_with<R>(
         &mut self,
         timeout: Option<Duration>,
@@ -134,7 +134,7 @@ impl<M: Message, K: Whole> Receiver<M, K> {
         lane.wait_async(|lane| own.try_copy(lane, M::take)).await
     }
 
-    #[inline]
+    #[inline(always)]
     fn try_copy<R>(&mut self, take: impl FnMut(Place<'_>) -> R) -> Result<Option<R>, Refusal> {
         let Receiver { lane, end, is_repeated, missed_count, .. } = self;
         Way { end, is_repeated, missed_count }.try_copy(lane, take)
@@ -270,7 +270,7 @@ struct Way<'a, E> {
 
 impl<E: ReceiveEnd> Way<'_, E> {
     /// What is next; `Closed` once nothing is.
-    #[inline]
+    #[inline(always)]
     fn claim(&mut self, lane: &mut Lane, want: usize) -> Result<Option<(usize, usize)>, Refusal> {
         lane.check_process()?;
         for _ in 0..TRIES {
@@ -302,7 +302,7 @@ impl<E: ReceiveEnd> Way<'_, E> {
         Refusal::Missed(count)
     }
 
-    #[inline]
+    #[inline(always)]
     fn try_copy<R>(
         &mut self,
         lane: &mut Lane,
@@ -322,7 +322,7 @@ impl<E: ReceiveEnd> Way<'_, E> {
     }
 
     /// Receives messages that lie side by side. The other side is not told yet that there is room.
-    #[inline]
+    #[inline(always)]
     fn try_many<T: Shared>(
         &mut self,
         lane: &mut Lane,

@@ -115,7 +115,7 @@ impl<M: Message, K: Whole> Sender<M, K> {
         self.send_within(message, Some(timeout))
     }
 
-    #[inline]
+    #[inline(always)]
     fn send_within(&mut self, message: &M::Sent, timeout: Option<Duration>) -> Result<(), Refusal> {
         self.check(message)?;
         self.lane.check_peers()?;
@@ -141,7 +141,7 @@ impl<M: Message, K: Whole> Sender<M, K> {
         self.lane.wait_async(|lane| try_one::<M, K>(lane, end, message)).await
     }
 
-    #[inline]
+    #[inline(always)]
     fn check(&self, message: &M::Sent) -> Result<(), Refusal> {
         if M::fits(message, self.lane.geometry.stride) { Ok(()) } else { Err(self.too_large()) }
     }
@@ -226,7 +226,7 @@ fn message_bytes(of: &crate::schema::Type) -> usize {
     }
 }
 
-#[inline]
+#[inline(always)]
 pub(super) fn reserve<K: Kind>(
     lane: &mut Lane,
     end: &mut K::Send,
@@ -239,7 +239,7 @@ pub(super) fn reserve<K: Kind>(
     end.reserve(lane, want)
 }
 
-#[inline]
+#[inline(always)]
 fn try_one<M: Message, K: Kind>(
     lane: &mut Lane,
     end: &mut K::Send,
@@ -252,7 +252,7 @@ fn try_one<M: Message, K: Kind>(
     Ok(Some(()))
 }
 
-#[inline]
+#[inline(always)]
 fn try_many<T: Shared, K: Kind>(
     lane: &mut Lane,
     end: &mut K::Send,
