@@ -136,7 +136,16 @@ impl<T: Shared> Cell<T> {
         &self,
         change: impl FnOnce(&mut T) -> std::result::Result<R, E>,
     ) -> std::result::Result<R, E> {
-        self.reach().update(change)
+        self.reach().update(Deadline::Never, change)
+    }
+
+    /// As [`Cell::update`], but gives up if others change the region for all of `timeout`.
+    ///
+    /// # Errors
+    /// Those of [`Cell::update`], and [`ErrorKind::TimedOut`], naming who is in the way.
+    #[inline]
+    pub fn update_timeout<R>(&self, timeout: Duration, change: impl FnOnce(&mut T) -> R) -> Result<R> {
+        self.reach().update(Deadline::after(Some(timeout)), |value| Ok(change(value)))
     }
 
     /// Replaces the value.
@@ -166,10 +175,11 @@ impl Reach<'_> {
     #[inline]
     pub(crate) fn update<T: Shared, R, E: From<Error>>(
         &self,
+        deadline: Deadline,
         change: impl FnOnce(&mut T) -> std::result::Result<R, E>,
     ) -> std::result::Result<R, E> {
         let memory = &self.base.memory;
-        let guard = self.base.lock(Deadline::Never)?;
+        let guard = self.base.lock(deadline)?;
         let version = self.item.version(memory);
         let mut value = memory.load(self.item.slot_at(version));
         let result = change(&mut value)?;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
 use coseg_sysv::Segment;
 
@@ -110,7 +111,30 @@ impl<C: Contents> Region<C> {
         &self,
         body: impl FnOnce(&mut Transaction<'_>) -> Result<R, E>,
     ) -> Result<R, E> {
-        let mut transaction = Transaction::new(self.base.lock(Deadline::Never)?);
+        self.transaction_until(Deadline::Never, body)
+    }
+
+    /// As [`Region::transaction`], but gives up if others change the region for all of `timeout`. Once `body` runs, it
+    /// may take as long as it likes.
+    ///
+    /// # Errors
+    /// Those of [`Region::transaction`], and [`ErrorKind::TimedOut`], naming who is in the way: nothing was begun.
+    #[inline]
+    pub fn transaction_timeout<R, E: From<Error>>(
+        &self,
+        timeout: Duration,
+        body: impl FnOnce(&mut Transaction<'_>) -> Result<R, E>,
+    ) -> Result<R, E> {
+        self.transaction_until(Deadline::after(Some(timeout)), body)
+    }
+
+    #[inline(always)]
+    fn transaction_until<R, E: From<Error>>(
+        &self,
+        deadline: Deadline,
+        body: impl FnOnce(&mut Transaction<'_>) -> Result<R, E>,
+    ) -> Result<R, E> {
+        let mut transaction = Transaction::new(self.base.lock(deadline)?);
         let result = body(&mut transaction)?;
         transaction.commit()?;
         Ok(result)

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::cell::{Place, Reach, wait_while};
 use crate::item::Typed;
 use crate::layout::Item;
+use crate::lock::Deadline;
 use crate::part::{Part, Plan, Site, Spot};
 use crate::schema::PartKind;
 use crate::{Error, ErrorKind, Result, Shared};
@@ -109,7 +110,15 @@ impl<T: Shared> Row<'_, T> {
     /// # Errors
     /// Those of [`Cell::update`](crate::Cell::update).
     pub fn update<R>(&self, change: impl FnOnce(&mut T) -> R) -> Result<R> {
-        self.reach().update(|value| Ok(change(value)))
+        self.reach().update(Deadline::Never, |value| Ok(change(value)))
+    }
+
+    /// Changes the row, or gives up; see [`Cell::update_timeout`](crate::Cell::update_timeout).
+    ///
+    /// # Errors
+    /// Those of [`Cell::update_timeout`](crate::Cell::update_timeout).
+    pub fn update_timeout<R>(&self, timeout: Duration, change: impl FnOnce(&mut T) -> R) -> Result<R> {
+        self.reach().update(Deadline::after(Some(timeout)), |value| Ok(change(value)))
     }
 
     /// Replaces the row.

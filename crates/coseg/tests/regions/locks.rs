@@ -27,6 +27,41 @@ fn a_lock_excludes_and_gives_up_in_time() {
 }
 
 #[test]
+fn changes_give_up_in_time_and_name_who_is_in_the_way() {
+    const SHORT: Duration = Duration::from_millis(40);
+    const LONG: Duration = Duration::from_secs(10);
+    on_each(|world| {
+        let office = world.office();
+        let mut other = world.actor("stays in a transaction");
+        other.hear("within");
+        let row = office.ledger.row(0).unwrap();
+        let never = |_: &mut _| panic!("nothing is changed without the lock");
+        for attempt in [
+            &|| office.board.update_timeout(SHORT, |board| never(&mut board[0])),
+            &|| row.update_timeout(SHORT, never),
+            &|| office.transaction_timeout(SHORT, |_| -> coseg::Result<()> { panic!("nor begun") }),
+        ] as [&dyn Fn() -> coseg::Result<()>; 3]
+        {
+            let since = Instant::now();
+            let late = attempt().unwrap_err();
+            assert_eq!(*late.kind(), ErrorKind::TimedOut, "{late}");
+            assert!(since.elapsed() >= SHORT, "{late}");
+            assert!(late.to_string().contains("stays in a transaction (pid "), "names the holder: {late}");
+        }
+        other.tell("go");
+        office.board.update_timeout(LONG, |board| board[1].stock = 2).unwrap();
+        row.update_timeout(LONG, |row| row.stock = 3).unwrap();
+        let sum = office.transaction_timeout(LONG, |all| {
+            let sum = all.get(&row).stock + all.get(&office.board)[1].stock;
+            all.update(&row, |row| row.stock = sum)?;
+            Ok::<_, coseg::Error>(sum)
+        });
+        assert_eq!((sum.unwrap(), row.read().stock), (5, 5));
+        office.remove().unwrap();
+    });
+}
+
+#[test]
 fn a_thread_does_not_wait_for_itself() {
     on_each(|world| {
         let office = world.office();
