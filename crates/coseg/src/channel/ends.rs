@@ -1,5 +1,7 @@
 //! The ends of each kind, and how they go through its slots.
 
+use std::time::Duration;
+
 use super::broadcast::{Broadcast, Found};
 use super::geometry::{END_OWNER, LOCK, Side};
 use super::kind::{Next, ReceiveEnd, Room, SendEnd};
@@ -13,6 +15,13 @@ use crate::participants::Owner;
 use crate::schema::PartKind;
 use crate::sync::Ordering;
 use crate::{Error, ErrorKind, Result};
+
+/// How long a sender tries to get the turn of all who send, before it waits as if there were no room.
+const SENDERS_PATIENCE: Duration = Duration::from_micros(50);
+/// How long one who joins does.
+const JOIN_PATIENCE: Duration = Duration::from_secs(5);
+/// How long one who looks for what the dead held waits for the region's lock.
+const BURIAL_PATIENCE: Duration = Duration::from_millis(1);
 
 /// The one sender.
 #[doc(hidden)]
@@ -129,7 +138,10 @@ fn bury(lane: &Lane) -> Result<bool, Refusal> {
     let mut found = words.drop_unfinished(is_dead);
     if words.orphan(is_dead).is_some() {
         // The lock makes sure that what the dead had committed is applied, and with it the end of a message.
-        let _lock = lane.base().lock(Deadline::Never)?;
+        // Where it is not to be had, because its owner is stopped or this very thread, there is a next time.
+        let Ok(_lock) = lane.base().lock(Deadline::after(Some(BURIAL_PATIENCE))) else {
+            return Ok(found > 0);
+        };
         for _ in 0..lane.geometry.capacity {
             let Some(orphan) = words.orphan(is_dead) else { break };
             if let Some(own) = words.inherit(orphan, lane.me) {
@@ -225,19 +237,26 @@ impl Company for Senders<'_> {
     fn waits_no_more(&self) {}
 }
 
-fn lock_senders(lane: &Lane) -> Result<(), Refusal> {
+/// Takes the lock of those who send; false: somebody else has it all the time.
+fn lock_senders(lane: &Lane, patience: Duration) -> bool {
     let lock = LockWords::new(lane.memory(), lane.geometry.at + LOCK);
-    match lock.take(lane.me, Deadline::Never, &Senders(lane.base())) {
-        Some(Taken::Clean) => Ok(()),
-        Some(Taken::From(_)) => {
-            words(lane).settle();
-            Ok(())
-        }
-        None => {
-            let fact = "its lock was not to be had";
-            Err(Refusal::Failed(Error::new("lock", lane.spot.object(), ErrorKind::TimedOut, fact)))
-        }
+    let taken = lock.take(lane.me, Deadline::after(Some(patience)), &Senders(lane.base()));
+    if let Some(Taken::From(_)) = taken {
+        words(lane).settle();
     }
+    taken.is_some()
+}
+
+/// The same, if it is a dead sender's.
+#[cold]
+fn inherit_senders(lane: &Lane) -> bool {
+    let lock = LockWords::new(lane.memory(), lane.geometry.at + LOCK);
+    let owner = lock.owner();
+    let inherited = owner != Owner::NOBODY && lane.base().is_dead(owner) && lock.try_inherit(lane.me, owner);
+    if inherited {
+        words(lane).settle();
+    }
+    inherited
 }
 
 fn unlock_senders(lane: &Lane) {
@@ -287,7 +306,10 @@ impl SendEnd for BroadcastSend {
 
     #[inline]
     fn reserve(&mut self, lane: &mut Lane, _: usize) -> Result<Room, Refusal> {
-        lock_senders(lane)?;
+        let has_turn = lock_senders(lane, SENDERS_PATIENCE) || lane.is_due() && inherit_senders(lane);
+        if !has_turn {
+            return Ok(None);
+        }
         let position = words(lane).sent().load(Ordering::Acquire);
         if !self.has_room(lane, position) {
             unlock_senders(lane);
@@ -325,7 +347,12 @@ pub struct BroadcastReceive {
 impl ReceiveEnd for BroadcastReceive {
     fn resume(lane: &Lane) -> Result<BroadcastReceive> {
         // Until it has said where it begins, no sender may find the end taken and nobody there.
-        lock_senders(lane).map_err(|refusal| refusal.into_error("join", || lane.spot.object()))?;
+        if !lock_senders(lane, JOIN_PATIENCE) {
+            let owner = LockWords::new(lane.memory(), lane.geometry.at + LOCK).owner();
+            let fact =
+                format!("{} has been sending all the time: is it stopped?", lane.base().describe(owner));
+            return Err(Error::new("join", lane.spot.object(), ErrorKind::TimedOut, fact));
+        }
         let position = words(lane).sent().load(Ordering::Acquire);
         words(lane).position(lane.end_at).store(position, Ordering::Release);
         unlock_senders(lane);

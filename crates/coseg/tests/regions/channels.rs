@@ -649,3 +649,46 @@ fn another_kind_or_message_is_a_mismatch() {
         right.remove().unwrap();
     });
 }
+
+#[test]
+fn a_stopped_sender_holds_up_nobody_who_has_a_time_limit() {
+    on_each(|world| {
+        let post = post(world);
+        let mut receiver = post.prices.receiver().unwrap();
+        let mut writer = world.actor("writes a price");
+        writer.hear("writing");
+        let mut sender = post.prices.sender().unwrap();
+        assert!(is_full(sender.try_send(&1)));
+        let since = Instant::now();
+        assert!(matches!(sender.send_timeout(&1, SHORT), Err(Refusal::TimedOut(_))));
+        assert!(since.elapsed() < Duration::from_millis(500), "{:?}", since.elapsed());
+        assert!(is_empty(receiver.try_receive()));
+        writer.kill();
+        sender.send_timeout(&2, LONG).unwrap();
+        assert_eq!(receiver.receive().unwrap(), 2);
+        post.remove().unwrap();
+    });
+}
+
+#[test]
+fn what_the_dead_held_waits_for_no_change_in_progress() {
+    on_each(|world| {
+        let post = post(world);
+        let mut sender = post.orders.sender().unwrap();
+        sender.send(&Order { trader: 1, amount: 10 }).unwrap();
+        let mut peer = world.actor("holds an order");
+        peer.hear("held");
+        let mut receiver = post.orders.receiver().unwrap();
+        peer.kill();
+        post.books
+            .update(|_| {
+                assert!(matches!(
+                    receiver.receive_timeout(Duration::from_millis(50)),
+                    Err(Refusal::TimedOut(_))
+                ));
+            })
+            .unwrap();
+        assert_eq!(receiver.receive_timeout(LONG).unwrap().amount, 10);
+        post.remove().unwrap();
+    });
+}
