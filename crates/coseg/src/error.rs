@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::schema::Difference;
+use crate::schema::{Difference, Differences};
 
 /// The result of an operation of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -31,7 +31,7 @@ pub enum ErrorKind {
     /// The segment exists and is no region.
     NotARegion,
     /// The region was made for other types; where they differ.
-    Mismatch(Vec<Difference>),
+    Mismatch(Differences),
     /// The region's own description cannot be true.
     Damaged,
     /// Owner or mode of the segment are not what was asked for.
@@ -108,10 +108,10 @@ impl Error {
         self.0.kind == ErrorKind::TimedOut
     }
 
-    /// Where the region's types differ from the program's.
+    /// Where the region's types differ from the program's: the first of the places.
     pub fn differences(&self) -> &[Difference] {
         match &self.0.kind {
-            ErrorKind::Mismatch(differences) => differences,
+            ErrorKind::Mismatch(differences) => differences.listed(),
             _ => &[],
         }
     }
@@ -162,9 +162,7 @@ impl fmt::Display for Error {
         }
         write!(f, "{doing} {object}: {fact}")?;
         if let ErrorKind::Mismatch(differences) = kind {
-            for difference in differences {
-                write!(f, "\n  {difference}")?;
-            }
+            write!(f, "\n  {}", differences.to_string().replace('\n', "\n  "))?;
         }
         Ok(())
     }

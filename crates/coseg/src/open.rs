@@ -13,7 +13,7 @@ use crate::identity::{Identity, Life};
 use crate::layout::{Layout, NAME_SIZE};
 use crate::memory::Memory;
 use crate::part::{Contents, Plan};
-use crate::schema::{Schema, compare, decode, encode};
+use crate::schema::{Schema, compare, decode, encode, shown};
 use crate::{Error, ErrorKind, PARTICIPANTS_MAX, Region, Result};
 
 /// Slots for participants, unless asked otherwise.
@@ -313,10 +313,11 @@ impl<C: Contents> RegionOptions<C> {
 
     fn check_schema(&self, object: &str, region: &Schema, program: &Schema) -> Result<()> {
         let differences = compare(region, program);
-        if differences.is_empty() {
+        if differences.count() == 0 {
             return Ok(());
         }
-        let fact = format!("it was made for `{}`, this program expects `{}`:", region.name, program.name);
+        let (theirs, ours) = (shown(&region.name), shown(&program.name));
+        let fact = format!("it was made for `{theirs}`, this program expects `{ours}`:");
         Err(Error::new("open", object, ErrorKind::Mismatch(differences), fact))
     }
 

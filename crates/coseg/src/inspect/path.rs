@@ -2,7 +2,7 @@
 
 use super::Inspection;
 use crate::layout::Item;
-use crate::schema::{PartKind, Type};
+use crate::schema::{PartKind, Type, listed, shown};
 use crate::{Error, ErrorKind, Result};
 
 /// A place within a region, found by its path.
@@ -24,8 +24,8 @@ impl Inspection {
             // A field of the only value may be named without a dot.
             [only] if only.kind == PartKind::Cell => Ok((0, path)),
             _ => {
-                let names: Vec<_> = parts.iter().map(|part| part.name.as_str()).collect();
-                let fact = format!("there is no part `{}`: it has {}", &path[..end], names.join(", "));
+                let names = listed(parts.iter().map(|part| part.name.as_str()));
+                let fact = format!("there is no part `{}`: it has {names}", &path[..end]);
                 Err(self.bad_path(path, fact))
             }
         }
@@ -50,9 +50,11 @@ impl Inspection {
             match (step, found.of) {
                 (Step::Field(name), Type::Struct(of)) => {
                     let Some(field) = of.fields.iter().find(|field| field.name == name) else {
-                        let names: Vec<_> = of.fields.iter().map(|field| field.name.as_str()).collect();
-                        let fact = format!("{} has no field `{name}`: it has {}", of.name, names.join(", "));
-                        return Err(bad(fact));
+                        let names = listed(of.fields.iter().map(|field| field.name.as_str()));
+                        return Err(bad(format!(
+                            "{} has no field `{name}`: it has {names}",
+                            shown(&of.name)
+                        )));
                     };
                     found.offset += field.offset;
                     found.of = &field.of;
@@ -65,8 +67,10 @@ impl Inspection {
                     found.offset += index * element.size_bytes();
                     found.of = element;
                 }
-                (Step::Field(name), of) => return Err(bad(format!("{of} has no field `{name}`"))),
-                (Step::Index(index), of) => return Err(bad(format!("{of} is no array: no [{index}]"))),
+                (Step::Field(name), of) => return Err(bad(format!("{} has no field `{name}`", shown(of)))),
+                (Step::Index(index), of) => {
+                    return Err(bad(format!("{} is no array: no [{index}]", shown(of))));
+                }
             }
         }
         self.check_size(found.of, found.item.room_bytes, 1)?;

@@ -6,11 +6,13 @@
 mod decode;
 mod difference;
 mod encode;
+mod shown;
 
 pub(crate) use decode::decode;
-pub use difference::Difference;
 pub(crate) use difference::compare;
+pub use difference::{Difference, Differences};
 pub(crate) use encode::encode;
+pub(crate) use shown::{listed, shown};
 
 use std::fmt;
 
