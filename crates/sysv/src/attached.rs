@@ -131,14 +131,18 @@ fn maps_of(pid: i32) -> Result<Vec<u8>, Unseen> {
     if !text.is_empty() {
         return Ok(text);
     }
-    for thread in fs::read_dir(process.join("task")).into_iter().flatten().flatten() {
-        let text = read(&thread.path().join("maps"))?;
+    for thread in threads_of(&process) {
+        let text = read(&thread.join("maps"))?;
         if !text.is_empty() {
             return Ok(text);
         }
     }
     let stat = read(&process.join("stat"))?;
     if stat.is_empty() || is_last_zombie(&stat) { Ok(Vec::new()) } else { Err(Unseen::Unknown) }
+}
+
+fn threads_of(process: &Path) -> impl Iterator<Item = PathBuf> {
+    fs::read_dir(process.join("task")).into_iter().flatten().flatten().map(|thread| thread.path())
 }
 
 /// A file of /proc; empty if its process or thread has ended. Kernels since 6.17 say so of the maps of one that has
@@ -172,9 +176,17 @@ pub(crate) fn kernel_id_of(line: &MapLine<'_>) -> Option<ShmId> {
 /// Mappings of the kernel's segments. The same ids exist in other IPC
 /// namespaces, so only processes of ours count.
 pub(crate) fn of_kernel() -> Attachers {
-    let namespace_of = |path: String| fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()));
-    let ours = namespace_of("/proc/self/ns/ipc".to_owned());
-    scan(|pid| namespace_of(format!("/proc/{pid}/ns/ipc")) == ours, kernel_id_of)
+    let ours = ipc_namespace_of("/proc/self".as_ref());
+    scan(|pid| ipc_namespace_of(format!("/proc/{pid}").as_ref()) == ours, kernel_id_of)
+}
+
+/// A main thread that has ended is in none any more; the others are.
+fn ipc_namespace_of(process: &Path) -> Option<(u64, u64)> {
+    let namespace_of = |thread: &Path| {
+        let found = fs::metadata(thread.join("ns/ipc")).ok()?;
+        Some((found.dev(), found.ino()))
+    };
+    namespace_of(process).or_else(|| threads_of(process).find_map(|thread| namespace_of(&thread)))
 }
 
 #[cfg(test)]

@@ -262,6 +262,7 @@ mod tests {
         unsafe { backend.detach(mapped.address) }.unwrap();
         wait_for_zombie(child);
         let alive = backend.is_attached(id, child);
+        let listed = backend.attachers().unwrap().found;
         // SAFETY: signals a child that nobody has waited for.
         unsafe { libc::kill(child, libc::SIGKILL) };
         let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
@@ -275,6 +276,8 @@ mod tests {
         backend.remove(id).unwrap();
         let seen = [alive, ended, collected].map(Result::unwrap);
         assert_eq!(seen, [Some(true), Some(false), Some(false)], "{}", backend.name());
+        let shown = |one: &crate::Attached| (one.id, one.pid) == (id, child);
+        assert!(listed.iter().any(shown), "{}: {listed:?}", backend.name());
     }
 
     #[test]
