@@ -1,6 +1,8 @@
 //! The user backend through the safe API.
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail like a test")]
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use coseg_sysv::{Backend, Change, Errno, GetFlags, Key, Mode, Segment, ShmId, User};
 
 fn world() -> (tempfile::TempDir, User) {
@@ -97,4 +99,28 @@ fn attachers_are_named() {
     assert_eq!(found[0].size_bytes, 8192);
     assert_eq!(found[0].pid, std::process::id().cast_signed());
     assert!(found[0].writable);
+}
+
+#[test]
+fn a_namespace_is_made_while_other_threads_start_programs() {
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    assert!(std::process::Command::new("true").status().unwrap().success());
+                }
+            });
+        }
+        let made: Vec<_> = (0..200)
+            .map(|_| {
+                let dir = tempfile::Builder::new().prefix("coseg-test-").tempdir_in("/dev/shm").unwrap();
+                User::at(dir.path()).map(drop)
+            })
+            .collect();
+        over.store(true, Ordering::Relaxed);
+        for made in made {
+            made.unwrap();
+        }
+    });
 }

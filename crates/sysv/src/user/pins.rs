@@ -17,6 +17,8 @@ use super::layout::Times;
 const SLOTS_AT: u64 = 1 << 62;
 /// Where mark 0 lies: a byte that an attachment locks beside its slot, so that others see whether it still exists.
 const MARKS_AT: u64 = 1 << 61;
+/// How long a lock may outlive its mapping before the filesystem is to blame.
+const PATIENCE_MS: u64 = 1000;
 /// More attachments than one file can have.
 const SLOT_COUNT: u64 = 1 << 31;
 
@@ -157,7 +159,13 @@ pub(super) fn check_filesystem(fd: i32) -> Result<(), Fault> {
     drop(pinned);
     let held = file::find_lock(fd, SLOTS_AT, 1)?.is_some();
     file::unmap_own(address)?;
-    let dropped = file::find_lock(fd, SLOTS_AT, 1)?.is_none();
+    let mut dropped = file::find_lock(fd, SLOTS_AT, 1)?.is_none();
+    // A program that another thread is just starting has the file, too, until it runs.
+    let deadline_ms = file::monotonic_ms() + PATIENCE_MS;
+    while held && !dropped && file::monotonic_ms() < deadline_ms {
+        file::sleep_us(500);
+        dropped = file::find_lock(fd, SLOTS_AT, 1)?.is_none();
+    }
     match (held, dropped) {
         (true, true) => Ok(()),
         (false, _) => {
