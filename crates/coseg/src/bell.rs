@@ -4,14 +4,20 @@
 //! puts a barrier on everybody, looks once more, and sleeps unless the word has changed. Who has changed
 //! something looks at the bit, and only if it is set clears it, counts on and wakes.
 //!
+//! The barrier on everybody is dear to one who sleeps often. So he can ask those who ring, by the highest bit, to execute
+//! one themselves: he needs the other only when he first sets that bit. A ringer who finds nobody asleep for a while
+//! clears it again, which is right at any time: whoever relied on it has set bit 0 since.
+//!
 //! Whoever dies between clearing and waking leaves sleepers that were not woken: every sleep is bounded.
 
 use std::time::Duration;
 
 use crate::os;
-use crate::sync::{AtomicU32, Ordering};
+use crate::sync::{AtomicU32, Ordering, fence};
 
 const SOMEBODY: u32 = 1;
+/// Those who ring execute a barrier.
+const FENCED: u32 = 1 << 31;
 /// The longest sleep: a death is noticed within it.
 pub(crate) const LONGEST_SLEEP: Duration = Duration::from_millis(100);
 /// The longest sleep where no barrier reaches the others, so that a wake-up may be missed.
@@ -49,6 +55,18 @@ impl Bell<'_> {
         if os::barrier_before_sleep() { ticket } else { Ticket { longest: LONGEST_DOZE, ..ticket } }
     }
 
+    /// The same for one who sleeps often.
+    pub(crate) fn prepare_again(self) -> Ticket {
+        let before = self.0.fetch_or(SOMEBODY | FENCED, Ordering::SeqCst);
+        let ticket = Ticket { seen: before | SOMEBODY | FENCED, longest: LONGEST_SLEEP };
+        fence(Ordering::SeqCst);
+        if before & FENCED != 0 || os::barrier_before_sleep() {
+            ticket
+        } else {
+            Ticket { longest: LONGEST_DOZE, ..ticket }
+        }
+    }
+
     /// Sleeps until it rings, `timeout` or a bound has passed. False: nothing was heard.
     pub(crate) fn sleep(self, ticket: Ticket, timeout: Duration) -> bool {
         os::wait(self.0, ticket.seen, timeout.min(ticket.longest))
@@ -71,11 +89,33 @@ impl Bell<'_> {
         }
     }
 
+    /// The same where those who wait call [`Bell::prepare_again`]. False: they asked for a barrier, and nobody sleeps.
+    #[inline(always)]
+    pub(crate) fn ring_for_frequent(self) -> bool {
+        os::barrier_before_look();
+        self.0.load(Ordering::Relaxed) & (SOMEBODY | FENCED) == 0 || self.ring_behind_barrier()
+    }
+
+    #[inline(never)]
+    fn ring_behind_barrier(self) -> bool {
+        fence(Ordering::SeqCst);
+        let is_awaited = self.0.load(Ordering::Relaxed) & SOMEBODY != 0;
+        if is_awaited {
+            self.ring_now(Wake::All);
+        }
+        is_awaited
+    }
+
+    /// Those who ring need execute no barrier until somebody sleeps again.
+    pub(crate) fn calm(self) {
+        self.0.fetch_and(!FENCED, Ordering::Relaxed);
+    }
+
     #[cold]
     fn ring_now(self, wake: Wake) {
         let seen = self.0.load(Ordering::Relaxed);
         // Lost to another who rings: then he wakes.
-        let next = (seen | SOMEBODY).wrapping_add(1);
+        let next = (seen | SOMEBODY).wrapping_add(1) & !FENCED | seen & FENCED;
         if self.0.compare_exchange(seen, next, Ordering::SeqCst, Ordering::Relaxed).is_ok() {
             let count = match wake {
                 Wake::One => 1,

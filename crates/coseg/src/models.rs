@@ -127,6 +127,35 @@ fn a_bell_rung_after_a_change_is_heard() {
     });
 }
 
+/// Two exchange messages and each sleeps between: the second sleep relies on the barrier of those who ring.
+#[test]
+fn one_who_sleeps_again_and_again_is_woken() {
+    model(3, || {
+        let memory = Arc::new(Memory::heap(64));
+        let sleeper = {
+            let memory = Arc::clone(&memory);
+            thread::spawn(move || {
+                let bell = Bell(memory.half(0));
+                for round in 1..=2 {
+                    while memory.word(8).load(Ordering::Acquire) < round {
+                        let ticket = bell.prepare_again();
+                        if memory.word(8).load(Ordering::Acquire) < round {
+                            bell.sleep(ticket, std::time::Duration::MAX);
+                        }
+                    }
+                }
+            })
+        };
+        for round in 1..=2 {
+            memory.word(8).store(round, Ordering::Release);
+            if !Bell(memory.half(0)).ring_for_frequent() {
+                Bell(memory.half(0)).calm();
+            }
+        }
+        sleeper.join().unwrap();
+    });
+}
+
 /// Two cells of two words each, both words always equal.
 fn two_cells() -> (Arc<Memory>, Arc<Layout>, [Item; 2]) {
     let pair = Type::Array { element: Box::new(Type::Scalar(Scalar::U64)), count: 2 };

@@ -170,7 +170,12 @@ impl<'a> Transaction<'a> {
         drop(open);
         self.is_committed = true;
         for set in self.set.iter() {
-            set.bell(&base.memory).ring_after_store(|| Wake::All);
+            let bell = set.bell(&base.memory);
+            if set.as_message().is_some() {
+                bell.ring_for_frequent();
+            } else {
+                bell.ring_after_store(|| Wake::All);
+            }
         }
         Ok(())
     }

@@ -1,11 +1,12 @@
 //! One end of a channel, as this process has it: which it is, who is at the others, and when to look after them.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use super::geometry::{CLOSED, END_OWNER, Geometry, RECEIVED, RECEIVERS_BELL, SENDERS_BELL, SENT, Side};
 use super::refusal::Refusal;
 use crate::base::Base;
-use crate::bell::{Bell, LONGEST_SLEEP, Wake};
+use crate::bell::{Bell, LONGEST_SLEEP};
 use crate::lock::Deadline;
 use crate::memory::Memory;
 use crate::os;
@@ -24,6 +25,8 @@ pub(crate) const SPIN_LOOKS: u32 = if cfg!(coseg_model) { 0 } else { 256 };
 /// The longest pause between two looks: every look takes lines from the other side, who needs them to get on.
 const LONGEST_PAUSE: u32 = 32;
 
+/// How often in vain a barrier is executed before every ring.
+const UNHEARD_MAX: u32 = 64;
 /// Where no end is.
 const NO_END: usize = 0;
 
@@ -45,6 +48,8 @@ pub struct Lane {
     progress: u64,
     peers: Watch,
     dead: Watch,
+    /// How often nobody was asleep who had asked for a barrier.
+    unheard: Cell<u32>,
     #[cfg(feature = "async")]
     sleeper: Option<super::sleeper::Sleeper>,
 }
@@ -70,6 +75,7 @@ impl Lane {
             progress: 0,
             peers: Watch::default(),
             dead: Watch::default(),
+            unheard: Cell::new(0),
             #[cfg(feature = "async")]
             sleeper: None,
         };
@@ -138,12 +144,23 @@ impl Lane {
     /// Wakes those who wait at the other side.
     #[inline(always)]
     pub(crate) fn ring(&self) {
-        self.bell(self.side.other()).ring_after_store(|| Wake::All);
+        if !self.bell(self.side.other()).ring_for_frequent() {
+            self.count_unheard();
+        }
+    }
+
+    #[inline(never)]
+    fn count_unheard(&self) {
+        self.unheard.set(self.unheard.get() + 1);
+        if self.unheard.get() == UNHEARD_MAX {
+            self.unheard.set(0);
+            self.bell(self.side.other()).calm();
+        }
     }
 
     /// Wakes those who wait at this side.
     pub(crate) fn ring_own_side(&self) {
-        self.bell(self.side).ring_after_store(|| Wake::All);
+        self.bell(self.side).ring_for_frequent();
     }
 
     /// Who has the ends of a side.
@@ -227,7 +244,7 @@ impl Lane {
         let deadline = Deadline::after(timeout);
         let mut longest = FIRST_SLEEP;
         loop {
-            let ticket = self.bell(self.side).prepare_for_stores();
+            let ticket = self.bell(self.side).prepare_again();
             if let Some(result) = attempt(self)? {
                 return Ok(result);
             }
@@ -261,7 +278,7 @@ impl Lane {
             if let Some(result) = attempt(self)? {
                 return Ok(result);
             }
-            let ticket = self.bell(self.side).prepare_for_stores();
+            let ticket = self.bell(self.side).prepare_again();
             if let Some(result) = attempt(self)? {
                 return Ok(result);
             }

@@ -32,7 +32,7 @@ pub use untyped::{UntypedChannel, UntypedReceiver, UntypedSender};
 
 use self::geometry::{RECEIVERS_BELL, SENDERS_BELL};
 use self::lane::Lane;
-use crate::bell::{Bell, Wake};
+use crate::bell::Bell;
 use crate::part::{Part, Plan, Site, Spot};
 use crate::schema::PartKind;
 use crate::sync::Ordering;
@@ -157,7 +157,7 @@ fn close(spot: &Spot) {
 /// Wakes all who wait at a channel.
 pub(crate) fn ring_all(memory: &crate::memory::Memory, at: usize) {
     for bell_at in [RECEIVERS_BELL, SENDERS_BELL] {
-        Bell(memory.half(at + bell_at)).ring(Wake::All);
+        Bell(memory.half(at + bell_at)).ring_for_frequent();
     }
 }
 
