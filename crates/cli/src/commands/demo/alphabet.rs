@@ -4,8 +4,9 @@ use coseg_sysv::Attachment;
 use serde::Serialize;
 
 use super::child::{clock, say, wait_until};
-use super::stage::{Stage, Stop};
+use super::stage::Stage;
 use crate::failure::{Failure, Result};
+use crate::stop::Stop;
 
 const SIZE_BYTES: usize = 27;
 const LETTERS: &[u8; 26] = b"abcdefghijklmnopqrstuvwxyz";

@@ -14,10 +14,11 @@ use serde::Serialize;
 
 use super::child::wait_until;
 use super::safe::trade_rate;
-use super::stage::{Actor, Stage, Stop};
+use super::stage::{Actor, Stage};
 use super::tables::{Line, Picture, share, whole};
 use crate::failure::{Failure, Result};
 use crate::output::{BAD, grouped, paint};
+use crate::stop::Stop;
 
 struct Currency {
     name: &'static str,

@@ -18,11 +18,12 @@ use serde::Serialize;
 use self::alphabet::Alphabet;
 use self::exchange::Storm;
 use self::safe::SafeStorm;
-use self::stage::{Stage, Stop};
+use self::stage::Stage;
 use self::tables::Live;
 use crate::args::Global;
 use crate::failure::{Failure, NOTHING, Result};
 use crate::output::{self, BAD, BOLD, DIM, GOOD, NAME, paint};
+use crate::stop::Stop;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -67,7 +68,7 @@ fn parse_seconds(text: &str) -> Result<Duration, String> {
 }
 
 pub(crate) fn run(args: &Demo, global: &Global) -> Result<ExitCode> {
-    let stop = Stop::on_signals()?;
+    let stop = Stop::on_signals("demo")?;
     let mut document = Document::default();
     let say = |line: String| if global.json { Ok(()) } else { output::print(&format!("{line}\n")) };
 

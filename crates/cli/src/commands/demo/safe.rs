@@ -9,10 +9,11 @@ use coseg_examples::storm::{self, Plan, Report, State};
 use coseg_examples::{orders::NAMES, safe_office};
 use serde::Serialize;
 
-use super::stage::{Stage, Stop};
+use super::stage::Stage;
 use super::tables::{Line, Picture};
 use crate::failure::{Failure, Result};
 use crate::output::{self, BAD, GOOD, grouped, paint};
+use crate::stop::Stop;
 
 /// The mean time between two kills.
 pub(super) const KILL_EVERY: Duration = Duration::from_millis(50);

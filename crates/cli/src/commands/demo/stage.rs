@@ -8,7 +8,6 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use coseg::Region;
 use coseg_examples::safe_office::{self, Office};
@@ -17,26 +16,6 @@ use coseg_sysv::{Attachment, Backend, Errno, Kernel, Key, Segment, ShmId, User};
 
 use super::child::WORD;
 use crate::failure::{Failure, Result};
-
-/// Set by Ctrl-C and its like; everything that waits looks at it.
-#[derive(Clone, Debug)]
-pub(super) struct Stop(Arc<AtomicBool>);
-
-impl Stop {
-    pub(super) fn on_signals() -> Result<Stop> {
-        let flag = Arc::new(AtomicBool::new(false));
-        for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP]
-        {
-            signal_hook::flag::register(signal, Arc::clone(&flag))
-                .map_err(|error| Failure::io("demo: listen for Ctrl-C", &error))?;
-        }
-        Ok(Stop(flag))
-    }
-
-    pub(super) fn check(&self) -> Result<()> {
-        if self.0.load(Ordering::Relaxed) { Err(Failure::interrupted()) } else { Ok(()) }
-    }
-}
 
 /// A backend to play on. The user's own segments are never touched: ours have no key or one that is free, and the
 /// user-space backend gets a namespace of its own.

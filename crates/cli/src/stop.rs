@@ -1,0 +1,44 @@
+//! Ctrl-C and its like, for commands that have something to give back before they end.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+use crate::failure::{Failure, INTERRUPTED, Result};
+
+/// Set by a signal; everything that waits looks at it.
+#[derive(Clone, Debug)]
+pub(crate) struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// `command` is what failures name.
+    pub(crate) fn on_signals(command: &str) -> Result<Stop> {
+        let stop = Stop(Arc::default());
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
+            signal_hook::flag::register(signal, Arc::clone(&stop.0))
+                .map_err(|error| Failure::io(format!("{command}: listen for Ctrl-C"), &error))?;
+        }
+        Ok(stop)
+    }
+
+    /// The same, but that a second signal ends the process at once, in case that something does not return.
+    pub(crate) fn on_first_signal(command: &str) -> Result<Stop> {
+        let stop = Stop(Arc::default());
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
+            // In this order, for the first signal is not to find the flag set.
+            signal_hook::flag::register_conditional_shutdown(signal, INTERRUPTED.into(), Arc::clone(&stop.0))
+                .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop.0)))
+                .map_err(|error| Failure::io(format!("{command}: listen for Ctrl-C"), &error))?;
+        }
+        Ok(stop)
+    }
+
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.is_set() { Err(Failure::interrupted()) } else { Ok(()) }
+    }
+}
