@@ -19,6 +19,7 @@ Examples:
   coseg show name:market                  a typed region, with names and units
   coseg set name:market 'price=13.72'     change it under its lock
   coseg locks                             who holds what, and who waits
+  coseg channel tail name:market prices   the messages of a channel, as JSON
   coseg run -- initdb -D data             run a program on the user-space backend
   coseg demo                              see it work, in ten seconds
 
@@ -89,6 +90,7 @@ pub(crate) enum Command {
     Get(commands::get::Get),
     Set(commands::set::Set),
     Locks(commands::locks::Locks),
+    Channel(commands::channel::Channel),
     Rm(commands::rm::Rm),
     Limits(commands::limits::LimitsArgs),
     Key(commands::key::KeyArgs),

@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use anstyle::{AnsiColor, Style};
+use rustix::event::{PollFd, PollFlags, Timespec};
 use serde::Serialize;
 
 use crate::args::Color;
@@ -121,14 +122,39 @@ pub(crate) fn grouped(number: u64) -> String {
     text
 }
 
+/// One document on a line of its own, for programs that read one after the other. On a terminal, what would steer it
+/// is spelled out, as JSON allows.
+pub(crate) fn print_line(document: &impl Serialize) -> Result<()> {
+    let mut text = serde_json::to_string(document).map_err(|error| io::Error::other(error.to_string()))?;
+    if is_terminal() && text.contains(steers) {
+        text = text.chars().map(|c| if steers(c) { json_escape(c) } else { c.to_string() }).collect();
+    }
+    print_raw(&text)
+}
+
+fn json_escape(c: char) -> String {
+    c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect()
+}
+
+/// Whether whoever reads standard output has gone: a pipe without a reader.
+pub(crate) fn reader_has_gone() -> bool {
+    let stdout = io::stdout();
+    let mut fds = [PollFd::new(&stdout, PollFlags::empty())];
+    let polled = rustix::event::poll(&mut fds, Some(&Timespec::default()));
+    polled.is_ok() && fds[0].revents().intersects(PollFlags::ERR | PollFlags::HUP)
+}
+
 /// Other processes choose their names: what would steer the terminal is spelled out instead.
 pub(crate) fn printable(text: &str) -> String {
-    // What turns the direction of writing makes later text look like other text.
-    let steers = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     if !text.contains(steers) {
         return text.to_owned();
     }
     text.chars().map(|c| if steers(c) { c.escape_default().to_string() } else { c.to_string() }).collect()
+}
+
+/// What turns the direction of writing makes later text look like other text.
+fn steers(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -140,6 +166,12 @@ mod tests {
         assert_eq!(grouped(0), "0");
         assert_eq!(grouped(999), "999");
         assert_eq!(grouped(1_234_567), "1,234,567");
+    }
+
+    #[test]
+    fn what_steers_is_escaped_as_json_has_it() {
+        assert_eq!(json_escape('\u{9b}'), "\\u009b");
+        assert_eq!(json_escape('\u{202e}'), "\\u202e");
     }
 
     #[test]

@@ -163,6 +163,15 @@ pub(crate) fn named<'a>(view: &'a View, name: &str) -> Result<&'a Listed> {
     }
 }
 
+/// In one word: its name, else its key, else its id.
+pub(crate) fn short_title(stat: &Stat, region: &Inspection) -> String {
+    match region.name() {
+        "" if stat.key.is_private() => format!("id:{}", stat.id),
+        "" => stat.key.to_string(),
+        name => printable(name),
+    }
+}
+
 /// Every region that can be looked into, and why others cannot.
 pub(crate) fn all(view: &View) -> (Opened, Vec<Failure>) {
     let (mut regions, mut refused) = (Vec::new(), Vec::new());

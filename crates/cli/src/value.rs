@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use coseg::Value;
 use coseg::schema::{Field, Type};
 use serde::ser::{SerializeMap, SerializeSeq};
@@ -13,7 +15,7 @@ use crate::output::printable;
 const LINE_ELEMENTS: usize = 16;
 
 /// A value as JSON: numbers as numbers, those that JSON's readers cannot hold and those that are none (NaN) as the text
-/// that `coseg set` takes.
+/// that `coseg set` takes. Bytes are text if they can be, else `{"base64": "…"}`.
 #[derive(Debug)]
 pub(crate) struct Json<'a>(pub(crate) &'a Value);
 
@@ -32,6 +34,15 @@ impl Serialize for Json<'_> {
             Value::Float(value) if value.is_finite() => serializer.serialize_f64(*value),
             Value::Float32(value) if value.is_finite() => serializer.serialize_f32(*value),
             Value::Text(text) => serializer.serialize_str(text),
+            // What is no text has a field that says how it is written.
+            Value::Bytes(bytes) => match std::str::from_utf8(bytes) {
+                Ok(text) => serializer.serialize_str(text),
+                Err(_) => {
+                    let mut map = serializer.serialize_map(Some(1))?;
+                    map.serialize_entry("base64", &STANDARD.encode(bytes))?;
+                    map.end()
+                }
+            },
             Value::Array(values) => {
                 let mut array = serializer.serialize_seq(Some(values.len()))?;
                 for value in values {
@@ -57,6 +68,7 @@ impl Serialize for Json<'_> {
 pub(crate) enum TypeJson<'a> {
     Scalar { kind: String },
     Text { kind: &'static str, size_bytes: usize },
+    Bytes { kind: &'static str, max_bytes: usize },
     Array { kind: &'static str, count: usize, element: Box<TypeJson<'a>> },
     Struct { kind: &'static str, name: &'a str, size_bytes: usize, fields: Vec<FieldJson<'a>> },
 }
@@ -74,6 +86,7 @@ impl<'a> From<&'a Type> for TypeJson<'a> {
     fn from(of: &'a Type) -> TypeJson<'a> {
         match of {
             Type::Text { size_bytes } => TypeJson::Text { kind: "text", size_bytes: *size_bytes },
+            Type::Bytes { max_bytes } => TypeJson::Bytes { kind: "bytes", max_bytes: *max_bytes },
             Type::Array { element, count } => {
                 TypeJson::Array { kind: "array", count: *count, element: Box::new((&**element).into()) }
             }
@@ -176,6 +189,8 @@ mod tests {
             (Value::Float(f64::NEG_INFINITY), "\"-inf\""),
             (Value::Float32(0.1), "0.1"),
             (Value::Array(vec![Value::Bool(true), Value::Text("a\"".into())]), "[true,\"a\\\"\"]"),
+            (Value::Bytes(b"k\xc3\xa4se\n".to_vec()), "\"käse\\n\""),
+            (Value::Bytes(vec![0xff, 0]), "{\"base64\":\"/wA=\"}"),
         ] {
             assert_eq!(json(&value), text);
         }

@@ -127,6 +127,7 @@ fn every_command_explains_itself_with_examples() {
         "get",
         "set",
         "locks",
+        "channel",
         "rm",
         "limits",
         "key",

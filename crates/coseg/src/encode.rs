@@ -1,5 +1,7 @@
 //! Values into bytes, by a type that is only known from a schema: the way back from [`decode`](crate::decode).
 
+use std::fmt::Display;
+
 use crate::schema::{BYTES_LENGTH, Scalar, Struct, Type};
 use crate::value::encode_text;
 use crate::{Error, ErrorKind, Result, Value};
@@ -143,13 +145,7 @@ fn put_number(scalar: Scalar, value: &Value, bytes: &mut [u8]) -> Result<(), Mis
                 Value::Float32(value) => exact(value.into()).and_then(|value| <$type>::try_from(value).ok()),
                 _ => None,
             };
-            let own = own.ok_or_else(|| {
-                Misfit::new(format!(
-                    "{value} is no {scalar}, which goes from {} to {}",
-                    <$type>::MIN,
-                    <$type>::MAX
-                ))
-            })?;
+            let own = own.ok_or_else(|| no_whole(value, scalar, <$type>::MIN, <$type>::MAX))?;
             bytes[..size_of::<$type>()].copy_from_slice(&own.to_ne_bytes());
         }};
     }
@@ -180,6 +176,15 @@ fn put_number(scalar: Scalar, value: &Value, bytes: &mut [u8]) -> Result<(), Mis
         }
     }
     Ok(())
+}
+
+fn no_whole(value: &Value, scalar: Scalar, least: impl Display, most: impl Display) -> Misfit {
+    let is_rounded = matches!(value, Value::Float(own) if own.fract() == 0.0 && own.abs() > EXACT_MAX);
+    Misfit::new(if is_rounded {
+        format!("{value} may have lost digits: write whole numbers beyond 64 bits as text")
+    } else {
+        format!("{value} is no {scalar}, which goes from {least} to {most}")
+    })
 }
 
 /// A floating-point number that stands for one whole number.

@@ -1,5 +1,6 @@
 //! One file per command.
 
+pub(crate) mod channel;
 pub(crate) mod chmod;
 pub(crate) mod chown;
 pub(crate) mod completions;
@@ -42,6 +43,7 @@ pub(crate) fn run(command: &Command, global: &Global) -> Result<ExitCode> {
         Command::Get(args) => get::run(args, global),
         Command::Set(args) => set::run(args, global),
         Command::Locks(args) => locks::run(args, global),
+        Command::Channel(args) => channel::run(args, global),
         Command::Rm(args) => rm::run(args, global),
         Command::Limits(args) => limits::run(args, global),
         Command::Key(args) => key::run(args, global),

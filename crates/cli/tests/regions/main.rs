@@ -1,10 +1,12 @@
-//! `show`, `get`, `set`, `locks` and `name:`: regions, looked into without the program that made them.
+//! `show`, `get`, `set`, `locks`, `channel` and `name:`: regions, looked into without the program that made them.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+mod channels;
 #[path = "../common/mod.rs"]
 mod common;
 mod locks;
 mod office;
+mod pipes;
 mod values;
 
 /// Not a test: the other process of those that need one.

@@ -61,7 +61,7 @@ impl Party {
     }
 
     /// One whose slot is another's by now, or free.
-    fn unknown(slot: Option<usize>) -> Party {
+    pub(crate) fn unknown(slot: Option<usize>) -> Party {
         Party { slot, generation: None, pid: None, pid_namespace: None, name: None, alive: Some(false) }
     }
 

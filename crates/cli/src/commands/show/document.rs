@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::Shown;
 use super::parts::{rows, value};
+use crate::commands::channel::state::{ChannelState, NamedChannel};
 use crate::commands::locks::state::{LockState, Party};
 use crate::failure::Result;
 use crate::output;
@@ -67,6 +68,9 @@ enum Contents {
     Lock {
         lock: Option<LockState>,
     },
+    Channel {
+        channel: Option<ChannelState>,
+    },
 }
 
 #[derive(Serialize)]
@@ -120,6 +124,10 @@ fn part_of<'a>(shown: &Shown<'a>, index: usize) -> Result<PartJson<'a>> {
             Contents::Rows { row_count: part.row_count, zero_rows_left_out, rows }
         }
         kind if kind.is_lock() => Contents::Lock { lock: LockState::of_part(region, &part.name) },
+        kind if kind.is_channel() => {
+            let channel = NamedChannel::of_part(region, &part.name);
+            Contents::Channel { channel: channel.map(|channel| channel.state) }
+        }
         _ => Contents::Value { value: Owned(value(region, index)?) },
     };
     let r#type = part.of.as_ref().map(TypeJson::from);

@@ -6,6 +6,7 @@ use coseg::schema::{Field, Part, PartKind, Struct, Type};
 use coseg::{Inspection, Value};
 
 use super::Shown;
+use crate::commands::channel::state::NamedChannel;
 use crate::commands::locks::state;
 use crate::failure::Result;
 use crate::output::{self, BOLD, DIM, printable};
@@ -34,6 +35,15 @@ pub(super) fn describe(text: &mut String, shown: &Shown<'_>, index: usize) -> Re
         (kind, _) if kind.is_lock() => {
             let state = state::of_part(region, &part.name);
             heading(text, part, &kind.to_string(), Some(&state));
+        }
+        (kind, Some(of)) if kind.is_channel() => {
+            let channel = NamedChannel::of_part(region, &part.name);
+            let state = channel.map(|channel| channel.state.sentence()).unwrap_or_default();
+            let room = match kind {
+                PartKind::Stream => String::new(),
+                _ => format!("{} ", part.row_count),
+            };
+            heading(text, part, &format!("{kind} for {room}messages of {of}"), Some(&state));
         }
         (kind, _) => {
             let value = line(&value(region, index)?, all);

@@ -1,0 +1,99 @@
+//! `coseg channel`: the channels of regions, looked at, listened to and sent to from the shell.
+
+mod ls;
+mod send;
+mod stat;
+pub(crate) mod state;
+mod switch;
+mod tail;
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use coseg::schema::Part;
+use coseg::{Inspection, Participant};
+use coseg_sysv::Stat;
+
+use crate::args::Global;
+use crate::failure::{Failure, Result};
+use crate::output::{self, printable};
+use crate::view::title;
+
+const EXAMPLES: &str = "\
+Examples:
+  coseg channel ls                              every channel of every region
+  coseg channel stat name:desk orders           how full it is, and who is at its ends
+  coseg channel tail name:desk prices           its messages, as JSON, a line each
+  coseg channel tail name:desk orders --keep    those that wait there, left where they are
+  coseg channel send name:desk orders '{\"trader\": 1, \"amount\": 500}'
+  coseg channel tail name:market prices | jq -c --unbuffered 'select(.buy > 100)' |
+      coseg channel send name:desk orders
+What a message consists of is told by the region; the programs that made it are not needed.";
+
+/// See the channels of regions, send to them and receive from them
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES, disable_help_subcommand = true)]
+pub(crate) struct Channel {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Ls(ls::Ls),
+    Stat(stat::StatArgs),
+    Tail(tail::Tail),
+    Send(send::Send),
+    Close(switch::Close),
+    Reopen(switch::Reopen),
+}
+
+pub(crate) fn run(args: &Channel, global: &Global) -> Result<ExitCode> {
+    match &args.command {
+        Command::Ls(args) => ls::run(args, global),
+        Command::Stat(args) => stat::run(args, global),
+        Command::Tail(args) => tail::run(args, global),
+        Command::Send(args) => send::run(args, global),
+        Command::Close(args) => switch::close(args, global),
+        Command::Reopen(args) => switch::reopen(args, global),
+    }
+}
+
+fn channels(region: &Inspection) -> impl Iterator<Item = &Part> {
+    region.schema().parts.iter().filter(|part| part.kind.is_channel())
+}
+
+/// The channel of this name; without one, the only channel there is.
+fn chosen<'a>(region: &'a Inspection, stat: &Stat, name: Option<&str>) -> Result<&'a Part> {
+    let names: Vec<String> = channels(region).map(|part| printable(&part.name)).collect();
+    let fail = |fact: String| Failure::nothing(format!("find a channel of {}: {fact}", title(stat)));
+    let found = match name {
+        Some(name) => channels(region).find(|part| part.name == name),
+        None if names.len() == 1 => channels(region).next(),
+        None => None,
+    };
+    match (found, name, names.as_slice()) {
+        (Some(found), ..) => Ok(found),
+        (None, _, []) => {
+            Err(fail("this region has none".to_owned()).hint("coseg show, which tells its parts"))
+        }
+        (None, Some(name), _) => {
+            Err(fail(format!("there is none called `{}`", printable(name))).hint(names.join(", ")))
+        }
+        (None, None, _) => Err(fail(format!("it has {}", names.len())).hint(names.join(", "))),
+    }
+}
+
+/// Tells once of each peer that it died; whoever comes next takes its place.
+#[derive(Debug, Default)]
+struct Obituaries {
+    told: Option<(usize, u32)>,
+}
+
+impl Obituaries {
+    fn tell(&mut self, who: &Participant, what_now: &str) {
+        if self.told.replace((who.slot, who.generation)) != Some((who.slot, who.generation)) {
+            output::note(&format!("{} died: {what_now}", printable(&who.to_string())));
+        }
+    }
+}
