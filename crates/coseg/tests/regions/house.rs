@@ -154,7 +154,7 @@ fn actor() {
         Ok(directory) => Arc::new(User::at(directory).unwrap()),
         Err(_) => Arc::new(Kernel),
     };
-    if crate::channels::play(&role, &backend) {
+    if crate::channels::play(&role, &backend) || crate::corners::play(&role, &backend) {
         return;
     }
     let open = || match Region::<Office>::at(KEY).backend(&backend).participant(&role).open() {
