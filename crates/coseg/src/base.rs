@@ -215,7 +215,7 @@ impl Base {
         for part in &self.layout.schema.parts {
             let bell_at = match part.kind {
                 PartKind::Cell | PartKind::Event => part.offset + 8,
-                PartKind::Table => part.offset,
+                PartKind::Table | PartKind::Map => part.offset,
                 PartKind::Counter | PartKind::Lock | PartKind::RwLock => continue,
                 _ => {
                     channel::ring_all(&self.memory, part.offset);

@@ -36,6 +36,13 @@ impl<T: Copy> Few<T> {
         }
         self.count += 1;
     }
+
+    /// Puts an element in the place of one that is there; that one.
+    #[inline]
+    pub(crate) fn replace(&mut self, index: usize, element: T) -> T {
+        let place = self.few.get_mut(index).unwrap_or_else(|| &mut self.more[index - FEW]);
+        std::mem::replace(place, element)
+    }
 }
 
 #[cfg(test)]
@@ -49,6 +56,8 @@ mod tests {
             list.push(number);
             assert_eq!(list.len(), number);
             assert!(list.iter().copied().eq(1..=number));
+            assert_eq!(list.replace(number - 1, 99), number);
+            assert_eq!(list.replace(number - 1, number), 99);
         }
     }
 }

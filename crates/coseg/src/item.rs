@@ -13,7 +13,7 @@ use crate::memory::Memory;
 use crate::sync::{Ordering, fence};
 
 /// Copies that are tried before something else is.
-const TRIES: u32 = if cfg!(coseg_model) { 2 } else { 64 };
+pub(crate) const TRIES: u32 = if cfg!(coseg_model) { 2 } else { 64 };
 
 /// A value as copies of it are made.
 pub(crate) trait Copied {
@@ -67,11 +67,17 @@ impl Item {
     #[inline]
     pub(crate) fn copy<C: Copied>(&self, memory: &Memory, version: u64, how: &C) -> Option<C::Value> {
         let value = how.copy(memory, self.slot_at(version));
+        self.is_whole(memory, version).then_some(value)
+    }
+
+    /// Whether what was read of a version since is its value.
+    #[inline]
+    pub(crate) fn is_whole(&self, memory: &Memory, version: u64) -> bool {
         fence(Ordering::Acquire);
         let now = memory.word(self.version_at).load(Ordering::Relaxed);
         // A version that is committed and not yet applied is one ahead.
         let ahead = now.wrapping_sub(version).wrapping_add(1);
-        (ahead <= self.slot_mask).then_some(value)
+        ahead <= self.slot_mask
     }
 
     /// Copies the value, with its version; `None` if writers were faster every time.

@@ -18,6 +18,7 @@
 use std::ops::Range;
 
 use crate::channel::Geometry;
+use crate::map;
 use crate::memory::Memory;
 use crate::participants::{PARTICIPANTS_MAX, SLOT_SIZE};
 use crate::schema::{Part, PartKind, Schema, encode};
@@ -89,6 +90,8 @@ pub(crate) struct Layout {
     pub(crate) size_bytes: usize,
     /// The pages of values, if they have pages of their own.
     pub(crate) guardable: Option<Vec<Range<usize>>>,
+    /// The maps, in their order.
+    pub(crate) maps: Vec<map::Geometry>,
     items: Vec<ItemRange>,
 }
 
@@ -159,7 +162,10 @@ impl Layout {
         // A transaction may receive messages as well.
         let queues = schema.parts.iter().filter(|part| part.kind == PartKind::Queue);
         let message_count: usize = queues.map(|part| part.row_count.min(LOG_MESSAGES)).sum();
-        let log_entry_count = item_count.checked_add(message_count)?.min(LOG_ENTRIES_MAX);
+        let maps = schema.parts.iter().filter(|part| part.kind == PartKind::Map);
+        let words = maps.fold(0, |sum: usize, part| sum.saturating_add(map::log_word_count(part.row_count)));
+        let log_entry_count =
+            item_count.checked_add(message_count)?.saturating_add(words).min(LOG_ENTRIES_MAX);
         let log_entries_at = at::PARTICIPANTS + participant_count * SLOT_SIZE;
         let schema_at = line_after(log_entries_at + log_entry_count * LOG_ENTRY_SIZE)?;
         let schema_size = encode(&schema).len();
@@ -169,6 +175,7 @@ impl Layout {
         let mut end = line_after(schema_at + schema_size)?;
         let mut items = Vec::new();
         let mut pages = Vec::new();
+        let mut maps = Vec::new();
         let mut first = 0;
         for part in &mut schema.parts {
             let in_pages = guardable && part.kind.has_values();
@@ -178,6 +185,7 @@ impl Layout {
             }
             part.offset = end;
             let (size, range) = size_of_part(part, participant_count, first)?;
+            maps.extend(map::Geometry::of(part, first));
             first += range.map_or(0, |range| range.count as u64);
             items.extend(range);
             end = line_after(end.checked_add(size)?)?;
@@ -196,6 +204,7 @@ impl Layout {
             schema_at,
             size_bytes: end,
             guardable: guardable.then_some(pages),
+            maps,
             items,
         })
     }
@@ -222,6 +231,17 @@ impl Layout {
         queues
             .filter_map(|part| Geometry::of(part, self.participant_count))
             .find(|geometry| geometry.is_slot(at))
+    }
+
+    /// Where everything of a part that is a map lies.
+    pub(crate) fn map_of(&self, part: usize) -> Option<&map::Geometry> {
+        let at = self.schema.parts.get(part)?.offset;
+        self.maps.iter().find(|map| map.at == at)
+    }
+
+    /// The map of which a word of the index is at this offset.
+    pub(crate) fn map_of_word(&self, at: usize) -> Option<&map::Geometry> {
+        self.maps.iter().find(|map| map.is_word(at))
     }
 
     /// Where each lock's words are: the parts' in their order, then the region's own.
@@ -280,6 +300,11 @@ fn size_of_part(part: &Part, participant_count: usize, first: u64) -> Option<(us
             };
             let size = part.row_count.checked_mul(stride)?.checked_add(LINE)?;
             Some((size, Some(ItemRange { first, count: part.row_count, item, stride })))
+        }
+        PartKind::Map => {
+            let map = map::Geometry::of(part, first)?;
+            let (item, stride) = map.entries();
+            Some((map.size_bytes(), Some(ItemRange { first, count: part.row_count, item, stride })))
         }
         PartKind::Counter | PartKind::Event => Some((LINE, None)),
         PartKind::Lock => Some((LOCK_SIZE, None)),

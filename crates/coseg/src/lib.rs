@@ -80,6 +80,7 @@ mod label;
 mod layout;
 mod lock;
 mod log;
+mod map;
 mod membership;
 mod memory;
 #[cfg(all(test, coseg_model))]
@@ -121,6 +122,7 @@ pub use event::Event;
 pub use inspect::{ChannelEnd, ChannelView, Holder, Inspection, LockView};
 pub use label::{Label, Peek};
 pub use log::Settled;
+pub use map::{Map, MapChange, MapView, Stamp, Swap};
 pub use mutex::{Lock, LockGuard};
 pub use open::RegionOptions;
 pub use part::{Contents, Part, Plan, Site};

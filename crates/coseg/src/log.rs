@@ -5,7 +5,7 @@
 //! | 256 | 8 | state: the number of commits in the upper 48 bits, the number of entries to apply in the lower 16 |
 //!
 //! and from `log_entries_at` on, for each entry, the number of a value and the version it is to have, 8 bytes each; or
-//! the place of a message that was received, and its word.
+//! the place of a message that was received, and its word; or the place of a word of a map's index, and what it is to be.
 //!
 //! New values are written where nobody reads yet, in the slots of the next versions. Then come the entries, then
 //! the state: that one store commits. Applying an entry stores a version, which is the same however often it is
@@ -20,6 +20,10 @@ use crate::sync::{AtomicU64, Ordering, fence};
 /// Marks an entry that ends a queue's message: of a slot's offset, and the slot's word while the message is held. It
 /// is ended by compare-and-exchange, for others use the slot next without the region's lock.
 const MESSAGE: u64 = 1 << 63;
+
+/// Marks an entry that sets a word of a map's index: of its offset, and what it is to be. Only who holds the region's
+/// lock applies it, for a helper could not tell whether it was set to something else since.
+const WORD: u64 = 1 << 62;
 
 const COUNT_BITS: u32 = 16;
 const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
@@ -93,10 +97,26 @@ impl Committed {
         Committed { number: MESSAGE | at as u64, version: held, version_at: at, bell_at }
     }
 
+    /// How entries of the log name a word of a map's index.
+    #[inline]
+    pub(crate) fn number_of_word(at: usize) -> u64 {
+        WORD | at as u64
+    }
+
+    /// A word of a map's index, and what it is to be.
+    #[inline]
+    pub(crate) fn word(at: usize, value: u64, bell_at: usize) -> Committed {
+        Committed { number: Committed::number_of_word(at), version: value, version_at: at, bell_at }
+    }
+
     /// What an entry stands for; `None` for one that a peer made up.
     fn of(entry: Entry, layout: &Layout) -> Option<Committed> {
-        if entry.number & MESSAGE == 0 {
+        if entry.number & (MESSAGE | WORD) == 0 {
             return Some(Committed::new(&layout.item(entry.number)?, entry.version));
+        }
+        if entry.number & MESSAGE == 0 {
+            let at = usize::try_from(entry.number & !WORD).ok()?;
+            return Some(Committed::word(at, entry.version, layout.map_of_word(at)?.at));
         }
         let at = usize::try_from(entry.number & !MESSAGE).ok()?;
         let queue = layout.queue_of_slot(at)?;
@@ -106,6 +126,18 @@ impl Committed {
     /// The message that it ends: its place, and its word while it is held.
     pub(crate) fn as_message(&self) -> Option<(usize, u64)> {
         (self.number & MESSAGE != 0 && *self != Committed::NOTHING).then_some((self.version_at, self.version))
+    }
+
+    /// The place of the word of a map's index that it sets.
+    #[inline]
+    pub(crate) fn as_word(&self) -> Option<usize> {
+        (self.number & (MESSAGE | WORD) == WORD).then_some(self.version_at)
+    }
+
+    /// Whether it is of the part with this bell.
+    #[inline]
+    pub(crate) fn is_of(&self, bell_at: usize) -> bool {
+        self.bell_at == bell_at
     }
 
     #[inline]
@@ -118,7 +150,7 @@ impl Committed {
         Bell(memory.half(self.bell_at))
     }
 
-    /// Makes the version the one that is read, or ends the message. Done again, it does nothing.
+    /// Makes the version the one that is read, sets the word, or ends the message. Done again, it does nothing.
     #[inline]
     fn apply(&self, memory: &Memory) {
         if let Some((at, held)) = self.as_message() {
@@ -195,7 +227,8 @@ impl Log<'_> {
     /// Applies what somebody committed and has not yet applied, without having the lock: he may be stopped. Whoever
     /// has seen it committed then sees it in every later read.
     ///
-    /// Nothing is applied twice, and nothing old: a version is replaced only by the one after it.
+    /// Nothing is applied twice, and nothing old: a version is replaced only by the one after it. Words of maps stay as
+    /// they are; who finds no entry there looks at the log.
     #[cold]
     pub(crate) fn help(&self, layout: &Layout) {
         let state = self.state();
@@ -208,9 +241,11 @@ impl Log<'_> {
         }
         for entry in entries {
             if let Some(set) = Committed::of(entry, layout) {
-                // Only who committed the end of a message, or recovers from his death, may end it: to a helper who comes late
-                // the slot could look the same, with the next message that he has taken.
                 if set.as_message().is_some() {
+                    set.apply(self.memory);
+                    continue;
+                }
+                if set.as_word().is_some() {
                     continue;
                 }
                 let word = self.memory.word(set.version_at);
@@ -225,10 +260,12 @@ impl Log<'_> {
         let state = self.state();
         if state.pending() > 0 {
             let pending = usize::try_from(state.pending()).unwrap_or(usize::MAX).min(self.count);
+            let mut count = 0;
             let entries = (0..pending).map(|index| self.entry(index));
             // A number that is no value's was not written by us.
-            self.apply(state, entries.filter_map(|entry| Committed::of(entry, layout)));
-            return Settled::Completed(pending);
+            let set = entries.filter_map(|entry| Committed::of(entry, layout));
+            self.apply(state, set.inspect(|set| count += usize::from(set.as_word().is_none())));
+            return Settled::Completed(count);
         }
         // It may have changed one value and died before it counted.
         self.word().store(state.next(0).0, Ordering::Release);

@@ -7,7 +7,7 @@
 use std::mem::MaybeUninit;
 
 use crate::Shared;
-use crate::sync::Ordering;
+use crate::sync::{AtomicU64, Ordering};
 
 #[cfg(not(coseg_model))]
 pub(crate) use mapped::Memory;
@@ -330,6 +330,18 @@ impl Memory {
         }
     }
 
+    /// Whether these bytes are at `offset`, which must be a multiple of eight, the last word filled up with zeroes.
+    #[inline]
+    pub(crate) fn holds(&self, offset: usize, bytes: &[u8]) -> bool {
+        let words = self.words(offset, bytes.len().div_ceil(WORD));
+        let (whole, tail) = bytes.as_chunks::<WORD>();
+        let same = |own: [u8; WORD], word: &AtomicU64| word.load(Ordering::Relaxed).to_ne_bytes() == own;
+        let mut last = [0; WORD];
+        last[..tail.len()].copy_from_slice(tail);
+        whole.iter().zip(words).all(|(own, word)| same(*own, word))
+            && (tail.is_empty() || same(last, &words[words.len() - 1]))
+    }
+
     /// Copies bytes from any offset to the end of a buffer.
     pub(crate) fn read_to_end(&self, offset: usize, length: usize, buffer: &mut Vec<u8>) {
         let before = buffer.len();
@@ -495,6 +507,14 @@ fn write_blocks<'w, 'b>(
     (words, bytes)
 }
 
+/// The bytes of a value as they are stored, in a place for it.
+#[inline]
+pub(crate) fn stored<'i, T: Shared>(value: &T, image: &'i mut MaybeUninit<T>) -> &'i [u8] {
+    let bytes = zeroed_bytes(image);
+    value.store(bytes);
+    bytes
+}
+
 /// The bytes of a place for a value, zeroed where they are: moving a `T` would leave its padding behind.
 #[inline]
 fn zeroed_bytes<T>(image: &mut MaybeUninit<T>) -> &mut [u8] {
@@ -519,6 +539,12 @@ mod tests {
             let mut back = vec![0; bytes.len()];
             memory.read(8, &mut back);
             assert_eq!(back, bytes);
+            assert!(memory.holds(8, &bytes));
+            for at in 0..bytes.len() {
+                let mut other = bytes.clone();
+                other[at] ^= 0x80;
+                assert!(!memory.holds(8, &other), "{at} of {length}");
+            }
             let last = (bytes.len().next_multiple_of(WORD)).max(WORD);
             let mut word = [0; WORD];
             memory.read(8 + last - WORD, &mut word);

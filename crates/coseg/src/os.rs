@@ -48,6 +48,11 @@ pub(crate) fn unix_ns() -> u64 {
     u64::try_from(clock(libc::CLOCK_REALTIME).as_nanos()).unwrap_or(u64::MAX)
 }
 
+/// Nanoseconds since the machine started, which nobody sets.
+pub(crate) fn boot_ns() -> u64 {
+    u64::try_from(clock(libc::CLOCK_BOOTTIME).as_nanos()).unwrap_or(u64::MAX)
+}
+
 fn clock(which: libc::clockid_t) -> Duration {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the kernel fills the local.

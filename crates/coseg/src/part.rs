@@ -46,7 +46,7 @@ impl<T: Shared> Contents for T {
 /// A kind of part: a cell, a table, a lock.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no part of a region",
-    note = "`Cell<T>`, `Table<T, N>`, `Counter`, `Lock`, `RwLock`, `Event` and `Channel` are: a plain value goes into a `Cell`"
+    note = "`Cell<T>`, `Table<T, N>`, `Map<K, V, N>`, `Counter`, `Lock`, `RwLock`, `Event` and `Channel` are: a plain value goes into a `Cell`"
 )]
 pub trait Part: Sized {
     /// What it starts as.
@@ -100,6 +100,28 @@ impl Plan {
             row_count,
             slot_count,
             room_bytes: T::ROOM.max(size_of::<T>()),
+            offset: 0,
+        });
+    }
+
+    /// Adds a part with values and keys.
+    pub(crate) fn entries(
+        &mut self,
+        name: &str,
+        doc: &str,
+        of: Type,
+        capacity: usize,
+        slot_count: usize,
+        room_bytes: usize,
+    ) {
+        self.schema.parts.push(PartSchema {
+            name: name.to_owned(),
+            doc: doc.to_owned(),
+            kind: PartKind::Map,
+            of: Some(of),
+            row_count: capacity,
+            slot_count,
+            room_bytes,
             offset: 0,
         });
     }
@@ -178,6 +200,11 @@ impl Spot {
 
     pub(crate) fn item(&self, row: usize) -> Option<Item> {
         self.base.layout.item_of(self.part, row)
+    }
+
+    /// Where everything of a map lies.
+    pub(crate) fn map(&self) -> Option<&crate::map::Geometry> {
+        self.base.layout.map_of(self.part)
     }
 
     /// How errors name it.

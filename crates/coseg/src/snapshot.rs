@@ -7,7 +7,7 @@ use crate::cell::Place;
 use crate::few::Few;
 use crate::item::{Copied, Typed};
 use crate::layout::Item;
-use crate::log::{Entry, Log, State};
+use crate::log::{Committed, Entry, Log, State};
 use crate::sync::{Ordering, fence};
 use crate::{Error, ErrorKind, Result};
 
@@ -42,26 +42,53 @@ impl<'a> Moment<'a> {
     /// A copy of a value as it was then; `None` if something was committed since.
     #[inline(always)]
     pub(crate) fn copy<C: Copied>(&self, item: Item, how: &C) -> Option<C::Value> {
-        let version = version_in(self.overlay.iter(), item).unwrap_or_else(|| item.version(self.log.memory));
-        let before = version_in(self.seen.borrow().iter(), item);
+        let version = self.version(&item);
         self.log.memory.let_read();
-        let value = item.copy(self.log.memory, version, how)?;
-        if self.log.state().commits() != self.state.commits()
+        let value = how.copy(self.log.memory, item.slot_at(version));
+        self.is_whole(&item, version).then_some(value)
+    }
+
+    /// The version that a value had then.
+    #[inline(always)]
+    pub(crate) fn version(&self, item: &Item) -> u64 {
+        version_in(self.overlay.iter(), item.number).unwrap_or_else(|| item.version(self.log.memory))
+    }
+
+    /// Whether what was read of that version since is the value as it was then. If so, it is the one that was read
+    /// before, too.
+    #[inline(always)]
+    pub(crate) fn is_whole(&self, item: &Item, version: u64) -> bool {
+        let before = version_in(self.seen.borrow().iter(), item.number);
+        if !item.is_whole(self.log.memory, version)
+            || self.log.state().commits() != self.state.commits()
             || before.is_some_and(|before| before != version)
         {
-            return None;
+            return false;
         }
         if before.is_none() {
             self.seen.borrow_mut().push(Entry { number: item.number, version });
         }
-        Some(value)
+        true
+    }
+
+    /// A word of a map's index, as it was then if [`Moment::is_now`] says so afterwards.
+    pub(crate) fn word(&self, at: usize) -> u64 {
+        let number = Committed::number_of_word(at);
+        version_in(self.overlay.iter(), number)
+            .unwrap_or_else(|| self.log.memory.word(at).load(Ordering::Acquire))
+    }
+
+    /// Whether nothing was committed since.
+    pub(crate) fn is_now(&self) -> bool {
+        fence(Ordering::Acquire);
+        self.log.state().commits() == self.state.commits()
     }
 }
 
-/// The version that a list has for a value.
+/// What a list has for the number of a value or a word.
 #[inline(always)]
-fn version_in<'e>(mut list: impl Iterator<Item = &'e Entry>, item: Item) -> Option<u64> {
-    list.find(|entry| entry.number == item.number).map(|entry| entry.version)
+fn version_in<'e>(mut list: impl Iterator<Item = &'e Entry>, number: u64) -> Option<u64> {
+    list.find(|entry| entry.number == number).map(|entry| entry.version)
 }
 
 /// Copies of cells and rows of one region as they all were at one moment: each transaction is seen wholly or not
@@ -72,8 +99,8 @@ fn version_in<'e>(mut list: impl Iterator<Item = &'e Entry>, item: Item) -> Opti
 /// Made by [`Region::snapshot`](crate::Region::snapshot).
 #[derive(Debug)]
 pub struct Snapshot<'a> {
-    base: &'a Base,
-    moment: Moment<'a>,
+    pub(crate) base: &'a Base,
+    pub(crate) moment: Moment<'a>,
     moved: Cell<bool>,
 }
 
@@ -93,7 +120,7 @@ impl<'a> Snapshot<'a> {
     }
 
     #[cold]
-    fn overtaken(&self) -> Error {
+    pub(crate) fn overtaken(&self) -> Error {
         self.moved.set(true);
         let fact = "something was committed while it was read: hand this error on";
         Error::new("take a snapshot of", self.base.object(), ErrorKind::Busy, fact)

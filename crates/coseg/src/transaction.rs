@@ -17,8 +17,8 @@ use crate::{Error, ErrorKind, Result, Shared};
 /// Made by [`Region::transaction`](crate::Region::transaction).
 #[derive(Debug)]
 pub struct Transaction<'a> {
-    guard: RegionGuard<'a>,
-    set: Few<Committed>,
+    pub(crate) guard: RegionGuard<'a>,
+    pub(crate) set: Few<Committed>,
     is_committed: bool,
 }
 

@@ -131,18 +131,16 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a snapshot overlooks what is not yet applied",
         file: "crates/coseg/src/snapshot.rs",
-        find: "version_in(self.overlay.iter(), item).unwrap_or_else",
-        replace: "version_in([].iter(), item).unwrap_or_else",
+        find: "version_in(self.overlay.iter(), item.number).unwrap_or_else",
+        replace: "version_in([].iter(), item.number).unwrap_or_else",
         target: "killed",
         test: "trials::recover",
     },
     Mutant {
         name: "a snapshot spans several commits",
         file: "crates/coseg/src/snapshot.rs",
-        find: "if self.log.state().commits() != self.state.commits()
-            || before",
-        replace: "if self.log.state().commits() < self.state.commits()
-            || before",
+        find: "|| self.log.state().commits() != self.state.commits()",
+        replace: "|| self.log.state().commits() < self.state.commits()",
         target: "regions",
         test: "values::snapshots_never_see_half_a_transaction",
     },
@@ -210,17 +208,17 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "one version too many is believed",
         file: "crates/coseg/src/item.rs",
-        find: "(ahead <= self.slot_mask).then_some(value)",
-        replace: "(ahead <= self.slot_mask + 1).then_some(value)",
+        find: "        ahead <= self.slot_mask",
+        replace: "        ahead <= self.slot_mask + 1",
         target: "--model",
         test: "models::a_value_is_read_whole",
     },
     Mutant {
         name: "no fence before the second look",
         file: "crates/coseg/src/item.rs",
-        find: "        let value = how.copy(memory, self.slot_at(version));
-        fence(Ordering::Acquire);",
-        replace: "        let value = how.copy(memory, self.slot_at(version));",
+        find: "        fence(Ordering::Acquire);
+        let now = ",
+        replace: "        let now = ",
         target: "--model",
         test: "models::a_value_of_two_writers_is_read_whole",
     },

@@ -3,7 +3,7 @@
 use std::fmt::{self, Display};
 
 use super::shown::{LISTED_MAX, shown};
-use super::{Part, Schema, Struct, Type};
+use super::{Part, PartKind, Schema, Struct, Type};
 
 /// One place where a program and a region disagree.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,7 +84,11 @@ pub(crate) fn compare(region: &Schema, program: &Schema) -> Differences {
             continue;
         }
         if ours.row_count != theirs.row_count {
-            let what = if ours.kind.is_channel() { "messages" } else { "rows" };
+            let what = match ours.kind {
+                PartKind::Map => "entries",
+                kind if kind.is_channel() => "messages",
+                _ => "rows",
+            };
             let count = |part: &Part| format!("{} {what}", part.row_count);
             found.add(path, count(theirs), count(ours));
         }
@@ -94,11 +98,13 @@ pub(crate) fn compare(region: &Schema, program: &Schema) -> Differences {
         }
         if let (Some(their_type), Some(our_type)) = (&theirs.of, &ours.of) {
             let before = found.count;
-            match (their_type, our_type) {
-                (Type::Struct(theirs), Type::Struct(ours)) => {
-                    compare_fields(&mut found, path, theirs, ours, Growth::Allowed);
+            match (crate::map::types(theirs), crate::map::types(ours)) {
+                (Some((their_key, their_value)), Some((our_key, our_value))) => {
+                    // A key that grew would be another.
+                    compare_types(&mut found, &format!("{path}.key"), their_key, our_key);
+                    compare_values(&mut found, &format!("{path}.value"), their_value, our_value);
                 }
-                (theirs, ours) => compare_types(&mut found, path, theirs, ours),
+                _ => compare_values(&mut found, path, their_type, our_type),
             }
             if found.count == before && ours.room_bytes != theirs.room_bytes {
                 let room = |part: &Part| format!("room for {} bytes", part.room_bytes);
@@ -110,6 +116,16 @@ pub(crate) fn compare(region: &Schema, program: &Schema) -> Differences {
         found.add(&ours.name, ABSENT, ours.kind);
     }
     found
+}
+
+/// Compares a part's value, which may have grown.
+fn compare_values(found: &mut Differences, path: &str, region: &Type, program: &Type) {
+    match (region, program) {
+        (Type::Struct(theirs), Type::Struct(ours)) => {
+            compare_fields(found, path, theirs, ours, Growth::Allowed);
+        }
+        (theirs, ours) => compare_types(found, path, theirs, ours),
+    }
 }
 
 /// Whether fields may have been added at the end.
@@ -167,7 +183,7 @@ fn compare_fields(found: &mut Differences, path: &str, region: &Struct, program:
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Field, PartKind, Scalar};
+    use super::super::{Field, Scalar};
     use super::*;
 
     fn cell(name: &str, fields: Vec<Field>) -> Schema {

@@ -137,6 +137,8 @@ pub enum PartKind {
     BroadcastFailing,
     /// A [`Channel`](crate::Channel) with one sender and one receiver of large byte messages.
     Stream,
+    /// Values by their keys: [`Map`](crate::Map).
+    Map,
 }
 
 /// A part of a region: a cell, a table, a lock.
@@ -148,13 +150,13 @@ pub struct Part {
     pub doc: String,
     /// What kind of thing it is.
     pub kind: PartKind,
-    /// The type of its values or messages, if it has some.
+    /// The type of its values or messages, if it has some; of a map, a struct of `key` and `value`.
     pub of: Option<Type>,
-    /// How many values: 1, or a table's rows; of a channel, how many messages it holds.
+    /// How many values: 1, or a table's rows; of a map, how many keys it holds, and of a channel, how many messages.
     pub row_count: usize,
     /// How many versions of a value there is room for; a power of two.
     pub slot_count: usize,
-    /// Bytes there are for one version: the type's size, or more to let it grow.
+    /// Bytes there are for one version: the type's size, or more to let it grow; of a map, with key and expiry.
     pub room_bytes: usize,
     /// Where it starts in the segment.
     pub offset: usize,
@@ -207,7 +209,7 @@ impl fmt::Display for Scalar {
 }
 
 impl PartKind {
-    const ALL: [(PartKind, &'static str); 12] = [
+    const ALL: [(PartKind, &'static str); 13] = [
         (PartKind::Cell, "cell"),
         (PartKind::Table, "table"),
         (PartKind::Counter, "counter"),
@@ -220,6 +222,7 @@ impl PartKind {
         (PartKind::BroadcastDropping, "broadcast that drops"),
         (PartKind::BroadcastFailing, "broadcast that fails"),
         (PartKind::Stream, "stream"),
+        (PartKind::Map, "map"),
     ];
 
     pub(crate) fn from_code(code: u8) -> Option<PartKind> {
@@ -228,7 +231,7 @@ impl PartKind {
 
     /// Whether it has values of a type, which stay until they are changed.
     pub fn has_values(self) -> bool {
-        matches!(self, PartKind::Cell | PartKind::Table)
+        matches!(self, PartKind::Cell | PartKind::Table | PartKind::Map)
     }
 
     /// Whether it has messages of a type.

@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail like a test")]
 
 mod channels;
-mod corners;
 mod deaths;
 mod forks;
 mod house;
@@ -10,3 +9,5 @@ mod locks;
 mod opening;
 mod untyped;
 mod values;
+#[path = "../support/world.rs"]
+mod world;

@@ -1,0 +1,218 @@
+//! What a transaction does with a map; alone, each change is a transaction of its own.
+
+use std::mem::MaybeUninit;
+use std::time::Duration;
+
+use super::edit::{Edit, Put, Refused};
+use super::find::{Found, NEVER};
+use super::hash::HashedKey;
+use super::{Map, Stamp, Swap, lives};
+use crate::few::Few;
+use crate::log::{Committed, Log};
+use crate::memory::stored;
+use crate::transaction::Transaction;
+use crate::{Error, ErrorKind, Result, Shared, os};
+
+/// A map within a transaction: as the transaction has left it so far.
+///
+/// Made by [`Transaction::map`]. Its methods are those of [`Map`], and what they do is done once the transaction commits.
+/// Each may also fail with [`ErrorKind::TooMany`]: the log has no room for one more.
+#[derive(Debug)]
+pub struct MapChange<'t, 'a, K, V, const N: usize> {
+    transaction: &'t mut Transaction<'a>,
+    map: &'t Map<K, V, N>,
+}
+
+impl<'a> Transaction<'a> {
+    /// A map, to be read and changed within this transaction.
+    ///
+    /// # Panics
+    /// If the map belongs to another region.
+    #[inline]
+    pub fn map<'t, K: Shared, V: Shared, const N: usize>(
+        &'t mut self,
+        map: &'t Map<K, V, N>,
+    ) -> MapChange<'t, 'a, K, V, N> {
+        assert!(
+            std::ptr::eq(self.guard.base, map.base()),
+            "a transaction changes one region; this map belongs to another"
+        );
+        MapChange { transaction: self, map }
+    }
+}
+
+/// What is to become of a key.
+pub(super) enum Step<V> {
+    Keep,
+    Put(Put<V>),
+    Remove,
+}
+
+impl<K: Shared, V: Shared, const N: usize> MapChange<'_, '_, K, V, N> {
+    /// A copy of a key's value.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Damaged`]: a peer has written over the map.
+    pub fn get(&mut self, key: &K) -> Result<Option<V>> {
+        self.alter("read", key, |found| (Step::Keep, found.map(|(_, value)| value)))
+    }
+
+    /// Whether a key has a value.
+    ///
+    /// # Errors
+    /// Those of [`MapChange::get`].
+    pub fn contains(&mut self, key: &K) -> Result<bool> {
+        self.alter("read", key, |found| (Step::Keep, found.is_some()))
+    }
+
+    /// Sets a key's value; see [`Map::put`].
+    ///
+    /// # Errors
+    /// Those of [`Map::put`]; [`ErrorKind::TooMany`].
+    #[inline]
+    pub fn put(&mut self, key: &K, value: V) -> Result<Option<V>> {
+        self.put_until(key, value, NEVER)
+    }
+
+    /// Sets a key's value for a time; see [`Map::put_for`].
+    ///
+    /// # Errors
+    /// Those of [`MapChange::put`].
+    pub fn put_for(&mut self, key: &K, value: V, time: Duration) -> Result<Option<V>> {
+        let time_ns = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.put_until(key, value, os::boot_ns().saturating_add(time_ns))
+    }
+
+    #[inline]
+    fn put_until(&mut self, key: &K, value: V, until: u64) -> Result<Option<V>> {
+        let put = Put { until, value };
+        self.alter("put into", key, |found| (Step::Put(put), found.map(|(_, value)| value)))
+    }
+
+    /// Sets a key's value if it has none; see [`Map::insert`].
+    ///
+    /// # Errors
+    /// Those of [`MapChange::put`].
+    pub fn insert(&mut self, key: &K, value: V) -> Result<bool> {
+        let put = Put { until: NEVER, value };
+        self.alter("insert into", key, |found| match found {
+            Some(_) => (Step::Keep, false),
+            None => (Step::Put(put), true),
+        })
+    }
+
+    /// Removes a key's value; see [`Map::remove`].
+    ///
+    /// # Errors
+    /// Those of [`MapChange::put`] but [`ErrorKind::Full`].
+    pub fn remove(&mut self, key: &K) -> Result<Option<V>> {
+        self.alter("remove from", key, |found| (Step::Remove, found.map(|(_, value)| value)))
+    }
+
+    /// Changes a key's value; see [`Map::update`].
+    ///
+    /// # Errors
+    /// Those of [`MapChange::put`].
+    #[inline]
+    pub fn update<R>(&mut self, key: &K, change: impl FnOnce(&mut Option<V>) -> R) -> Result<R> {
+        self.alter("update", key, |found| {
+            let until = found.map_or(NEVER, |(found, _)| found.until);
+            let mut value = found.map(|(_, value)| value);
+            let result = change(&mut value);
+            (value.map_or(Step::Remove, |value| Step::Put(Put { until, value })), result)
+        })
+    }
+
+    /// See [`Map::compare_and_swap`]. Alone in its transaction: a stamp tells what others see.
+    pub(super) fn compare_and_swap(&mut self, key: &K, seen: Option<Stamp>, value: V) -> Result<Swap<V>> {
+        let other = self.alter("change", key, |found| match found {
+            Some((found, _)) if Some(found.stamp()) == seen => {
+                (Step::Put(Put { until: found.until, value }), None)
+            }
+            None if seen.is_none() => (Step::Put(Put { until: NEVER, value }), None),
+            other => (Step::Keep, Some(Swap::Other(other.map(|(found, value)| (value, found.stamp()))))),
+        })?;
+        match other {
+            Some(other) => Ok(other),
+            None => {
+                let done = self.alter("change", key, |found| (Step::Keep, found))?;
+                done.map(|(found, _)| Swap::Done(found.stamp())).ok_or_else(|| self.map.damaged("change"))
+            }
+        }
+    }
+
+    /// Does with a key what `decide` says of its entry.
+    #[inline]
+    fn alter<R>(
+        &mut self,
+        doing: &'static str,
+        key: &K,
+        decide: impl FnOnce(Option<(Found, V)>) -> (Step<V>, R),
+    ) -> Result<R> {
+        let Transaction { guard, set, .. } = &mut *self.transaction;
+        let (log, map) = (guard.base.log(), self.map);
+        map.alter(log, set, key, decide, || guard.check_process())
+            .map_err(|refused| map.refused(doing, refused, log.count))
+    }
+}
+
+/// Why a change was not made.
+pub(super) enum Stopped {
+    Refused(Refused),
+    Failed(Error),
+}
+
+impl From<Refused> for Stopped {
+    fn from(refused: Refused) -> Stopped {
+        Stopped::Refused(refused)
+    }
+}
+
+impl<K: Shared, V: Shared, const N: usize> Map<K, V, N> {
+    /// `check` is asked before anything is written.
+    #[inline]
+    pub(super) fn alter<R>(
+        &self,
+        log: Log<'_>,
+        set: &mut Few<Committed>,
+        key: &K,
+        decide: impl FnOnce(Option<(Found, V)>) -> (Step<V>, R),
+        check: impl FnOnce() -> Result<()>,
+    ) -> Result<R, Stopped> {
+        log.memory.let_read();
+        let mut image = MaybeUninit::uninit();
+        let key = HashedKey::new(self.geometry.seed(log.memory), stored(key, &mut image));
+        let mut edit = Edit { map: &self.geometry, log, set, free_from: &self.free_from };
+        let found = edit.find(&key)?;
+        let live = found.filter(|found| lives(found.until));
+        let value = live.map(|found| (found, log.memory.load(found.slot_at + self.geometry.value_at)));
+        let (step, result) = decide(value);
+        check().map_err(Stopped::Failed)?;
+        match (step, &found) {
+            (Step::Put(put), _) => edit.put(&key, found.as_ref(), &put, os::boot_ns)?,
+            // One that has expired, too.
+            (Step::Remove, Some(found)) => edit.remove(found)?,
+            (Step::Keep, _) | (Step::Remove, None) => {}
+        }
+        Ok(result)
+    }
+
+    #[cold]
+    fn refused(&self, doing: &'static str, stopped: Stopped, room: usize) -> Error {
+        let error = |kind, fact: String| Error::new(doing, self.spot.object(), kind, fact);
+        match stopped {
+            Stopped::Failed(error) => error,
+            Stopped::Refused(Refused::Damaged) => self.damaged(doing),
+            Stopped::Refused(Refused::TooMany) => error(
+                ErrorKind::TooMany,
+                format!("a transaction of this region can set {room} values and words: commit in between"),
+            ),
+            Stopped::Refused(Refused::Full) => error(
+                ErrorKind::Full,
+                format!(
+                    "all {N} entries are in use and none has expired: remove some, or make the region with a larger map"
+                ),
+            ),
+        }
+    }
+}

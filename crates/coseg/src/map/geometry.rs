@@ -1,0 +1,281 @@
+//! Where the words and entries of a map lie.
+//!
+//! | offset | bytes | |
+//! |---|---|---|
+//! | 0 | 4 | bell of those who wait for a value |
+//! | 8 | 8 | seed of the hash |
+//! | 16 | 8 | no entry expires before this time; a hint |
+//! | 24 | 8 | the entry with which the next search for expired ones begins; a hint |
+//! | 64 | 8 | moves |
+//! | 128 | 8 for every 64 entries | which entries are in use, a bit each |
+//! | next line | 64 each | buckets |
+//! | next line | 8 for each entry | links |
+//! | next line | | entries, each from the next line: version, and so many slots |
+//!
+//! A slot holds when the entry expires, then the key, then the value, each from the next multiple of 8.
+
+use crate::layout::{Item, LINE, line_after};
+use crate::memory::{Memory, WORD};
+use crate::schema::{Field, Part, PartKind, Struct, Type};
+use crate::sync::Ordering;
+
+/// Offsets from the part's start.
+const SEED: usize = 8;
+pub(crate) const SOONEST: usize = 16;
+pub(crate) const SWEEP: usize = 24;
+const MOVES: usize = LINE;
+const USED: usize = 2 * LINE;
+
+/// Offsets from a slot's start.
+pub(crate) const UNTIL: usize = 0;
+pub(crate) const KEY: usize = WORD;
+
+/// Words of a bucket. All but the last name an entry each; the last begins the chain of those that found no place.
+pub(crate) const BUCKET_WORDS: usize = LINE / WORD;
+/// The chain's word among them.
+pub(crate) const CHAIN: usize = BUCKET_WORDS - 1;
+/// Entries for which a word of bits stands.
+pub(crate) const BITS: usize = 64;
+
+/// Versions an entry keeps.
+pub(crate) const SLOTS: usize = 2;
+/// Most entries of a map: a word of the index has 32 bits for an entry's number plus one.
+const CAPACITY_MAX: usize = (u32::MAX - 1) as usize;
+/// Words that changing an entry may change beside two for the entry itself.
+const WORDS_BESIDE: usize = 6;
+
+/// Where everything of a map lies, in offsets of the region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Geometry {
+    pub(crate) at: usize,
+    /// How many entries it has room for.
+    pub(crate) capacity: usize,
+    buckets_at: usize,
+    /// One less than the number of buckets, a power of two.
+    bucket_mask: u64,
+    links_at: usize,
+    entries_at: usize,
+    stride: usize,
+    /// The first entry.
+    first: Item,
+    pub(crate) key_bytes: usize,
+    /// Where the value begins in a slot.
+    pub(crate) value_at: usize,
+}
+
+/// What an entry consists of, as a schema tells it: the key and the value, where they are in a slot.
+pub(crate) fn entry_type(key: Type, value: Type) -> Type {
+    let value_offset = value_offset(key.size_bytes());
+    let size_bytes = value_offset + value.size_bytes();
+    let field = |name: &str, offset, of| Field {
+        name: name.into(),
+        offset,
+        of,
+        unit: String::new(),
+        doc: String::new(),
+    };
+    let fields = vec![field("key", KEY, key), field("value", value_offset, value)];
+    Type::Struct(Struct { name: "Entry".into(), size_bytes, fields })
+}
+
+/// Where the value begins in a slot.
+pub(crate) const fn value_offset(key_bytes: usize) -> usize {
+    KEY + key_bytes.next_multiple_of(WORD)
+}
+
+/// The types of key and value; `None` for a part that no program of ours can have made.
+pub(crate) fn types(part: &Part) -> Option<(&Type, &Type)> {
+    let Some(Type::Struct(Struct { fields, .. })) = &part.of else { return None };
+    let [key, value] = fields.as_slice() else { return None };
+    let key_bytes = key.of.size_bytes().checked_next_multiple_of(WORD)?;
+    let as_made = key.name == "key" && value.name == "value" && key.offset == KEY;
+    (as_made && value.offset.checked_sub(KEY)? == key_bytes).then_some((&key.of, &value.of))
+}
+
+/// Entries of the log that a map of so many entries should have room for, beside one for each entry: two words for each
+/// entry, and those of one change.
+pub(crate) fn log_word_count(capacity: usize) -> usize {
+    capacity.saturating_mul(2).saturating_add(WORDS_BESIDE)
+}
+
+impl Geometry {
+    /// `None` for a part that no program of ours can have made. `number` is its first entry's among all of the region's
+    /// values.
+    pub(crate) fn of(part: &Part, number: u64) -> Option<Geometry> {
+        let capacity = part.row_count;
+        if part.kind != PartKind::Map || !(1..=CAPACITY_MAX).contains(&capacity) {
+            return None;
+        }
+        let (key, value) = types(part)?;
+        let used_at = part.offset.checked_add(USED)?;
+        let buckets_at = line_after(used_at.checked_add(capacity.div_ceil(BITS) * WORD)?)?;
+        // Half of the places of all buckets are filled at most, so that few of them overflow.
+        let bucket_count = (2 * capacity).div_ceil(CHAIN).next_power_of_two();
+        let links_at = bucket_count.checked_mul(LINE)?.checked_add(buckets_at)?;
+        let entries_at = line_after(links_at.checked_add(capacity * WORD)?)?;
+        let slot_stride = part.room_bytes.checked_next_multiple_of(WORD)?;
+        let stride = line_after(part.slot_count.checked_mul(slot_stride)?.checked_add(WORD)?)?;
+        stride.checked_mul(capacity)?.checked_add(entries_at)?;
+        let value_at = value_offset(key.size_bytes());
+        if value_at.checked_add(value.size_bytes())? > slot_stride {
+            return None;
+        }
+        let first = Item {
+            number,
+            version_at: entries_at,
+            slots_at: entries_at + WORD,
+            slot_stride,
+            slot_mask: (part.slot_count as u64).wrapping_sub(1),
+            room_bytes: part.room_bytes,
+            bell_at: part.offset,
+        };
+        Some(Geometry {
+            at: part.offset,
+            capacity,
+            buckets_at,
+            bucket_mask: bucket_count as u64 - 1,
+            links_at,
+            entries_at,
+            stride,
+            first,
+            key_bytes: key.size_bytes(),
+            value_at,
+        })
+    }
+
+    pub(crate) fn size_bytes(&self) -> usize {
+        self.entries_at - self.at + self.stride * self.capacity
+    }
+
+    /// What the hash of its keys begins with.
+    #[inline]
+    pub(crate) fn seed(&self, memory: &Memory) -> u64 {
+        memory.word(self.at + SEED).load(Ordering::Relaxed)
+    }
+
+    /// Gives a new map its seed.
+    pub(crate) fn set_seed(&self, memory: &Memory, seed: u64) {
+        memory.word(self.at + SEED).store(seed, Ordering::Relaxed);
+    }
+
+    /// The first entry, and how far it is from one to the next.
+    pub(crate) fn entries(&self) -> (Item, usize) {
+        (self.first, self.stride)
+    }
+
+    /// An entry. Its number must be below the capacity.
+    #[inline]
+    pub(crate) fn item(&self, entry: usize) -> Item {
+        let ahead = entry * self.stride;
+        Item {
+            number: self.first.number + entry as u64,
+            version_at: self.first.version_at + ahead,
+            slots_at: self.first.slots_at + ahead,
+            ..self.first
+        }
+    }
+
+    /// The word that counts what may lead a reader astray.
+    #[inline]
+    pub(crate) fn moves_at(&self) -> usize {
+        self.at + MOVES
+    }
+
+    /// The bucket of a hash.
+    #[inline]
+    pub(crate) fn bucket_at(&self, hash: u64) -> usize {
+        #[expect(clippy::cast_possible_truncation, reason = "masked to the number of buckets")]
+        let bucket = (hash & self.bucket_mask) as usize;
+        self.buckets_at + bucket * LINE
+    }
+
+    /// The word that leads on from an entry in a chain.
+    #[inline]
+    pub(crate) fn link_at(&self, entry: usize) -> usize {
+        self.links_at + entry * WORD
+    }
+
+    /// Whether a word names an entry that stands in a bucket itself, and not in a chain.
+    pub(crate) fn is_place_of_bucket(&self, at: usize) -> bool {
+        at < self.links_at && at % LINE != CHAIN * WORD
+    }
+
+    /// How many words of bits there are.
+    pub(crate) fn used_word_count(&self) -> usize {
+        self.capacity.div_ceil(BITS)
+    }
+
+    /// The word with the bits of 64 entries.
+    pub(crate) fn used_at(&self, index: usize) -> usize {
+        self.at + USED + index * WORD
+    }
+
+    /// The bits of a word that stand for no entry.
+    pub(crate) fn bits_beyond(&self, index: usize) -> u64 {
+        match self.capacity - (index * BITS).min(self.capacity) {
+            BITS.. => 0,
+            count => u64::MAX << count,
+        }
+    }
+
+    /// Whether a word of the log may be for this place: one of moves, used, buckets or links.
+    pub(crate) fn is_word(&self, at: usize) -> bool {
+        at.is_multiple_of(WORD) && (self.moves_at()..self.entries_at).contains(&at)
+    }
+}
+
+#[cfg(all(test, not(coseg_model)))]
+mod tests {
+    use super::*;
+    use crate::schema::Scalar;
+
+    fn part(capacity: usize, room_bytes: usize) -> Part {
+        Part {
+            name: "m".into(),
+            doc: String::new(),
+            kind: PartKind::Map,
+            of: Some(entry_type(Type::Scalar(Scalar::U32), Type::Text { size_bytes: 12 })),
+            row_count: capacity,
+            slot_count: SLOTS,
+            room_bytes,
+            offset: 1024,
+        }
+    }
+
+    #[test]
+    fn everything_lies_one_after_the_other() {
+        for capacity in [1, 2, 3, 7, 8, 63, 64, 65, 1000, 10_000] {
+            let map = Geometry::of(&part(capacity, 28), 5).unwrap();
+            let words = map.used_word_count();
+            assert!(map.used_at(words - 1) + WORD <= map.buckets_at && words * BITS >= capacity);
+            let last_bucket = map.bucket_at(u64::MAX);
+            assert_eq!(last_bucket + LINE, map.links_at);
+            assert!(map.is_place_of_bucket(last_bucket) && !map.is_place_of_bucket(last_bucket + 56));
+            assert!(map.link_at(capacity - 1) + WORD <= map.entries_at);
+            let last = map.item(capacity - 1);
+            assert!(last.end() <= map.at + map.size_bytes());
+            assert_eq!((last.number, last.version_at % LINE), (4 + capacity as u64, 0));
+            let places = (last_bucket + LINE - map.buckets_at) / LINE * CHAIN;
+            assert!(places >= 2 * capacity, "{places} places for {capacity}");
+            let unused: u32 = (0..words).map(|index| map.bits_beyond(index).count_ones()).sum();
+            assert_eq!(words * BITS - usize::try_from(unused).unwrap(), capacity);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused() {
+        for (capacity, room) in [(0, 28), (CAPACITY_MAX + 1, 28), (1 << 31, usize::MAX / 64), (1, usize::MAX)]
+        {
+            assert_eq!(Geometry::of(&part(capacity, room), 0), None, "{capacity} of {room}");
+        }
+        assert_eq!(Geometry::of(&part(1, 8), 0), None, "no room for the value");
+        let mut other = part(1, 28);
+        other.of = Some(Type::Scalar(Scalar::U64));
+        assert_eq!(Geometry::of(&other, 0), None, "no key");
+        let mut other = part(1, 28);
+        if let Some(Type::Struct(of)) = &mut other.of {
+            of.fields[0].offset = 0;
+        }
+        assert_eq!(Geometry::of(&other, 0), None, "the key where the time belongs");
+    }
+}
