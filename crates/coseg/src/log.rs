@@ -241,11 +241,9 @@ impl Log<'_> {
         }
         for entry in entries {
             if let Some(set) = Committed::of(entry, layout) {
-                if set.as_message().is_some() {
-                    set.apply(self.memory);
-                    continue;
-                }
-                if set.as_word().is_some() {
+                // Only who committed the end of a message, or recovers from his death, may end it: to a helper who comes late
+                // the slot could look the same, with the next message that he has taken. So could a map's word.
+                if set.as_message().is_some() || set.as_word().is_some() {
                     continue;
                 }
                 let word = self.memory.word(set.version_at);

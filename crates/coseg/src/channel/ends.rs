@@ -1,5 +1,6 @@
 //! The ends of each kind, and how they go through its slots.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use super::broadcast::{Broadcast, Found};
@@ -109,7 +110,7 @@ impl SendEnd for QueueSend {
     #[inline]
     fn reserve(&mut self, lane: &mut Lane, _: usize) -> Result<Room, Refusal> {
         let mut own = queue(lane).reserve(lane.me);
-        if own.is_none() && lane.is_due() && bury(lane)? {
+        if own.is_none() && lane.is_due() && bury(lane, false) {
             own = queue(lane).reserve(lane.me);
         }
         self.0 = own;
@@ -132,29 +133,44 @@ impl SendEnd for QueueSend {
 
 /// Makes what the dead were writing room again, and gives what they held to the living; whether there was something.
 #[cold]
-fn bury(lane: &Lane) -> Result<bool, Refusal> {
+fn bury(lane: &Lane, has_lock: bool) -> bool {
     let words = queue(lane);
-    let is_dead = |owner| lane.base().is_dead(owner);
-    let mut found = words.drop_unfinished(is_dead);
-    if words.orphan(is_dead).is_some() {
-        // The lock makes sure that what the dead had committed is applied, and with it the end of a message.
-        // Where it is not to be had, because its owner is stopped or this very thread, there is a next time.
-        let Ok(_lock) = lane.base().lock(Deadline::after(Some(BURIAL_PATIENCE))) else {
-            return Ok(found > 0);
-        };
-        for _ in 0..lane.geometry.capacity {
-            let Some(orphan) = words.orphan(is_dead) else { break };
-            if let Some(own) = words.inherit(orphan, lane.me) {
-                own.give_back(lane.memory(), &lane.geometry);
-                found += 1;
-            }
+    // It takes system calls to tell, and one process may have many messages.
+    let known = RefCell::new(Vec::new());
+    let is_dead = |owner| {
+        let told = known.borrow().iter().find(|(other, _)| *other == owner).map(|(_, dead)| *dead);
+        told.unwrap_or_else(|| {
+            let dead = lane.base().is_dead(owner);
+            known.borrow_mut().push((owner, dead));
+            dead
+        })
+    };
+    let mut found = words.drop_unfinished(is_dead) > 0;
+    if words.orphans(is_dead).next().is_some() {
+        found |= has_lock && inherit(lane, is_dead);
+        // The lock makes sure that what the dead had committed is applied, and with it the end of a message. Who does
+        // not get it soon, since somebody else or he himself is in a transaction, looks another time.
+        if !has_lock && let Ok(_lock) = lane.base().lock(Deadline::after(Some(BURIAL_PATIENCE))) {
+            found |= inherit(lane, is_dead);
         }
     }
-    if found > 0 {
+    if found {
         lane.ring();
         lane.ring_own_side();
     }
-    Ok(found > 0)
+    found
+}
+
+/// Gives what the dead held to the living; only for who holds the region's lock. True also if it turns out that they had
+/// ended it.
+fn inherit(lane: &Lane, is_dead: impl Fn(Owner) -> bool) -> bool {
+    let words = queue(lane);
+    for orphan in words.orphans(is_dead) {
+        if let Some(own) = words.inherit(orphan, lane.me) {
+            own.give_back(lane.memory(), &lane.geometry);
+        }
+    }
+    true
 }
 
 /// A receiver of a queue.
@@ -167,9 +183,20 @@ pub struct QueueReceive {
 }
 
 impl QueueReceive {
-    /// Takes a message that somebody else is to end.
-    pub(crate) fn take(&mut self, lane: &Lane) -> Option<Slot> {
+    /// Takes a message that somebody else is to end. Only for who holds the region's lock.
+    pub(crate) fn take(&mut self, lane: &mut Lane) -> Option<Slot> {
+        self.look_after(lane, true);
         queue(lane).claim(lane.me, &mut self.behind)
+    }
+
+    /// Now and then, what the dead have left: what they held, and what became ready just before they died, so that nobody
+    /// was told of it.
+    #[inline]
+    fn look_after(&mut self, lane: &mut Lane, has_lock: bool) {
+        if lane.is_due() {
+            bury(lane, has_lock);
+            self.behind = queue(lane).unseen();
+        }
     }
 }
 
@@ -182,11 +209,7 @@ impl ReceiveEnd for QueueReceive {
     #[inline]
     fn claim(&mut self, lane: &mut Lane, _: usize) -> Result<Next, Refusal> {
         // Also where there is always another message, what the dead held must come through.
-        if lane.is_due() {
-            bury(lane)?;
-            // Whoever knew of one behind the hint may have died.
-            self.behind = self.behind.wrapping_sub(1);
-        }
+        self.look_after(lane, false);
         self.held = queue(lane).claim(lane.me, &mut self.behind);
         Ok(self.held.map(|slot| (slot.payload_at(), 1)).into())
     }
@@ -216,7 +239,8 @@ impl ReceiveEnd for QueueReceive {
     }
 
     fn is_ready(&mut self, lane: &mut Lane) -> bool {
-        queue(lane).depth().0 > 0
+        self.look_after(lane, false);
+        queue(lane).is_ready()
     }
 }
 

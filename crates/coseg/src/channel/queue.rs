@@ -8,14 +8,13 @@
 //! | 32, 33 | free, being written, ready, held |
 //! | 34 | it was held before and given back |
 //! | 35 | receivers went on before it was ready |
-//! | 36 to 39 | how many of the next laps leave the slot out |
-//! | 40 to 63 | lap: how many times the slot was used |
+//! | 36 to 63 | lap: how many times the slot was used, or moved on |
 //!
 //! Every step is one compare-and-exchange of this word. The positions to send to and to receive from next are only
 //! hints, which anybody corrects. A message that is being written or held keeps others from nothing: receivers go on
-//! beyond it, and senders who come round to it leave the slot out for a lap. One that becomes ready behind the hint,
-//! since it was given back or written slowly, is counted, and whoever sees a new count looks at all slots first: so
-//! messages of one sender are received in their order.
+//! beyond it, and senders who come round to it move it on to the next lap, in the same slot. One that becomes ready behind
+//! the hint, since it was given back or written slowly, is counted, and whoever sees a new count looks behind the hint
+//! first: so messages of one sender are received in their order.
 //!
 //! What a dead process was writing is dropped; what it held goes to another, under the region's lock: so a transaction
 //! that it had committed with the message is finished first, and the message with it.
@@ -28,9 +27,7 @@ use crate::sync::{AtomicU64, Ordering, fence};
 const PHASE_AT: u32 = 32;
 const REPEATED: u64 = 1 << 34;
 const PASSED: u64 = 1 << 35;
-const SKIPS_AT: u32 = 36;
-const SKIPS_MAX: u64 = 15;
-const LAP_AT: u32 = 40;
+const LAP_AT: u32 = 36;
 const LAP_MASK: u64 = (1 << (64 - LAP_AT)) - 1;
 
 const FREE: u64 = 0;
@@ -58,10 +55,6 @@ impl State {
         self.0 >> PHASE_AT & 3
     }
 
-    fn skips(self) -> u64 {
-        self.0 >> SKIPS_AT & SKIPS_MAX
-    }
-
     pub(crate) fn owner(self) -> Owner {
         #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
         Owner(self.0 as u32)
@@ -81,13 +74,14 @@ impl State {
         State(self.into_phase(READY, Owner::NOBODY).0 & !PASSED)
     }
 
-    /// Nobody's, for the next lap that does not leave it out.
+    /// Nobody's, for the next lap.
     fn freed(self) -> State {
-        State::new(self.lap().wrapping_add(1 + self.skips()), FREE, Owner::NOBODY)
+        State::new(self.lap().wrapping_add(1), FREE, Owner::NOBODY)
     }
 
-    fn skipped(self) -> State {
-        State(self.0 + (1 << SKIPS_AT))
+    /// The same message, in the next lap.
+    fn moved_on(self) -> State {
+        State(self.0.wrapping_add(1 << LAP_AT))
     }
 
     /// How many laps it is ahead of `lap`.
@@ -123,7 +117,8 @@ impl Slot {
         self.at + WORD
     }
 
-    /// Brings a message that is ours a step further, however often others have marked it meanwhile; the state before.
+    /// Brings a message that is ours a step further, however often others have marked it or moved it on meanwhile; the
+    /// state before. A slot that has been used again is not ours: what the dead held is not held by them a second time.
     fn step_of_own(self, memory: &Memory, next: impl Fn(State) -> State) -> Option<State> {
         let mut own = self;
         for _ in 0..DISTURBANCES {
@@ -131,8 +126,7 @@ impl Slot {
                 return Some(own.state);
             }
             own = Slot::of(memory, self.at);
-            let same = |part: fn(State) -> u64| part(own.state) == part(self.state);
-            if !(same(State::phase) && same(State::lap) && own.state.owner() == self.state.owner()) {
+            if own.state.phase() != self.state.phase() || own.state.owner() != self.state.owner() {
                 break;
             }
         }
@@ -230,6 +224,7 @@ impl<'a> Queue<'a> {
     #[inline]
     pub(crate) fn reserve(&self, me: Owner) -> Option<Slot> {
         let sent = self.sent();
+        let mut free_at = None;
         for _ in 0..self.tries() {
             let position = sent.load(Ordering::Acquire);
             let (slot, lap) = self.slot(position);
@@ -239,10 +234,10 @@ impl<'a> Queue<'a> {
                     Queue::pass(sent, position);
                     return Some(own);
                 }
-            } else if ahead >= 0 || ahead + slot.state.skips().cast_signed() >= 0 {
+            } else if ahead >= 0 {
                 Queue::pass(sent, position);
-            } else if self.is_overtaken(position) {
-                if slot.step(self.memory, slot.state.skipped()).is_some() {
+            } else if ahead == -1 && self.is_overtaken(position, slot, &mut free_at) {
+                if slot.step(self.memory, slot.state.moved_on()).is_some() {
                     Queue::pass(sent, position);
                 }
             } else {
@@ -253,18 +248,28 @@ impl<'a> Queue<'a> {
     }
 
     /// Whether the message that is still in a position's slot is being written or held, and a slot behind it is free: then
-    /// others have gone on without it.
+    /// others have gone on without it. All before the free one that was found last are like it.
     #[cold]
-    fn is_overtaken(&self, position: u64) -> bool {
-        for behind in 0..self.geometry.capacity as u64 {
-            let (slot, lap) = self.slot(position.wrapping_add(behind));
+    fn is_overtaken(&self, position: u64, slot: Slot, free_at: &mut Option<u64>) -> bool {
+        let is_before = |free: u64| free.wrapping_sub(position).cast_signed() > 0;
+        if !free_at.is_some_and(is_before) {
+            *free_at = self.free_behind(position);
+        }
+        matches!(slot.state.phase(), WRITING | HELD) && free_at.is_some()
+    }
+
+    /// The first position behind one whose slot is free, if all between are being written or held.
+    fn free_behind(&self, position: u64) -> Option<u64> {
+        for behind in 1..self.geometry.capacity as u64 {
+            let at = position.wrapping_add(behind);
+            let (slot, lap) = self.slot(at);
             match slot.state.phase() {
-                FREE => return behind > 0 && slot.state.ahead_of(lap) == 0,
-                WRITING | HELD if slot.state.skips() < SKIPS_MAX => {}
-                _ => return false,
+                FREE => return (slot.state.ahead_of(lap) == 0).then_some(at),
+                WRITING | HELD => {}
+                _ => return None,
             }
         }
-        false
+        None
     }
 
     /// Takes the next message; `None`: there is none. `seen` is the count of messages that became ready behind the hint,
@@ -314,11 +319,15 @@ impl<'a> Queue<'a> {
         for _ in 0..LOOK_AHEAD {
             let (slot, lap) = self.slot(position);
             match (slot.state.ahead_of(lap), slot.state.phase()) {
+                (0, READY) if unfinished.is_some() => return self.first_ready(next, position, slot),
                 (0, READY) => return Ahead::Ready(position, slot),
                 (0, FREE) => return Ahead::Nothing,
                 (0, WRITING) => unfinished = unfinished.or(Some(slot)),
+                (2.., _) if unfinished.is_none() => {
+                    self.pass_unsent(position);
+                    return Ahead::Passed;
+                }
                 (0.., _) => {}
-                (ahead, _) if ahead + slot.state.skips().cast_signed() >= 0 => {}
                 _ => return Ahead::Nothing,
             }
             if unfinished.is_none() {
@@ -329,13 +338,55 @@ impl<'a> Queue<'a> {
         unfinished.map_or(Ahead::Passed, Ahead::Unfinished)
     }
 
-    /// Takes the first message behind the hint. If there is none, `seen` is the count as it was then.
+    /// The first message from a position on up to one that is ready. What was found unfinished before that one may be
+    /// ready by now, and of the same sender: then it was ready first.
+    #[cold]
+    fn first_ready(&self, from: u64, mut position: u64, mut slot: Slot) -> Ahead {
+        let is_ready = |at| {
+            let (slot, lap) = self.slot(at);
+            (slot.state.ahead_of(lap) == 0 && slot.state.phase() == READY).then_some((at, slot))
+        };
+        // Again for each that is found, which may have another before it.
+        while let Some(found) =
+            (0..position.wrapping_sub(from)).find_map(|index| is_ready(from.wrapping_add(index)))
+        {
+            (position, slot) = found;
+        }
+        Ahead::Ready(position, slot)
+    }
+
+    /// Brings the hint of receivers to the next position that there can be a message at. Senders who take slots and send
+    /// nothing leave it far behind.
+    #[cold]
+    fn pass_unsent(&self, position: u64) {
+        let capacity = self.geometry.capacity as u64;
+        // Laps only go up: what a slot has left behind comes to nothing more.
+        let next = |index| {
+            let at = position.wrapping_add(index);
+            let (slot, lap) = self.slot(at);
+            index.wrapping_add(slot.state.ahead_of(lap).max(0).unsigned_abs().wrapping_mul(capacity))
+        };
+        let count = (0..capacity).map(next).min().unwrap_or(0);
+        let _ = self.received().compare_exchange(
+            position,
+            position.wrapping_add(count),
+            Ordering::AcqRel,
+            Ordering::Relaxed,
+        );
+    }
+
+    /// Takes the first message that is not beyond the hint. If there is none, `seen` is the count as it was then.
+    ///
+    /// Of two of one sender, the one that is sent first is found first: it was being written when the hint passed it, and
+    /// is counted before the other is ready. Beyond the hint it would not be counted.
     #[cold]
     fn claim_behind(&self, me: Owner, seen: &mut u32) -> Option<Slot> {
         let count = self.behind();
-        let (next, lap) = self.slot(self.received().load(Ordering::Acquire));
+        let hint = self.received().load(Ordering::Acquire);
+        let (_, lap) = self.slot(hint);
         let place = |slot: &Slot| (slot.state.ahead_of(lap), slot.at);
-        let ready = self.slots().filter(|slot| slot.state.phase() == READY && place(slot) < (0, next.at));
+        let last = (0, self.geometry.slot_at(hint));
+        let ready = self.slots().filter(|slot| slot.state.phase() == READY && place(slot) <= last);
         let Some(first) = ready.min_by_key(place) else {
             *seen = count;
             return None;
@@ -360,15 +411,20 @@ impl<'a> Queue<'a> {
         self.memory.half(self.geometry.at + BEHIND).load(Ordering::Acquire)
     }
 
+    /// What a receiver has seen who is to look behind the hint.
+    pub(crate) fn unseen(&self) -> u32 {
+        self.behind().wrapping_sub(1)
+    }
+
     /// Drops what the dead were writing.
     pub(crate) fn drop_unfinished(&self, is_dead: impl Fn(Owner) -> bool) -> usize {
         let dead = |slot: &Slot| slot.state.phase() == WRITING && is_dead(slot.state.owner());
         self.slots().filter(dead).filter_map(|slot| slot.step(self.memory, slot.state.freed())).count()
     }
 
-    /// A message that a dead process holds.
-    pub(crate) fn orphan(&self, is_dead: impl Fn(Owner) -> bool) -> Option<Slot> {
-        self.slots().find(|slot| slot.state.phase() == HELD && is_dead(slot.state.owner()))
+    /// The messages that dead processes hold.
+    pub(crate) fn orphans(&self, is_dead: impl Fn(Owner) -> bool) -> impl Iterator<Item = Slot> {
+        self.slots().filter(move |slot| slot.state.phase() == HELD && is_dead(slot.state.owner()))
     }
 
     /// Takes over a message that a dead process held. Only for who holds the region's lock.
@@ -388,6 +444,11 @@ impl<'a> Queue<'a> {
     pub(crate) fn busy(&self) -> impl Iterator<Item = Owner> + use<'a> {
         let states = self.slots().map(|slot| slot.state);
         states.filter(|state| matches!(state.phase(), WRITING | HELD)).map(State::owner)
+    }
+
+    /// Whether a message is ready.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.slots().any(|slot| slot.state.phase() == READY)
     }
 
     /// How many messages are ready, and how many are written or held.

@@ -253,7 +253,7 @@ impl<const MAX: usize, K: Whole> Receiver<Bytes<MAX>, K> {
 impl<M: Message, const N: usize> Receiver<M, Queue<N>> {
     /// Takes a message that a transaction is to end.
     pub(crate) fn take_for_transaction(&mut self) -> Option<(Slot, M::Received)> {
-        let lane = &self.lane;
+        let lane = &mut self.lane;
         let slot = self.end.take(lane)?;
         self.is_repeated = slot.state.is_repeated();
         let place = Place { memory: lane.memory(), at: slot.payload_at(), room: lane.geometry.stride };

@@ -60,7 +60,7 @@ impl World {
 fn actor() {
     let Ok(role) = std::env::var("COSEG_TEST_ROLE") else { return };
     let backend = backend_told();
-    if crate::channels::play(&role, &backend) {
+    if crate::channels::play(&role, &backend) || crate::corners::play(&role, &backend) {
         return;
     }
     let open = || match Region::<Office>::at(KEY).backend(&backend).participant(&role).open() {

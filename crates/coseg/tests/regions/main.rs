@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail like a test")]
 
 mod channels;
+mod corners;
 mod deaths;
 mod forks;
 mod house;
