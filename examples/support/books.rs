@@ -2,10 +2,18 @@
 
 use std::fmt::Write;
 
-use coseg::Region;
+use coseg::{Cell, Contents, Region, Table};
 
 use crate::orders::NAMES;
-use crate::safe_office::{Board, Money, OPENING, OPENING_BALANCE, Office, Trader};
+use crate::safe_office::{Board, Money, OPENING, OPENING_BALANCE, TRADERS_MAX, Trader};
+
+/// A region with a board and a ledger.
+pub trait KeepsBooks: Contents<Parts = Self> {
+    /// Prices and stocks.
+    fn board(&self) -> &Cell<Board>;
+    /// Who traded what.
+    fn ledger(&self) -> &Table<Trader, TRADERS_MAX>;
+}
 
 /// Board and ledger of one moment.
 #[derive(Clone, Debug)]
@@ -21,11 +29,11 @@ impl Books {
     ///
     /// # Errors
     /// Those of [`Region::snapshot`].
-    pub fn copy(office: &Region<Office>) -> coseg::Result<Books> {
+    pub fn copy<O: KeepsBooks>(office: &Region<O>) -> coseg::Result<Books> {
         office.snapshot(|moment| {
-            let board = moment.get(&office.board)?;
+            let board = moment.get(office.board())?;
             let mut rows = Vec::new();
-            for row in office.ledger.rows() {
+            for row in office.ledger().rows() {
                 let trader = moment.get(&row)?;
                 if !trader.is_nobody() {
                     rows.push((row.index(), trader));

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use coseg::{Cell, Counter, Event, Key, Region, RegionOptions, Row, Rows, Settled, Shared, Table, Text};
 use coseg_sysv::Backend;
 
+use crate::books::KeepsBooks;
 use crate::cli::{Advised, Outcome};
 use crate::orders::{NAMES, Order, Side};
 
@@ -92,6 +93,16 @@ pub struct Office {
     pub trades: Counter,
     /// The office closes.
     pub closing: Event,
+}
+
+impl KeepsBooks for Office {
+    fn board(&self) -> &Cell<Board> {
+        &self.board
+    }
+
+    fn ledger(&self) -> &Table<Trader, TRADERS_MAX> {
+        &self.ledger
+    }
 }
 
 /// Why an order was not carried out.
@@ -289,7 +300,7 @@ pub(crate) fn recoveries_of(office: &Region<Office>) -> (u64, u64) {
 ///
 /// # Errors
 /// All rows are taken. And those of [`Region::transaction`].
-pub fn welcome<'a>(office: &'a Region<Office>, name: &str) -> Outcome<Row<'a, Trader>> {
+pub fn welcome<'a, O: KeepsBooks>(office: &'a Region<O>, name: &str) -> Outcome<Row<'a, Trader>> {
     if name.is_empty() {
         return Err("welcome a customer: the name is empty: give another".into());
     }
@@ -298,7 +309,7 @@ pub fn welcome<'a>(office: &'a Region<Office>, name: &str) -> Outcome<Row<'a, Tr
         return Err(format!("welcome customer `{name}`: {fact}").into());
     };
     office.transaction(|change| {
-        let mut rows = office.ledger.rows();
+        let mut rows = office.ledger().rows();
         let row = rows.find(|row| {
             let trader = change.get(row);
             trader.name == name || trader.is_nobody()

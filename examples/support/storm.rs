@@ -7,10 +7,9 @@ use coseg::Region;
 
 use crate::books::Books;
 use crate::cli::Outcome;
+use crate::player::Player;
 use crate::safe_office::{Office, OfficeInitial, Trader, below, mixed, opening, recoveries_of, trade};
 
-/// A trader who has given no order for so long hangs.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// Orders between two looks at whether the office closes.
 const ORDERS_PER_LOOK: usize = 64;
 /// The time between two looks at the books.
@@ -82,57 +81,6 @@ pub fn trade_until_closed(office: &Region<Office>, row_index: usize, parent: u32
     Ok(())
 }
 
-/// A trader's process, which never outlives its value.
-struct Player {
-    child: Child,
-    row_index: usize,
-    order_count: u64,
-    silent_since: Instant,
-}
-
-impl Drop for Player {
-    fn drop(&mut self) {
-        // Both fail where it ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Player {
-    fn new(child: Child, row_index: usize) -> Player {
-        Player { child, row_index, order_count: 0, silent_since: Instant::now() }
-    }
-
-    /// What is wrong with it, if anything.
-    fn fault(&mut self, office: &Region<Office>) -> Outcome<Option<String>> {
-        let (number, pid) = (self.row_index + 1, self.child.id());
-        if let Some(status) = self.child.try_wait()? {
-            return Ok(Some(format!("trader {number} (pid {pid}) ended by itself: {status}")));
-        }
-        let order_count = office.ledger.read(self.row_index)?.order_count;
-        if order_count != self.order_count {
-            (self.order_count, self.silent_since) = (order_count, Instant::now());
-        }
-        let silent = self.silent_since.elapsed();
-        Ok((silent > PATIENCE).then(|| format!("trader {number} (pid {pid}) hangs since {silent:.1?}")))
-    }
-
-    /// Waits for its end, after the office has closed.
-    fn leave(mut self) -> Outcome<Option<String>> {
-        let (number, pid, since) = (self.row_index + 1, self.child.id(), Instant::now());
-        loop {
-            match self.child.try_wait()? {
-                Some(status) if status.success() => return Ok(None),
-                Some(status) => return Ok(Some(format!("trader {number} (pid {pid}) failed: {status}"))),
-                None if since.elapsed() > PATIENCE => {
-                    return Ok(Some(format!("trader {number} (pid {pid}) hangs in a closed office")));
-                }
-                None => std::thread::sleep(Duration::from_millis(1)),
-            }
-        }
-    }
-}
-
 /// Lets traders trade, kills and restarts them, and checks the books all the while. `start` starts the process of a
 /// row, which is to call [`trade_until_closed`]; `show` is shown the state now and then, and its error ends all.
 ///
@@ -144,10 +92,10 @@ pub fn storm(
     mut start: impl FnMut(usize) -> Outcome<Child>,
     mut show: impl FnMut(&State) -> Outcome,
 ) -> Outcome<Report> {
-    let mut players = Vec::new();
-    for row_index in 0..plan.trader_count {
-        players.push(Player::new(start(row_index)?, row_index));
-    }
+    let mut player = |row_index: usize| -> Outcome<Player> {
+        Ok(Player::new(start(row_index)?, format!("trader {}", row_index + 1)))
+    };
+    let mut players = (0..plan.trader_count).map(&mut player).collect::<Outcome<Vec<_>>>()?;
     let begun = Instant::now();
     let (mut kill_count, mut check_count, mut faults) = (0, 0, Vec::new());
     let mut random = u64::from(std::process::id());
@@ -155,15 +103,15 @@ pub fn storm(
     while begun.elapsed() < plan.duration && faults.is_empty() {
         let next = kill_at.min(look_at).min(plan.duration);
         std::thread::sleep(next.saturating_sub(begun.elapsed()).min(TICK));
-        for player in &mut players {
-            faults.extend(player.fault(office)?);
+        for (row_index, player) in players.iter_mut().enumerate() {
+            faults.extend(player.fault(office.ledger.read(row_index)?.order_count)?);
         }
         if begun.elapsed() >= kill_at && faults.is_empty() {
             random = mixed(random.wrapping_add(0x9e37_79b9_7f4a_7c15));
             let victim = below(random, plan.trader_count);
             // Dropped, the old one is killed and buried.
-            players[victim].child.kill()?;
-            players[victim] = Player::new(start(victim)?, victim);
+            players[victim].kill()?;
+            players[victim] = player(victim)?;
             kill_count += 1;
             kill_at =
                 begun.elapsed() + plan.kill_every.mul_f64(0.5 + (random >> 32) as f64 / f64::from(u32::MAX));

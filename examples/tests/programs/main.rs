@@ -14,6 +14,8 @@ macro_rules! on_both_backends {
 }
 
 mod alphabet;
+mod channel_alphabet;
+mod desk_exchange;
 mod exchange;
 mod family;
 mod lost_update;
