@@ -5,8 +5,9 @@
 //! something looks at the bit, and only if it is set clears it, counts on and wakes.
 //!
 //! The barrier on everybody is dear to one who sleeps often. So he can ask those who ring, by the highest bit, to execute
-//! one themselves: he needs the other only when he first sets that bit. A ringer who finds nobody asleep for a while
-//! clears it again, which is right at any time: whoever relied on it has set bit 0 since.
+//! one themselves. Once the barrier on everybody was executed behind that, the bit below says so, and nobody needs another.
+//! A ringer who finds nobody asleep for a while clears both, which is right at any time: whoever relied on them has set
+//! bit 0 since.
 //!
 //! Whoever dies between clearing and waking leaves sleepers that were not woken: every sleep is bounded.
 
@@ -18,6 +19,9 @@ use crate::sync::{AtomicU32, Ordering, fence};
 const SOMEBODY: u32 = 1;
 /// Those who ring execute a barrier.
 const FENCED: u32 = 1 << 31;
+/// And all of them know it.
+const KNOWN: u32 = 1 << 30;
+const COUNT: u32 = KNOWN - 2;
 /// The longest sleep: a death is noticed within it.
 pub(crate) const LONGEST_SLEEP: Duration = Duration::from_millis(100);
 /// The longest sleep where no barrier reaches the others, so that a wake-up may be missed.
@@ -58,13 +62,18 @@ impl Bell<'_> {
     /// The same for one who sleeps often.
     pub(crate) fn prepare_again(self) -> Ticket {
         let before = self.0.fetch_or(SOMEBODY | FENCED, Ordering::SeqCst);
-        let ticket = Ticket { seen: before | SOMEBODY | FENCED, longest: LONGEST_SLEEP };
+        let seen = before | SOMEBODY | FENCED;
         fence(Ordering::SeqCst);
-        if before & FENCED != 0 || os::barrier_before_sleep() {
-            ticket
-        } else {
-            Ticket { longest: LONGEST_DOZE, ..ticket }
+        if before & FENCED != 0 && before & KNOWN != 0 {
+            return Ticket { seen, longest: LONGEST_SLEEP };
         }
+        if !os::barrier_before_sleep() {
+            return Ticket { seen, longest: LONGEST_DOZE };
+        }
+        // Lost to somebody else: then the next who sleeps asks for another barrier.
+        let known = seen | KNOWN;
+        let is_told = self.0.compare_exchange(seen, known, Ordering::SeqCst, Ordering::Relaxed).is_ok();
+        Ticket { seen: if is_told { known } else { seen }, longest: LONGEST_SLEEP }
     }
 
     /// Sleeps until it rings, `timeout` or a bound has passed. False: nothing was heard.
@@ -108,14 +117,17 @@ impl Bell<'_> {
 
     /// Those who ring need execute no barrier until somebody sleeps again.
     pub(crate) fn calm(self) {
-        self.0.fetch_and(!FENCED, Ordering::Relaxed);
+        let seen = self.0.load(Ordering::Relaxed);
+        // Counted, so that one who has just set it anew is not taken for one whose barrier is over.
+        let next = counted(seen) & !(FENCED | KNOWN);
+        let _ = self.0.compare_exchange(seen, next, Ordering::SeqCst, Ordering::Relaxed);
     }
 
     #[cold]
     fn ring_now(self, wake: Wake) {
         let seen = self.0.load(Ordering::Relaxed);
         // Lost to another who rings: then he wakes.
-        let next = (seen | SOMEBODY).wrapping_add(1) & !FENCED | seen & FENCED;
+        let next = counted(seen) & !SOMEBODY;
         if self.0.compare_exchange(seen, next, Ordering::SeqCst, Ordering::Relaxed).is_ok() {
             let count = match wake {
                 Wake::One => 1,
@@ -126,4 +138,9 @@ impl Bell<'_> {
             os::wake(self.0, i32::MAX);
         }
     }
+}
+
+/// The word, counted on.
+fn counted(word: u32) -> u32 {
+    word & !COUNT | word.wrapping_add(2) & COUNT
 }

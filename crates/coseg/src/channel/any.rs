@@ -122,6 +122,10 @@ impl ReceiveEnd for AnyReceive {
         pass_on!(self, end => end.give_back(lane));
     }
 
+    fn leave(&mut self, lane: &Lane) {
+        pass_on!(self, end => end.leave(lane));
+    }
+
     fn is_repeated(&self) -> bool {
         pass_on!(self, end => end.is_repeated())
     }

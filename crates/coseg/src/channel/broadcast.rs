@@ -41,7 +41,8 @@ impl<'a> Broadcast<'a> {
 
     /// Where the next message is to be written. Only for who holds the lock of those who send.
     pub(crate) fn open(&self, position: u64) -> usize {
-        self.stamp(position).store(0, Ordering::Relaxed);
+        // Who sees that it is no more sees also how many were sent.
+        self.stamp(position).store(0, Ordering::Release);
         // Who sees a word of the new message sees that the old one is no more.
         fence(Ordering::Release);
         self.geometry.slot_at(position) + WORD

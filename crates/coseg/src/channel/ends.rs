@@ -4,23 +4,21 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use super::broadcast::{Broadcast, Found};
-use super::geometry::{END_OWNER, LOCK, Side};
+use super::geometry::{END_OWNER, END_REPEATED, LOCK, Side};
 use super::kind::{Next, ReceiveEnd, Room, SendEnd};
 use super::lane::{Lane, owners};
 use super::one;
 use super::queue::{Queue, Slot};
 use super::refusal::Refusal;
+use crate::Result;
 use crate::base::Base;
 use crate::lock::{Company, Deadline, LockWords, Taken};
 use crate::participants::Owner;
 use crate::schema::PartKind;
-use crate::sync::Ordering;
-use crate::{Error, ErrorKind, Result};
+use crate::sync::{AtomicU64, Ordering, fence};
 
 /// How long a sender tries to get the turn of all who send, before it waits as if there were no room.
 const SENDERS_PATIENCE: Duration = Duration::from_micros(50);
-/// How long one who joins does.
-const JOIN_PATIENCE: Duration = Duration::from_secs(5);
 /// How long one who looks for what the dead held waits for the region's lock.
 const BURIAL_PATIENCE: Duration = Duration::from_millis(1);
 
@@ -55,10 +53,26 @@ pub struct OneReceive {
     is_repeated: bool,
 }
 
+impl OneReceive {
+    /// Where it stands which message may have been received before.
+    fn mark<'l>(&self, lane: &'l Lane) -> &'l AtomicU64 {
+        lane.memory().word(lane.end_at + END_REPEATED)
+    }
+
+    /// What stands there if it is the next; 0 is none.
+    fn marked(&self) -> u64 {
+        self.way.next_position().wrapping_add(1)
+    }
+}
+
 impl ReceiveEnd for OneReceive {
     fn resume(lane: &Lane) -> Result<OneReceive> {
         let way = one::Receiving::resume(lane.memory(), &lane.geometry);
-        Ok(OneReceive { way, is_repeated: lane.inherited })
+        let mut end = OneReceive { way, is_repeated: false };
+        if lane.inherited || end.mark(lane).load(Ordering::Relaxed) == end.marked() {
+            end.give_back(lane);
+        }
+        Ok(end)
     }
 
     #[inline(always)]
@@ -79,8 +93,10 @@ impl ReceiveEnd for OneReceive {
         self.is_repeated = false;
     }
 
-    fn give_back(&mut self, _: &Lane) {
+    /// Whoever comes after this receiver is to know it too.
+    fn give_back(&mut self, lane: &Lane) {
         self.is_repeated = true;
+        self.mark(lane).store(self.marked(), Ordering::Relaxed);
     }
 
     #[inline(always)]
@@ -109,6 +125,10 @@ impl SendEnd for QueueSend {
 
     #[inline]
     fn reserve(&mut self, lane: &mut Lane, _: usize) -> Result<Room, Refusal> {
+        // One that was lent and forgotten is lent again.
+        if let Some(own) = self.0 {
+            return Ok(Some((own.payload_at(), 1)));
+        }
         let mut own = queue(lane).reserve(lane.me);
         if own.is_none() && lane.is_due() && bury(lane, false) {
             own = queue(lane).reserve(lane.me);
@@ -127,6 +147,7 @@ impl SendEnd for QueueSend {
     fn cancel(&mut self, lane: &Lane) {
         if let Some(own) = self.0.take() {
             own.free(lane.memory());
+            lane.ring_own_side();
         }
     }
 }
@@ -210,6 +231,7 @@ impl ReceiveEnd for QueueReceive {
     fn claim(&mut self, lane: &mut Lane, _: usize) -> Result<Next, Refusal> {
         // Also where there is always another message, what the dead held must come through.
         self.look_after(lane, false);
+        self.leave(lane);
         self.held = queue(lane).claim(lane.me, &mut self.behind);
         Ok(self.held.map(|slot| (slot.payload_at(), 1)).into())
     }
@@ -230,6 +252,13 @@ impl ReceiveEnd for QueueReceive {
         if let Some(held) = self.held.take() {
             held.give_back(lane.memory(), &lane.geometry);
             lane.ring_own_side();
+        }
+    }
+
+    #[inline]
+    fn leave(&mut self, lane: &Lane) {
+        if self.held.is_some() {
+            self.give_back(lane);
         }
     }
 
@@ -304,6 +333,8 @@ impl BroadcastSend {
         if lane.kind != PartKind::Broadcast || position.wrapping_sub(self.slowest) < capacity {
             return true;
         }
+        // Who comes and is not seen here begins with what is sent now, or later.
+        fence(Ordering::SeqCst);
         let ends = owners(lane.memory(), lane.geometry, Side::Receive).map(|(end_at, _)| end_at);
         let lag = words(lane).lag(position, ends);
         self.slowest = position.wrapping_sub(lag);
@@ -330,6 +361,10 @@ impl SendEnd for BroadcastSend {
 
     #[inline]
     fn reserve(&mut self, lane: &mut Lane, _: usize) -> Result<Room, Refusal> {
+        // One that was lent and forgotten is lent again.
+        if let Some(position) = self.open {
+            return Ok(Some((words(lane).open(position), 1)));
+        }
         let has_turn = lock_senders(lane, SENDERS_PATIENCE) || lane.is_due() && inherit_senders(lane);
         if !has_turn {
             return Ok(None);
@@ -370,16 +405,10 @@ pub struct BroadcastReceive {
 
 impl ReceiveEnd for BroadcastReceive {
     fn resume(lane: &Lane) -> Result<BroadcastReceive> {
-        // Until it has said where it begins, no sender may find the end taken and nobody there.
-        if !lock_senders(lane, JOIN_PATIENCE) {
-            let owner = LockWords::new(lane.memory(), lane.geometry.at + LOCK).owner();
-            let fact =
-                format!("{} has been sending all the time: is it stopped?", lane.base().describe(owner));
-            return Err(Error::new("join", lane.spot.object(), ErrorKind::TimedOut, fact));
-        }
+        // Either a sender sees that the end is taken, or this sees what he had sent when he looked.
+        fence(Ordering::SeqCst);
         let position = words(lane).sent().load(Ordering::Acquire);
         words(lane).position(lane.end_at).store(position, Ordering::Release);
-        unlock_senders(lane);
         Ok(BroadcastReceive { position })
     }
 

@@ -12,7 +12,8 @@
 //! | 256 | 64 each | ends: senders, then receivers |
 //! | | | slots |
 //!
-//! An end: who has it (4), and the next position it receives (8 at 8, a broadcast's).
+//! An end: who has it (4), and the next position it receives (8 at 8, a broadcast's), or one more than the position of a
+//! message that was held and not received (8 at 16, a one-to-one channel's receiver).
 
 use crate::layout::{LINE, line_after};
 use crate::memory::WORD;
@@ -31,6 +32,7 @@ const ENDS: usize = 4 * LINE;
 /// Offsets from an end's start.
 pub(crate) const END_OWNER: usize = 0;
 pub(crate) const END_POSITION: usize = 8;
+pub(crate) const END_REPEATED: usize = 16;
 
 /// Messages from this size on begin at a line of their own.
 const LARGE: usize = 8 * LINE;

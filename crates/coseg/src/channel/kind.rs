@@ -159,6 +159,8 @@ pub trait ReceiveEnd: std::fmt::Debug + Sized {
     fn done(&mut self, lane: &Lane, count: usize);
     /// What was claimed is not received.
     fn give_back(&mut self, lane: &Lane);
+    /// Others may have what is still held here, by one who has forgotten it.
+    fn leave(&mut self, _: &Lane) {}
     /// Whether somebody may have received it before.
     fn is_repeated(&self) -> bool;
     /// Whether there is a message, as far as can be seen without taking it.

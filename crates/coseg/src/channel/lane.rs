@@ -18,6 +18,8 @@ use crate::{Error, ErrorKind, Participant, Result};
 
 /// How long a peer's death may stay unnoticed by one who is busy.
 const LOOK_AFTER_NS: u64 = 10_000_000;
+/// How often the clock is not asked: one who has done much and now does little must not take it for quick.
+const INTERVAL_MAX: u32 = 63;
 /// The first sleep of one who waits.
 const FIRST_SLEEP: Duration = Duration::from_millis(10);
 /// Looks at a channel before sleeping: together about 100 µs, as long as falling asleep and waking can take.
@@ -27,6 +29,8 @@ const LONGEST_PAUSE: u32 = 32;
 
 /// How often in vain a barrier is executed before every ring.
 const UNHEARD_MAX: u32 = 64;
+/// Looks between two at the clock and after the peers.
+const LOOKS_AT_A_TIME: u32 = 64;
 /// Where no end is.
 const NO_END: usize = 0;
 
@@ -217,6 +221,12 @@ impl Lane {
         self.dead.is_due()
     }
 
+    /// Has it looked for with the next operation.
+    #[cold]
+    pub(crate) fn look_at_once(&mut self) {
+        self.dead.look_now();
+    }
+
     /// Tries until something comes of it: again and again at first, then whenever the other side rings.
     #[inline(never)]
     pub(crate) fn wait<R>(
@@ -224,47 +234,72 @@ impl Lane {
         timeout: Option<Duration>,
         mut attempt: impl FnMut(&mut Lane) -> Result<Option<R>, Refusal>,
     ) -> Result<R, Refusal> {
+        let deadline = Deadline::after(timeout);
         for look in 0..self.spin_looks {
             if let Some(result) = attempt(self)? {
                 return Ok(result);
+            }
+            // Who looks for long keeps his time, and hears of deaths, as if he slept.
+            if look % LOOKS_AT_A_TIME == LOOKS_AT_A_TIME - 1 {
+                self.check_wait(timeout, deadline)?;
+                if let Some(result) = self.miss_peers(&mut attempt)? {
+                    return Ok(result);
+                }
             }
             for _ in 0..(1 + look / 8).min(LONGEST_PAUSE) {
                 std::hint::spin_loop();
             }
         }
-        self.wait_asleep(timeout, &mut attempt)
+        self.wait_asleep(timeout, deadline, &mut attempt)
     }
 
     #[cold]
     fn wait_asleep<R>(
         &mut self,
         timeout: Option<Duration>,
+        deadline: Deadline,
         attempt: &mut dyn FnMut(&mut Lane) -> Result<Option<R>, Refusal>,
     ) -> Result<R, Refusal> {
-        let deadline = Deadline::after(timeout);
         let mut longest = FIRST_SLEEP;
         loop {
             let ticket = self.bell(self.side).prepare_again();
             if let Some(result) = attempt(self)? {
                 return Ok(result);
             }
-            if let Err(error) = self.base().check_open("wait at", || self.spot.object()) {
-                return Err(error.into());
-            }
-            let Some(left) = deadline.left() else {
-                return Err(Refusal::TimedOut(timeout.unwrap_or_default()));
-            };
+            let left = self.check_wait(timeout, deadline)?;
             if !self.bell(self.side).sleep(ticket, left.min(longest)) {
                 longest = (longest * 2).min(LONGEST_SLEEP);
                 self.dead.look_now();
-                if self.kind_misses_peers()
-                    && let Some(peer) = self.lost_peer()
-                {
-                    // It may have done something before it died.
-                    let last = attempt(self)?;
-                    return last.ok_or_else(|| self.disconnected(peer));
-                }
+                self.peers.look_now();
             }
+            // Also where it rings again and again.
+            if let Some(result) = self.miss_peers(attempt)? {
+                return Ok(result);
+            }
+        }
+    }
+
+    /// How much is left of a wait; an error if it is over, or the region was removed.
+    #[cold]
+    fn check_wait(&self, timeout: Option<Duration>, deadline: Deadline) -> Result<Duration, Refusal> {
+        self.base().check_open("wait at", || self.spot.object())?;
+        deadline.left().ok_or(Refusal::TimedOut(timeout.unwrap_or_default()))
+    }
+
+    /// Now and then while waiting, whether all peers have died.
+    #[cold]
+    fn miss_peers<R>(
+        &mut self,
+        attempt: &mut dyn FnMut(&mut Lane) -> Result<Option<R>, Refusal>,
+    ) -> Result<Option<R>, Refusal> {
+        if !(self.kind_misses_peers() && self.peers.is_due()) {
+            return Ok(None);
+        }
+        let Some(peer) = self.lost_peer() else { return Ok(None) };
+        // It may have done something before it died.
+        match attempt(self)? {
+            None => Err(self.disconnected(peer)),
+            last => Ok(last),
         }
     }
 
@@ -283,12 +318,10 @@ impl Lane {
                 return Ok(result);
             }
             self.base().check_open("wait at", || self.spot.object())?;
-            if self.kind_misses_peers()
-                && self.peers.is_due()
-                && let Some(peer) = self.lost_peer()
-            {
-                let last = attempt(self)?;
-                return last.ok_or_else(|| self.disconnected(peer));
+            self.dead.look_now();
+            self.peers.look_now();
+            if let Some(result) = self.miss_peers(&mut attempt)? {
+                return Ok(result);
             }
             if self.sleeper.is_none() {
                 self.sleeper = Some(super::sleeper::Sleeper::start(self)?);
@@ -321,6 +354,10 @@ impl Drop for Lane {
         if self.end_at != NO_END {
             let word: &AtomicU32 = self.memory().half(self.end_at + END_OWNER);
             let _ = word.compare_exchange(self.me.0, 0, Ordering::AcqRel, Ordering::Relaxed);
+            // Who was waiting for the slowest receiver need not wait for this one.
+            if self.side == Side::Receive && self.kind.is_broadcast() {
+                self.ring();
+            }
         }
     }
 }
@@ -365,7 +402,7 @@ impl Watch {
             self.last_ns = now;
             self.interval = u32::try_from(u64::from(self.interval) * LOOK_AFTER_NS / elapsed).unwrap_or(0);
         } else {
-            self.interval = (self.interval * 2 + 1).min(1 << 16);
+            self.interval = (self.interval * 2 + 1).min(INTERVAL_MAX);
         }
         self.left = self.interval;
         is_due

@@ -39,10 +39,10 @@ pub struct Place<'a> {
 }
 
 impl<'a> Place<'a> {
-    /// The length of bytes, as their sender wrote it, and never more than there is room for.
-    pub(crate) fn length(self) -> usize {
+    /// The length of bytes, as their sender wrote it, and never more than there can be.
+    pub(crate) fn length(self, most: usize) -> usize {
         let length = self.memory.word(self.at).load(Ordering::Relaxed);
-        usize::try_from(length).unwrap_or(usize::MAX).min(self.room - BYTES_LENGTH)
+        usize::try_from(length).unwrap_or(usize::MAX).min(most).min(self.room - BYTES_LENGTH)
     }
 
     pub(crate) fn set_length(self, length: usize) {
@@ -118,14 +118,14 @@ impl<const MAX: usize> Message for Bytes<MAX> {
     #[inline]
     fn take(place: Place<'_>) -> Vec<u8> {
         let mut bytes = Vec::new();
-        take_into(place, &mut bytes);
+        take_into(place, MAX, &mut bytes);
         bytes
     }
 }
 
-/// Copies bytes to the end of a buffer.
+/// Copies bytes, `most` at most, to the end of a buffer.
 #[inline]
-pub(crate) fn take_into(place: Place<'_>, buffer: &mut Vec<u8>) {
-    let length = place.length();
+pub(crate) fn take_into(place: Place<'_>, most: usize, buffer: &mut Vec<u8>) {
+    let length = place.length(most);
     place.memory.read_to_end(place.bytes_at(), length, buffer);
 }

@@ -173,6 +173,11 @@ impl Receiving {
         (count > 0).then(|| (self.path.payload_at(geometry), count))
     }
 
+    /// The position of the next message.
+    pub(crate) fn next_position(&self) -> u64 {
+        self.path.position
+    }
+
     /// Says that so many were received.
     #[inline(always)]
     pub(crate) fn done(&mut self, memory: &Memory, geometry: &Geometry, count: usize) {

@@ -70,8 +70,17 @@ impl<M, K: Kind> Receiver<M, K> {
     /// Those of [`Receiver::receive_timeout`].
     pub fn wait(&mut self, timeout: Option<Duration>) -> Result<(), Refusal> {
         let end = &mut self.end;
-        let closed = |lane: &Lane| if lane.is_closed() { Err(Refusal::Closed) } else { Ok(None) };
-        self.lane.wait(timeout, |lane| if end.is_ready(lane) { Ok(Some(())) } else { closed(lane) })
+        self.lane.wait(timeout, |lane| {
+            let is_closed = lane.is_closed();
+            if is_closed {
+                lane.look_at_once();
+            }
+            match end.is_ready(lane) {
+                true => Ok(Some(())),
+                false if is_closed => Err(Refusal::Closed),
+                false => Ok(None),
+            }
+        })
     }
 }
 
@@ -196,42 +205,35 @@ impl<M: Message, K: Whole> Receiver<M, K> {
 }
 
 impl<T: Shared, K: Whole> Receiver<T, K> {
-    /// Receives up to `most` messages to the end of a list, and waits until there is one; how many.
+    /// Receives up to `most` messages to the end of a list, and waits until there is one; how many. One that was held by
+    /// another before is the last of them.
     ///
     /// # Errors
-    /// Those of [`Receiver::receive`].
+    /// Those of [`Receiver::receive`]. Where some were missed, what was received before is in the list.
     #[inline]
     pub fn receive_many(&mut self, messages: &mut Vec<T>, most: usize) -> Result<usize, Refusal> {
         let before = messages.len();
         let Receiver { lane, end, is_repeated, missed_count, .. } = self;
         let mut own = Way { end, is_repeated, missed_count };
-        while messages.len() - before < most {
-            let got = own.try_many(lane, messages, most - (messages.len() - before))?;
-            if got > 0 {
-                continue;
-            }
-            if messages.len() > before {
-                break;
-            }
-            lane.wait(None, |lane| Ok((own.try_many(lane, messages, most)? > 0).then_some(())))?;
+        if own.try_batch(lane, messages, most)? == 0 && most > 0 {
+            lane.wait(None, |lane| {
+                let got = own.try_batch(lane, messages, most)?;
+                Ok((got > 0).then_some(()))
+            })?;
         }
-        lane.ring();
         Ok(messages.len() - before)
     }
 
-    /// Receives the messages there are, up to `most`, to the end of a list; how many.
+    /// Receives the messages there are, up to `most`, to the end of a list; how many. One that was held by another before
+    /// is the last of them.
     ///
     /// # Errors
-    /// Those of [`Receiver::try_receive`].
+    /// Those of [`Receiver::try_receive`]. Where some were missed, what was received before is in the list.
     pub fn try_receive_many(&mut self, messages: &mut Vec<T>, most: usize) -> Result<usize, Refusal> {
-        let before = messages.len();
         let Receiver { lane, end, is_repeated, missed_count, .. } = self;
         let mut own = Way { end, is_repeated, missed_count };
-        while messages.len() - before < most
-            && own.try_many(lane, messages, most - (messages.len() - before))? > 0
-        {}
-        lane.ring();
-        if messages.len() == before && most > 0 { Err(self.nothing()) } else { Ok(messages.len() - before) }
+        let got = own.try_batch(lane, messages, most)?;
+        if got == 0 && most > 0 { Err(self.nothing()) } else { Ok(got) }
     }
 }
 
@@ -242,10 +244,12 @@ impl<const MAX: usize, K: Whole> Receiver<Bytes<MAX>, K> {
     /// Those of [`Receiver::receive`].
     pub fn receive_into(&mut self, buffer: &mut Vec<u8>) -> Result<usize, Refusal> {
         let before = buffer.len();
-        self.receive_with(None, |place| {
+        let received = self.receive_with(None, |place| {
             buffer.truncate(before);
-            take_into(place, buffer);
-        })?;
+            take_into(place, MAX, buffer);
+        });
+        // Copies that turned out to be of two messages are none.
+        received.inspect_err(|_| buffer.truncate(before))?;
         Ok(buffer.len() - before)
     }
 }
@@ -277,7 +281,8 @@ impl<E: ReceiveEnd> Way<'_, E> {
             match self.end.claim(lane, want)? {
                 Next::Messages(at, count) => return Ok(Some((at, count))),
                 Next::Nothing if lane.is_closed() => {
-                    // It may have been sent before the channel was closed, and after the first look.
+                    // It may have been sent before the channel was closed, and after the first look; or the dead have it.
+                    lane.look_at_once();
                     return match self.end.claim(lane, want)? {
                         Next::Messages(at, count) => Ok(Some((at, count))),
                         Next::Nothing => Err(Refusal::Closed),
@@ -319,6 +324,37 @@ impl<E: ReceiveEnd> Way<'_, E> {
             }
         }
         Ok(None)
+    }
+
+    /// Receives messages up to one that may have been received before, and tells the other side that there is room. What
+    /// is refused after some were received is so again the next time; but that messages were missed is said only once.
+    fn try_batch<T: Shared>(
+        &mut self,
+        lane: &mut Lane,
+        messages: &mut Vec<T>,
+        most: usize,
+    ) -> Result<usize, Refusal> {
+        let before = messages.len();
+        let mut refused = None;
+        while messages.len() - before < most {
+            match self.try_many(lane, messages, most - (messages.len() - before)) {
+                Ok(0) => break,
+                Ok(_) if *self.is_repeated => break,
+                Ok(_) => {}
+                Err(refusal) => {
+                    refused = Some(refusal);
+                    break;
+                }
+            }
+        }
+        let got = messages.len() - before;
+        if got > 0 {
+            lane.ring();
+        }
+        match refused {
+            Some(refusal) if got == 0 || matches!(refusal, Refusal::Missed(_)) => Err(refusal),
+            _ => Ok(got),
+        }
     }
 
     /// Receives messages that lie side by side. The other side is not told yet that there is room.
@@ -389,7 +425,7 @@ impl<K: Kind> Held<'_, Raw, K> {
 impl<const MAX: usize, K: Kind> Held<'_, Bytes<MAX>, K> {
     /// How many bytes it has.
     pub fn length(&self) -> usize {
-        self.place().length()
+        self.place().length(MAX)
     }
 
     /// Copies bytes from an offset on.
@@ -459,9 +495,12 @@ impl<const MAX: usize, const N: usize> Receiver<Bytes<MAX>, Stream<N>> {
                 begun = true;
             }
             if begun {
-                if buffer.len() - before + piece.length > MAX {
+                if buffer.len() - before + piece.length > MAX || !piece.is_possible() {
                     buffer.truncate(before);
-                    let fact = format!("a message of more than {MAX} bytes: something writes over it");
+                    own.end.done(lane, 1);
+                    lane.ring();
+                    let fact =
+                        format!("chunks of no message of at most {MAX} bytes: something writes over it");
                     return Err(
                         Error::new("receive from", lane.spot.object(), ErrorKind::Damaged, fact).into()
                     );
@@ -473,6 +512,15 @@ impl<const MAX: usize, const N: usize> Receiver<Bytes<MAX>, Stream<N>> {
             if begun && piece.is_last {
                 return Ok(buffer.len() - before);
             }
+        }
+    }
+}
+
+/// Lets others have what it holds; the end is given back by its lane.
+impl<M, K: Kind> Drop for Receiver<M, K> {
+    fn drop(&mut self) {
+        if self.lane.check_process().is_ok() {
+            self.end.leave(&self.lane);
         }
     }
 }

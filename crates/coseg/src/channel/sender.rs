@@ -15,8 +15,8 @@ use crate::{Error, ErrorKind, Result, Shared};
 ///
 /// Where there is no room, [`Sender::send`] waits, first looking again and again, then asleep until a receiver makes
 /// room. Where the other end has died and nobody has taken its place, the next operation says so once, as
-/// [`Refusal::Disconnected`], within 10 ms of sending; then messages are kept for the next receiver as long as there
-/// is room.
+/// [`Refusal::Disconnected`], within 10 ms of sending or 64 messages, whichever is later; then messages are kept for the
+/// next receiver as long as there is room.
 #[derive(Debug)]
 pub struct Sender<M, K: Kind> {
     pub(super) lane: Lane,
@@ -260,7 +260,12 @@ fn try_many<T: Shared, K: Kind>(
 ) -> Result<usize, Refusal> {
     let mut sent = 0;
     while sent < messages.len() {
-        let Some((at, count)) = reserve::<K>(lane, end, messages.len() - sent)? else { break };
+        let (at, count) = match reserve::<K>(lane, end, messages.len() - sent) {
+            Ok(Some(room)) => room,
+            // It is refused again the next time.
+            Err(refusal) if sent == 0 => return Err(refusal),
+            _ => break,
+        };
         let room = lane.geometry.stride;
         for (index, message) in messages[sent..sent + count].iter().enumerate() {
             T::put(Place { memory: lane.memory(), at: at + index * room, room }, message);
@@ -395,5 +400,14 @@ impl<const MAX: usize, const N: usize> Sender<Bytes<MAX>, Stream<N>> {
             }
         }
         Ok(())
+    }
+}
+
+/// Lets others have what was lent and forgotten; the end is given back by its lane.
+impl<M, K: Kind> Drop for Sender<M, K> {
+    fn drop(&mut self) {
+        if self.lane.check_process().is_ok() {
+            self.end.cancel(&self.lane);
+        }
     }
 }

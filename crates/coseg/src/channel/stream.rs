@@ -30,6 +30,13 @@ pub(crate) struct Piece {
     pub(crate) is_last: bool,
 }
 
+impl Piece {
+    /// Whether a sender can have written it: all but the last of a message are full.
+    pub(crate) fn is_possible(self) -> bool {
+        self.is_last || self.length == CHUNK
+    }
+}
+
 /// The pieces of a message; of an empty one, one.
 pub(crate) fn chunks(message: &[u8]) -> impl Iterator<Item = Chunk<'_>> {
     let count = message.len().div_ceil(CHUNK).max(1);

@@ -166,16 +166,17 @@ impl UntypedReceiver {
 
     /// Says that the message which was shown last is received.
     pub fn done(&mut self) {
-        if std::mem::take(&mut self.holds) {
-            let Receiver { lane, end, .. } = &mut self.receiver;
+        let Receiver { lane, end, .. } = &mut self.receiver;
+        // What a child of fork has is its parent's.
+        if std::mem::take(&mut self.holds) && lane.check_process().is_ok() {
             end.done(lane, 1);
             lane.ring();
         }
     }
 
     fn give_back(&mut self) {
-        if std::mem::take(&mut self.holds) {
-            let Receiver { lane, end, .. } = &mut self.receiver;
+        let Receiver { lane, end, .. } = &mut self.receiver;
+        if std::mem::take(&mut self.holds) && lane.check_process().is_ok() {
             end.give_back(lane);
         }
     }
@@ -234,7 +235,7 @@ impl Drop for UntypedReceiver {
 /// The bytes of a message, as [`decode`] takes them.
 pub(crate) fn read(of: &Type, place: Place<'_>) -> Vec<u8> {
     let size = match of {
-        Type::Bytes { max_bytes } => BYTES_LENGTH + place.length().min(*max_bytes),
+        Type::Bytes { max_bytes } => BYTES_LENGTH + place.length(*max_bytes),
         of => of.size_bytes(),
     };
     let mut bytes = vec![0; size.min(place.room)];

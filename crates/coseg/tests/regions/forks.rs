@@ -9,7 +9,7 @@ use crate::house::{Office, World, on_each};
 const FORKS: usize = 60;
 
 /// Forks a child that does as told, and ends it if it has not done so for long; whether it succeeded.
-fn in_a_child(act: impl FnOnce() -> bool) -> bool {
+pub(crate) fn in_a_child(act: impl FnOnce() -> bool) -> bool {
     // SAFETY: the child calls only what is to be called in such a child, and ends with _exit.
     let child = unsafe { libc::fork() };
     if child == 0 {
