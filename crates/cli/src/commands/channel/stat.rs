@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::process::ExitCode;
 
 use clap::Args;
-use coseg::schema::PartKind;
+use coseg::schema::{PartKind, Type};
 use serde::Serialize;
 
 use super::state::{ChannelState, End, NamedChannel};
@@ -79,12 +79,17 @@ pub(crate) fn run(args: &StatArgs, global: &Global) -> Result<ExitCode> {
     line("of", format!("{}, {}", regions::short_title(&stat, &region), title(&stat)));
     line("kind", format!("{}: {}", channel.kind, promise(part.kind)));
     let bytes = |number: usize| size::show(number as u64, global.bytes);
-    let most = if channel.of.to_string().starts_with("up to") { "" } else { "of at most " };
     let message = printable(&channel.of.to_string());
     line(
         "message",
-        format!("{message}, {most}{}", output::count(state.message_bytes as u64, "byte", "bytes")),
+        match channel.of {
+            Type::Bytes { .. } => message,
+            _ => format!("{message}, {}", output::count(state.message_bytes as u64, "byte", "bytes")),
+        },
     );
+    for field in fields(&channel.of, "") {
+        line("", format!("  {field}"));
+    }
     line("capacity", format!("{} {}, {} in all", state.capacity, state.unit(), bytes(state.size_bytes)));
     line("depth", state.depth());
     line("ever", ever(state));
@@ -97,6 +102,29 @@ pub(crate) fn run(args: &StatArgs, global: &Global) -> Result<ExitCode> {
     }
     output::print(&text)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The fields of a message with their types, units and documentation: `lines[].amount  i64 EUR  What it costs.`
+fn fields(of: &Type, path: &str) -> Vec<String> {
+    match of {
+        Type::Struct(of) => of
+            .fields
+            .iter()
+            .flat_map(|field| {
+                let dot = if path.is_empty() { "" } else { "." };
+                let path = format!("{path}{dot}{}", printable(&field.name));
+                let inner = fields(&field.of, &path);
+                let own = [&path, &printable(&field.of.to_string()), &printable(&field.unit)];
+                let own: Vec<&str> =
+                    own.into_iter().map(String::as_str).filter(|word| !word.is_empty()).collect();
+                let doc = output::paint(DIM, printable(&field.doc));
+                let space = if field.doc.is_empty() { "" } else { "  " };
+                std::iter::once(format!("{}{space}{doc}", own.join(" "))).chain(inner)
+            })
+            .collect(),
+        Type::Array { element, .. } => fields(element, &format!("{path}[]")),
+        _ => Vec::new(),
+    }
 }
 
 fn ever(state: &ChannelState) -> String {
