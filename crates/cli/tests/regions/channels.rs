@@ -346,7 +346,9 @@ fn channels_are_listed_with_their_ends_and_their_depth() {
             "depth 2 ready, 1 held",
             "senders 1",
             "What is to be bought and sold.",
-            "message Order, of at most",
+            "message Order, 56 bytes",
+            "lines [Line; 2]",
+            "lines[].amount i64 EUR",
         ] {
             assert!(text.contains(line), "{line}: {text}");
         }
