@@ -150,7 +150,7 @@ fn a_message_that_nobody_was_told_of_is_found() {
         memory.read(part, &mut bytes).unwrap();
         let first_end = 256;
         let words = bytes.chunks_exact(8).map(|word| u64::from_ne_bytes(word.try_into().unwrap()));
-        let held = |word: &u64| word >> 32 & 3 == 3 && *word as u32 & 0xfff == 1;
+        let held = |word: &u64| word >> 32 & 3 == 3 && word & 0xfff == 1;
         let (index, word) = words.enumerate().skip(first_end / 8).find(|(_, word)| held(word)).unwrap();
         let ready = word & !0xffff_ffff & !(3 << 32) | 2 << 32 | 1 << 34;
         memory.write(part + index * 8, &ready.to_ne_bytes()).unwrap();
