@@ -22,6 +22,8 @@ const FENCED: u32 = 1 << 31;
 /// And all of them know it.
 const KNOWN: u32 = 1 << 30;
 const COUNT: u32 = KNOWN - 2;
+/// How often others may mark the word while it is rung: none who are honest do so more often.
+const MARKS: u32 = 100;
 /// The longest sleep: a death is noticed within it.
 pub(crate) const LONGEST_SLEEP: Duration = Duration::from_millis(100);
 /// The longest sleep where no barrier reaches the others, so that a wake-up may be missed.
@@ -125,18 +127,25 @@ impl Bell<'_> {
 
     #[cold]
     fn ring_now(self, wake: Wake) {
-        let seen = self.0.load(Ordering::Relaxed);
-        // Lost to another who rings: then he wakes.
-        let next = counted(seen) & !SOMEBODY;
-        if self.0.compare_exchange(seen, next, Ordering::SeqCst, Ordering::Relaxed).is_ok() {
-            let count = match wake {
-                Wake::One => 1,
-                Wake::All => i32::MAX,
-            };
-            os::wake(self.0, count);
-        } else {
-            os::wake(self.0, i32::MAX);
+        let mut seen = self.0.load(Ordering::Relaxed);
+        // Those who wait mark it too, and are not asleep yet. Lost to another who rings: then he wakes.
+        for _ in 0..MARKS {
+            if seen & SOMEBODY == 0 {
+                break;
+            }
+            let next = counted(seen) & !SOMEBODY;
+            match self.0.compare_exchange(seen, next, Ordering::SeqCst, Ordering::Relaxed) {
+                Ok(_) => {
+                    let count = match wake {
+                        Wake::One => 1,
+                        Wake::All => i32::MAX,
+                    };
+                    return os::wake(self.0, count);
+                }
+                Err(now) => seen = now,
+            }
         }
+        os::wake(self.0, i32::MAX);
     }
 }
 

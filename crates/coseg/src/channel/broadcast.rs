@@ -4,7 +4,8 @@
 //! lock. The message is sent by the store of that word; the position to send to next, stored after it, is corrected by
 //! whoever takes the lock from a dead sender. Receivers keep their positions in their ends.
 
-use super::geometry::{END_POSITION, Geometry, SENT};
+use super::geometry::{END_POSITION, Geometry, SENT, Side};
+use super::lane::owners;
 use crate::memory::{Memory, WORD};
 use crate::sync::{AtomicU64, Ordering, fence};
 
@@ -60,6 +61,23 @@ impl<'a> Broadcast<'a> {
         if self.stamp(position).load(Ordering::Acquire) == position.wrapping_add(1) {
             self.sent().store(position.wrapping_add(1), Ordering::Release);
         }
+    }
+
+    /// Has an end that was just taken receive what is sent from now on; the position it begins with.
+    pub(crate) fn begin(&self, end_at: usize) -> u64 {
+        // Either a sender sees that the end is taken, or this sees what he had sent when he looked.
+        fence(Ordering::SeqCst);
+        let position = self.sent().load(Ordering::Acquire);
+        self.position(end_at).store(position, Ordering::Release);
+        position
+    }
+
+    /// How many messages the slowest receiver still is to receive, when `position` is the next to send. Whoever comes and
+    /// is not seen begins at this position, or later.
+    pub(crate) fn slowest_lag(&self, position: u64) -> u64 {
+        fence(Ordering::SeqCst);
+        let ends = owners(self.memory, *self.geometry, Side::Receive);
+        self.lag(position, ends.map(|(end_at, _)| end_at))
     }
 
     /// How many messages the slowest of these ends still is to receive, when `position` is the next to send.

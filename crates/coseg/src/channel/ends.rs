@@ -15,7 +15,7 @@ use crate::base::Base;
 use crate::lock::{Company, Deadline, LockWords, Taken};
 use crate::participants::Owner;
 use crate::schema::PartKind;
-use crate::sync::{AtomicU64, Ordering, fence};
+use crate::sync::{AtomicU64, Ordering};
 
 /// How long a sender tries to get the turn of all who send, before it waits as if there were no room.
 const SENDERS_PATIENCE: Duration = Duration::from_micros(50);
@@ -333,10 +333,7 @@ impl BroadcastSend {
         if lane.kind != PartKind::Broadcast || position.wrapping_sub(self.slowest) < capacity {
             return true;
         }
-        // Who comes and is not seen here begins with what is sent now, or later.
-        fence(Ordering::SeqCst);
-        let ends = owners(lane.memory(), lane.geometry, Side::Receive).map(|(end_at, _)| end_at);
-        let lag = words(lane).lag(position, ends);
+        let lag = words(lane).slowest_lag(position);
         self.slowest = position.wrapping_sub(lag);
         lag < capacity
     }
@@ -405,11 +402,7 @@ pub struct BroadcastReceive {
 
 impl ReceiveEnd for BroadcastReceive {
     fn resume(lane: &Lane) -> Result<BroadcastReceive> {
-        // Either a sender sees that the end is taken, or this sees what he had sent when he looked.
-        fence(Ordering::SeqCst);
-        let position = words(lane).sent().load(Ordering::Acquire);
-        words(lane).position(lane.end_at).store(position, Ordering::Release);
-        Ok(BroadcastReceive { position })
+        Ok(BroadcastReceive { position: words(lane).begin(lane.end_at) })
     }
 
     #[inline]

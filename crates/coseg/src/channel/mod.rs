@@ -7,6 +7,8 @@ mod geometry;
 mod kind;
 mod lane;
 mod message;
+#[cfg(all(test, coseg_model))]
+mod models;
 pub(crate) mod one;
 pub(crate) mod queue;
 mod receiver;

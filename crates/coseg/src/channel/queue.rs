@@ -173,7 +173,7 @@ impl Slot {
 }
 
 /// How many slots a receiver looks at behind one that is being written, before it leaves that one behind.
-const LOOK_AHEAD: u64 = 64;
+const LOOK_AHEAD: u64 = if cfg!(coseg_model) { 2 } else { 64 };
 
 /// What a receiver finds.
 enum Ahead {

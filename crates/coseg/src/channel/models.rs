@@ -1,0 +1,552 @@
+//! The channels under a model checker; see [`crate::models`].
+
+use std::time::Duration;
+
+use loom::sync::Arc;
+use loom::thread;
+
+use super::broadcast::{Broadcast, Found};
+use super::geometry::{Geometry, LOCK, RECEIVERS_BELL, SENDERS_BELL, Side};
+use super::lane::owners;
+use super::one::{Receiving, Sending};
+use super::queue::{Queue, Slot};
+use crate::bell::Bell;
+use crate::lock::LockWords;
+use crate::memory::{Memory, WORD};
+use crate::participants::Owner;
+use crate::schema::{Part, PartKind};
+use crate::sync::Ordering;
+
+const ONE: Owner = Owner(1);
+const TWO: Owner = Owner(2);
+const THREE: Owner = Owner(3);
+
+fn model(preemptions: usize, check: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(preemptions);
+    builder.check(check);
+}
+
+/// A channel of messages of two words, which are always equal, and ends for so many.
+#[derive(Clone, Debug)]
+struct House {
+    memory: Arc<Memory>,
+    geometry: Geometry,
+}
+
+impl House {
+    fn new(kind: PartKind, capacity: usize, room_bytes: usize) -> House {
+        let part = Part {
+            name: String::new(),
+            doc: String::new(),
+            kind,
+            of: None,
+            row_count: capacity,
+            slot_count: 1,
+            room_bytes,
+            offset: 0,
+        };
+        let geometry = Geometry::of(&part, 1).unwrap();
+        House { memory: Arc::new(Memory::heap(geometry.size_bytes())), geometry }
+    }
+
+    fn put(&self, at: usize, message: u64) {
+        for word in [at, at + WORD] {
+            self.memory.word(word).store(message, Ordering::Relaxed);
+        }
+    }
+
+    fn get(&self, at: usize) -> [u64; 2] {
+        [at, at + WORD].map(|word| self.memory.word(word).load(Ordering::Relaxed))
+    }
+
+    fn whole(&self, at: usize) -> u64 {
+        let message = self.get(at);
+        assert_eq!(message[0], message[1], "of two messages");
+        message[0]
+    }
+
+    fn bell(&self, side: Side) -> Bell<'_> {
+        let at = if side == Side::Send { SENDERS_BELL } else { RECEIVERS_BELL };
+        Bell(self.memory.half(self.geometry.at + at))
+    }
+
+    /// Tries until something comes of it, asleep in between; the other side is rung then.
+    fn patiently<R>(&self, side: Side, mut attempt: impl FnMut() -> Option<R>) -> R {
+        loop {
+            let ticket = self.bell(side).prepare_again();
+            if let Some(result) = attempt() {
+                if !self.bell(other(side)).ring_for_frequent() {
+                    self.bell(other(side)).calm();
+                }
+                return result;
+            }
+            self.bell(side).sleep(ticket, Duration::MAX);
+        }
+    }
+
+    fn queue(&self) -> Queue<'_> {
+        Queue { memory: &self.memory, geometry: &self.geometry }
+    }
+
+    fn broadcast(&self) -> Broadcast<'_> {
+        Broadcast { memory: &self.memory, geometry: &self.geometry }
+    }
+
+    /// Sends to a queue; false: there is no room.
+    fn enqueue(&self, me: Owner, message: u64) -> bool {
+        let Some(slot) = self.queue().reserve(me) else { return false };
+        self.put(slot.payload_at(), message);
+        slot.publish(&self.memory, &self.geometry);
+        true
+    }
+
+    /// Receives from a queue.
+    fn dequeue(&self, me: Owner, seen: &mut u32) -> Option<u64> {
+        let slot = self.queue().claim(me, seen)?;
+        let message = self.whole(slot.payload_at());
+        slot.free(&self.memory);
+        Some(message)
+    }
+}
+
+fn other(side: Side) -> Side {
+    side.other()
+}
+
+fn spawn<R: Send + 'static>(
+    house: &House,
+    act: impl FnOnce(&House) -> R + Send + 'static,
+) -> thread::JoinHandle<R> {
+    let house = house.clone();
+    thread::spawn(move || act(&house))
+}
+
+/// Sends 1, 2 and so on to the one receiver, who gets them in this order.
+fn one_to_one(capacity: usize, room_bytes: usize, count: u64) {
+    let house = House::new(PartKind::OneToOne, capacity, room_bytes);
+    let sender = spawn(&house, move |house| {
+        let mut way = Sending::resume(&house.memory, &house.geometry);
+        for message in 1..=count {
+            let at = loop {
+                match way.reserve(&house.memory, &house.geometry, 1) {
+                    Some((at, _)) => break at,
+                    None => thread::yield_now(),
+                }
+            };
+            house.put(at, message);
+            way.publish(&house.memory, &house.geometry, 1);
+        }
+    });
+    let mut way = Receiving::resume(&house.memory, &house.geometry);
+    let mut expected = 1;
+    while expected <= count {
+        let Some((at, found)) = way.claim(&house.memory, &house.geometry, 2) else {
+            thread::yield_now();
+            continue;
+        };
+        for index in 0..found {
+            assert_eq!(house.whole(at + index * house.geometry.stride), expected);
+            expected += 1;
+        }
+        way.done(&house.memory, &house.geometry, found);
+    }
+    sender.join().unwrap();
+}
+
+#[test]
+fn a_ring_of_one_goes_round() {
+    model(3, || one_to_one(1, 32, 3));
+}
+
+#[test]
+fn a_ring_goes_round() {
+    model(3, || one_to_one(2, 32, 4));
+}
+
+/// A line has three messages here, and is written anew for the seventh.
+#[test]
+fn a_ring_of_lines_goes_round() {
+    model(2, || one_to_one(1, 16, 7));
+}
+
+/// Who takes the place of a sender goes on behind what was sent, while the receiver goes on too.
+#[test]
+fn a_ring_is_taken_over() {
+    model(3, || {
+        let house = House::new(PartKind::OneToOne, 2, 16);
+        let send = |house: &House, message| {
+            let mut way = Sending::resume(&house.memory, &house.geometry);
+            let room = way.reserve(&house.memory, &house.geometry, 1);
+            if let Some((at, _)) = room {
+                house.put(at, message);
+                way.publish(&house.memory, &house.geometry, 1);
+            }
+            room.is_some()
+        };
+        assert!(send(&house, 1));
+        let sender = spawn(&house, move |house| send(house, 2) && send(house, 3));
+        let mut got = Vec::new();
+        for _ in 0..2 {
+            let mut way = Receiving::resume(&house.memory, &house.geometry);
+            if let Some((at, _)) = way.claim(&house.memory, &house.geometry, 1) {
+                got.push(house.whole(at));
+                way.done(&house.memory, &house.geometry, 1);
+            }
+        }
+        let all = sender.join().unwrap();
+        let mut way = Receiving::resume(&house.memory, &house.geometry);
+        while let Some((at, _)) = way.claim(&house.memory, &house.geometry, 1) {
+            got.push(house.whole(at));
+            way.done(&house.memory, &house.geometry, 1);
+        }
+        assert!(got.iter().copied().eq(1..=if all { 3 } else { 2 }), "{got:?}");
+    });
+}
+
+/// Each sleeps when there is nothing for him to do, and is woken.
+#[test]
+fn both_sides_of_a_ring_are_woken() {
+    model(3, || {
+        let house = House::new(PartKind::OneToOne, 1, 32);
+        let sender = spawn(&house, |house| {
+            let mut way = Sending::resume(&house.memory, &house.geometry);
+            for message in 1..=2 {
+                house.patiently(Side::Send, || {
+                    let (at, _) = way.reserve(&house.memory, &house.geometry, 1)?;
+                    house.put(at, message);
+                    way.publish(&house.memory, &house.geometry, 1);
+                    Some(())
+                });
+            }
+        });
+        let mut way = Receiving::resume(&house.memory, &house.geometry);
+        for expected in 1..=2 {
+            let message = house.patiently(Side::Receive, || {
+                let (at, _) = way.claim(&house.memory, &house.geometry, 1)?;
+                let message = house.whole(at);
+                way.done(&house.memory, &house.geometry, 1);
+                Some(message)
+            });
+            assert_eq!(message, expected);
+        }
+        sender.join().unwrap();
+    });
+}
+
+#[test]
+fn two_receivers_of_a_queue_are_woken() {
+    model(2, || {
+        let house = House::new(PartKind::Queue, 2, 16);
+        let receivers = [TWO, THREE].map(|me| {
+            spawn(&house, move |house| {
+                let mut seen = 0;
+                house.patiently(Side::Receive, || house.dequeue(me, &mut seen))
+            })
+        });
+        for message in 1..=2 {
+            assert!(house.enqueue(ONE, message));
+            house.bell(Side::Receive).ring_for_frequent();
+        }
+        let got: u64 = receivers.into_iter().map(|receiver| receiver.join().unwrap()).sum();
+        assert_eq!(got, 3);
+    });
+}
+
+/// Whether all were received once, and in the order of their sender: those below ten are one's, the others another's.
+/// What is left is received last.
+fn check_queue(received: &[Vec<u64>], house: &House, all: &[u64]) {
+    let mut rest = Vec::new();
+    let mut seen = u32::MAX;
+    while let Some(message) = house.dequeue(ONE, &mut seen) {
+        rest.push(message);
+    }
+    for one in received {
+        for sender in [0, 10] {
+            let own = one.iter().chain(&rest).filter(|message| (sender..sender + 10).contains(*message));
+            assert!(own.is_sorted(), "{received:?}, {rest:?}");
+        }
+    }
+    let mut got: Vec<u64> = received.iter().flatten().chain(&rest).copied().collect();
+    got.sort_unstable();
+    assert_eq!(got, all, "nothing lost, nothing twice");
+}
+
+/// Receives so often, with or without success.
+fn receive(house: &House, me: Owner, mut seen: u32, tries: usize) -> Vec<u64> {
+    (0..tries).filter_map(|_| house.dequeue(me, &mut seen)).collect()
+}
+
+#[test]
+fn one_sender_and_one_receiver_of_a_queue() {
+    for seen in [0, u32::MAX] {
+        model(3, move || {
+            let house = House::new(PartKind::Queue, 2, 16);
+            let receiver = spawn(&house, move |house| receive(house, TWO, seen, 3));
+            let sent: Vec<u64> = (1..=3).filter(|&message| house.enqueue(ONE, message)).collect();
+            check_queue(&[receiver.join().unwrap()], &house, &sent);
+        });
+    }
+}
+
+/// What one sender sends is received in its order, whatever another does: it may be slow with its own.
+#[test]
+fn two_senders_and_one_receiver_of_a_queue() {
+    for seen in [0, u32::MAX] {
+        model(2, move || {
+            let house = House::new(PartKind::Queue, 4, 16);
+            let receiver = spawn(&house, move |house| receive(house, THREE, seen, 1));
+            let other = spawn(&house, |house| house.enqueue(TWO, 11));
+            assert!(house.enqueue(ONE, 1) && house.enqueue(ONE, 2));
+            assert!(other.join().unwrap());
+            check_queue(&[receiver.join().unwrap()], &house, &[1, 2, 11]);
+        });
+    }
+}
+
+#[test]
+fn one_sender_and_two_receivers_of_a_queue() {
+    model(2, || {
+        let house = House::new(PartKind::Queue, 2, 16);
+        let receivers = [TWO, THREE].map(|me| spawn(&house, move |house| receive(house, me, 0, 1)));
+        let sent: Vec<u64> = (1..=3).filter(|&message| house.enqueue(ONE, message)).collect();
+        let got = receivers.map(|receiver| receiver.join().unwrap());
+        check_queue(&got, &house, &sent);
+    });
+}
+
+/// One is slow with a message, receivers go on beyond it, and it becomes ready behind them.
+#[test]
+fn a_message_becomes_ready_behind_the_receivers() {
+    model(3, || {
+        let house = House::new(PartKind::Queue, 2, 16);
+        let slow = house.queue().reserve(ONE).unwrap();
+        assert!(house.enqueue(TWO, 11));
+        assert_eq!(house.dequeue(TWO, &mut 0), Some(11));
+        let receiver = spawn(&house, |house| receive(house, THREE, 0, 3));
+        house.put(slow.payload_at(), 1);
+        slow.publish(&house.memory, &house.geometry);
+        let all: &[u64] = if house.enqueue(ONE, 2) { &[1, 2] } else { &[1] };
+        check_queue(&[receiver.join().unwrap()], &house, all);
+    });
+}
+
+/// A message that is held is moved on, while its holder ends it or gives it back.
+#[test]
+fn a_held_message_is_moved_on() {
+    for gives_back in [false, true] {
+        model(3, move || {
+            let house = House::new(PartKind::Queue, 2, 16);
+            assert!(house.enqueue(ONE, 1));
+            let mut seen = 0;
+            let held = house.queue().claim(TWO, &mut seen).unwrap();
+            let holder = spawn(&house, move |house| {
+                if gives_back {
+                    held.give_back(&house.memory, &house.geometry);
+                } else {
+                    held.free(&house.memory);
+                }
+            });
+            let mut got = Vec::new();
+            let mut sent = if gives_back { vec![1] } else { vec![] };
+            for message in 12..=14 {
+                if house.enqueue(ONE, message) {
+                    sent.push(message);
+                }
+                got.extend(house.dequeue(THREE, &mut seen));
+            }
+            holder.join().unwrap();
+            check_queue(&[got], &house, &sent);
+        });
+    }
+}
+
+/// A message that is being written is moved on, while it becomes ready.
+#[test]
+fn a_message_that_is_written_is_moved_on() {
+    model(3, || {
+        let house = House::new(PartKind::Queue, 2, 16);
+        let slow = house.queue().reserve(ONE).unwrap();
+        let writer = spawn(&house, move |house| {
+            house.put(slow.payload_at(), 1);
+            slow.publish(&house.memory, &house.geometry);
+            if house.enqueue(ONE, 2) { vec![1, 2] } else { vec![1] }
+        });
+        let (mut got, mut sent, mut seen) = (Vec::new(), Vec::new(), 0);
+        for message in 11..=13 {
+            if house.enqueue(TWO, message) {
+                sent.push(message);
+            }
+            got.extend(house.dequeue(THREE, &mut seen));
+        }
+        let mut all = writer.join().unwrap();
+        all.extend(sent);
+        check_queue(&[got], &house, &all);
+    });
+}
+
+/// Of several who find what the dead held, one gives it to the others, and one of them gets it.
+#[test]
+fn what_the_dead_held_is_given_back_once() {
+    model(3, || {
+        let house = House::new(PartKind::Queue, 2, 16);
+        assert!(house.enqueue(ONE, 1));
+        house.queue().claim(THREE, &mut 0).unwrap();
+        let heir = |house: &House, me: Owner| {
+            let words = house.queue();
+            for orphan in words.orphans(|owner| owner == THREE) {
+                if let Some(own) = words.inherit(orphan, me) {
+                    assert!(own.state.is_repeated());
+                    own.give_back(&house.memory, &house.geometry);
+                }
+            }
+            receive(house, me, 0, 1)
+        };
+        let other = spawn(&house, move |house| heir(house, TWO));
+        let own = heir(&house, ONE);
+        check_queue(&[own, other.join().unwrap()], &house, &[1]);
+    });
+}
+
+/// A message is ended a second time, by whoever recovers from the death of one who had recovered, while its slot is used
+/// again.
+#[test]
+fn a_message_ended_again_ends_no_other() {
+    model(3, || {
+        let house = House::new(PartKind::Queue, 1, 16);
+        assert!(house.enqueue(ONE, 1));
+        let held = house.queue().claim(THREE, &mut 0).unwrap();
+        let (at, state) = (held.at, held.state.0);
+        held.free(&house.memory);
+        let late = spawn(&house, move |house| Slot::held(at, state).free(&house.memory));
+        assert!(house.enqueue(ONE, 2));
+        let got = receive(&house, TWO, 0, 1);
+        late.join().unwrap();
+        check_queue(&[got], &house, &[2]);
+    });
+}
+
+/// What becomes of what the dead were writing, while others look for room.
+#[test]
+fn what_the_dead_were_writing_is_room_for_one() {
+    model(3, || {
+        let house = House::new(PartKind::Queue, 1, 16);
+        let _unfinished = house.queue().reserve(THREE).unwrap();
+        let send = |house: &House, me: Owner, message| {
+            house.queue().drop_unfinished(|owner| owner == THREE);
+            house.enqueue(me, message)
+        };
+        let other = spawn(&house, move |house| send(house, TWO, 11));
+        let own = send(&house, ONE, 1);
+        let other = other.join().unwrap();
+        let sent: Vec<u64> =
+            [(own, 1), (other, 11)].into_iter().filter(|sent| sent.0).map(|sent| sent.1).collect();
+        assert!(!sent.is_empty(), "it is room for somebody");
+        check_queue(&[], &house, &sent);
+    });
+}
+
+/// Sends to all who receive, if it is his turn.
+fn tell_all(house: &House, me: Owner, message: impl FnOnce(u64) -> u64) -> bool {
+    let lock = LockWords::new(&house.memory, house.geometry.at + LOCK);
+    if !lock.try_take(me) {
+        return false;
+    }
+    let words = house.broadcast();
+    let position = words.sent().load(Ordering::Acquire);
+    house.put(words.open(position), message(position));
+    words.publish(position);
+    lock.give_back();
+    true
+}
+
+/// What a receiver gets who starts at a position: whole messages in their order, each from the position it was sent to.
+fn listen(house: &House, position: &mut u64, tries: usize) -> Vec<u64> {
+    let words = house.broadcast();
+    let mut got = Vec::new();
+    for _ in 0..tries {
+        match words.look(*position) {
+            Found::Nothing => {}
+            Found::Missed(count) => {
+                assert!((1..10).contains(&count), "{count} missed");
+                *position += count;
+            }
+            Found::Message(at) => {
+                let message = house.get(at);
+                if words.is_whole(*position) {
+                    assert_eq!(message, [*position + 100; 2]);
+                    got.push(message[0]);
+                    *position += 1;
+                }
+            }
+        }
+    }
+    got
+}
+
+#[test]
+fn a_broadcast_that_is_overwritten_is_read_whole() {
+    for capacity in [1, 2] {
+        model(2, move || {
+            let house = House::new(PartKind::BroadcastDropping, capacity, 16);
+            let sender = spawn(&house, |house| {
+                for _ in 0..3 {
+                    assert!(tell_all(house, ONE, |position| position + 100));
+                }
+            });
+            let mut position = 0;
+            listen(&house, &mut position, 3);
+            sender.join().unwrap();
+            listen(&house, &mut position, 8);
+            assert_eq!(position, 3, "in the end nothing is left");
+        });
+    }
+}
+
+#[test]
+fn a_broadcast_of_two_senders_is_read_whole() {
+    model(2, || {
+        let house = House::new(PartKind::BroadcastDropping, 1, 16);
+        let senders = [ONE, TWO]
+            .map(|me| spawn(&house, move |house| u64::from(tell_all(house, me, |position| position + 100))));
+        let mut position = 0;
+        listen(&house, &mut position, 2);
+        let sent: u64 = senders.into_iter().map(|sender| sender.join().unwrap()).sum();
+        listen(&house, &mut position, 8);
+        assert_eq!(position, sent);
+    });
+}
+
+/// Where senders wait for the slowest, one who comes misses nothing that is sent from then on.
+#[test]
+fn one_who_comes_to_a_broadcast_is_waited_for() {
+    model(3, || {
+        let house = House::new(PartKind::Broadcast, 1, 16);
+        let sender = spawn(&house, |house| {
+            let words = house.broadcast();
+            let mut slowest = None;
+            for _ in 0..3 {
+                let position = words.sent().load(Ordering::Acquire);
+                // As long as it is known that there is room, nobody looks.
+                if !slowest.is_some_and(|slowest| position - slowest < 1) {
+                    let lag = words.slowest_lag(position);
+                    slowest = Some(position.wrapping_sub(lag));
+                    if lag >= 1 {
+                        break;
+                    }
+                }
+                tell_all(house, ONE, |position| position + 100);
+            }
+        });
+        let end_at = house.geometry.end_at(Side::Receive, 0);
+        house.memory.half(end_at).store(TWO.0, Ordering::Release);
+        let mut position = house.broadcast().begin(end_at);
+        let from = position;
+        let got = listen(&house, &mut position, 2);
+        sender.join().unwrap();
+        let rest = listen(&house, &mut position, 3);
+        assert!(got.into_iter().chain(rest).eq((from..position).map(|position| position + 100)));
+        assert_eq!(position, house.broadcast().sent().load(Ordering::Relaxed));
+        assert_eq!(owners(&house.memory, house.geometry, Side::Receive).count(), 1);
+    });
+}
