@@ -19,6 +19,7 @@ Examples:
   coseg get name:market 'board[1].stock'    a number alone, for a script
   coseg get name:market '[1].stock'         the same where the region has one cell
   coseg get name:market 'ledger[3]'         a row of a table, on one line
+  coseg get name:market 'quotes[\"EURUSD\"]' a map's value, by its key
   coseg get name:market trades              a counter
   coseg get name:market board --json | jq .value
 Text comes without quotes, in a struct or an array with them. On a terminal, what would steer it is
@@ -32,7 +33,7 @@ pub(crate) struct Get {
     /// The region's segment
     #[arg(value_name = "SEGMENT")]
     selector: Selector,
-    /// PART, then .FIELD and `[INDEX]` as deep as wanted
+    /// PART, then .FIELD and `[INDEX]` or `[KEY]` as deep as wanted
     path: String,
 }
 

@@ -5,6 +5,7 @@ mod channels;
 #[path = "../common/mod.rs"]
 mod common;
 mod locks;
+mod maps;
 mod office;
 mod pipes;
 mod values;

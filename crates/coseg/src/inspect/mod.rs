@@ -1,6 +1,7 @@
 //! Any region, looked into and changed by its own schema, without the program that made it.
 
 mod channels;
+mod entries;
 mod locks;
 mod path;
 
@@ -15,8 +16,7 @@ use self::path::Found;
 use crate::base::{Base, Recovery, Shelf};
 use crate::header::{self, Stage};
 use crate::identity::{Identity, Life};
-use crate::item::Bytes;
-use crate::layout::{Item, at};
+use crate::layout::at;
 use crate::lock::Deadline;
 use crate::log::Committed;
 use crate::memory::Memory;
@@ -131,8 +131,8 @@ impl Inspection {
         self.base.everybody()
     }
 
-    /// All values of a part: of a cell its value, of a table its rows, of a counter or event its count. A lock has
-    /// none.
+    /// All values of a part: of a cell its value, of a table its rows, of a map its entries, each a struct of `key` and
+    /// `value`, of a counter or event its count. A lock has none.
     ///
     /// # Errors
     /// [`ErrorKind::Busy`]: writers overtook every attempt. [`ErrorKind::TooLarge`]: they take more than 256 MiB.
@@ -148,6 +148,7 @@ impl Inspection {
                 let rows = (0..schema.row_count).map(|row| self.row(part, row, of)).collect::<Result<_>>()?;
                 Ok(Some(Value::Array(rows)))
             }
+            (PartKind::Map, Some(of)) => self.entries(part, of).map(|entries| Some(Value::Array(entries))),
             (PartKind::Counter | PartKind::Event, _) => Ok(Some(Value::Unsigned(self.count(schema).into()))),
             _ => Ok(None),
         }
@@ -173,13 +174,8 @@ impl Inspection {
         Ok(decode(of, &self.bytes(item)?))
     }
 
-    fn bytes(&self, item: Item) -> Result<Vec<u8>> {
-        let fact = "writers overtook every attempt: try again";
-        let busy = || Error::new("read", self.base.object(), ErrorKind::Busy, fact);
-        item.try_read(&self.base.memory, &Bytes(item.room_bytes)).map(|(bytes, _)| bytes).ok_or_else(busy)
-    }
-
-    /// The value at a path: `board[1].stock`, `ledger[3]`, `trades`. In a region of one cell, the cell's name may be
+    /// The value at a path: `board[1].stock`, `ledger[3]`, `trades`, and of a map by its key, `positions[17].price` or
+    /// `quotes["EURUSD"]`. In a region of one cell, the cell's name may be
     /// left out: `[1].stock`.
     ///
     /// # Errors
@@ -189,7 +185,7 @@ impl Inspection {
         let schema = &self.schema().parts[part];
         match schema.kind {
             PartKind::Cell => {}
-            PartKind::Table if !rest.is_empty() => {}
+            PartKind::Table | PartKind::Map if !rest.is_empty() => {}
             _ if rest.is_empty() => {
                 let value = self.part(part)?;
                 return value.ok_or_else(|| self.bad_path(path, format!("a {} has no value", schema.kind)));
@@ -197,7 +193,7 @@ impl Inspection {
             _ => return Err(self.bad_path(path, format!("a {} has no fields", schema.kind))),
         }
         let found = self.find(path, part, rest)?;
-        let bytes = self.bytes(found.item)?;
+        let bytes = self.bytes_of(&found, path)?;
         Ok(decode(found.of, bytes.get(found.offset..).unwrap_or_default()))
     }
 
@@ -207,9 +203,11 @@ impl Inspection {
     /// Those of [`Inspection::get`]; [`ErrorKind::BadValue`]: the text is no such value.
     /// [`ErrorKind::TimedOut`]: the lock was held for all of `timeout`.
     pub fn set(&self, path: &str, text: &str, timeout: std::time::Duration) -> Result<(Value, Value)> {
-        let found = self.find_to_set(path)?;
+        self.find_to_set(path)?;
         let memory = &self.base.memory;
         let guard = self.base.lock(Deadline::after(Some(timeout)))?;
+        // Where a map's key is, others may have changed before.
+        let found = self.find_to_set(path)?;
         let version = found.item.version(memory);
         let mut bytes = vec![0; found.item.room_bytes];
         memory.read(found.item.slot_at(version), &mut bytes);
@@ -232,7 +230,7 @@ impl Inspection {
     /// Those of [`Inspection::get`]; [`ErrorKind::BadValue`]: the text is no such value.
     pub fn check(&self, path: &str, text: &str) -> Result<(Value, Value)> {
         let found = self.find_to_set(path)?;
-        self.change(&found, path, text, &mut self.bytes(found.item)?)
+        self.change(&found, path, text, &mut self.bytes_of(&found, path)?)
     }
 
     fn find_to_set(&self, path: &str) -> Result<Found<'_>> {
@@ -241,7 +239,7 @@ impl Inspection {
         if kind.has_values() {
             return self.find(path, part, rest);
         }
-        Err(self.bad_path(path, format!("a {kind} is not set: only values of cells and tables are")))
+        Err(self.bad_path(path, format!("a {kind} is not set: only values of cells, tables and maps are")))
     }
 
     fn change(&self, found: &Found<'_>, path: &str, text: &str, bytes: &mut [u8]) -> Result<(Value, Value)> {
@@ -253,7 +251,7 @@ impl Inspection {
         Ok((before, decode(found.of, place)))
     }
 
-    /// Which bytes of the segment a row takes, with all its versions. A cell is a row 0.
+    /// Which bytes of the segment a row takes, with all its versions. A cell is a row 0, a map's entries are rows.
     pub fn row_range(&self, part: usize, row: usize) -> Option<std::ops::Range<usize>> {
         let item = self.base.layout.item_of(part, row)?;
         Some(item.version_at.min(item.slots_at)..item.end())

@@ -11,6 +11,8 @@ pub(super) struct Found<'a> {
     pub(super) of: &'a Type,
     /// From the start of the item's value.
     pub(super) offset: usize,
+    /// The key by which it was found: another may have got the item since.
+    pub(super) key: Option<Vec<u8>>,
 }
 
 impl Inspection {
@@ -35,6 +37,10 @@ impl Inspection {
         let schema = &self.schema().parts[part];
         let bad = |fact: String| self.bad_path(path, fact);
         let Some(of) = &schema.of else { return Err(bad(format!("a {} has no fields", schema.kind))) };
+        if schema.kind == PartKind::Map {
+            let (found, rest) = self.find_key(path, part, rest)?;
+            return self.go_down(path, found, steps(rest).map_err(bad)?.into_iter());
+        }
         let mut steps = steps(rest).map_err(bad)?.into_iter();
         let row = match (schema.kind, schema.row_count) {
             (PartKind::Table, row_count) => match steps.next() {
@@ -45,7 +51,17 @@ impl Inspection {
         };
         let item = self.base.layout.item_of(part, row);
         let item = item.ok_or_else(|| bad(format!("there is no row {row}")))?;
-        let mut found = Found { item, of, offset: 0 };
+        self.go_down(path, Found { item, of, offset: 0, key: None }, steps)
+    }
+
+    /// From a value to what is inside.
+    fn go_down<'s, 'p>(
+        &'s self,
+        path: &str,
+        mut found: Found<'s>,
+        steps: impl Iterator<Item = Step<'p>>,
+    ) -> Result<Found<'s>> {
+        let bad = |fact: String| self.bad_path(path, fact);
         for step in steps {
             match (step, found.of) {
                 (Step::Field(name), Type::Struct(of)) => {

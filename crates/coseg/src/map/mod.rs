@@ -19,9 +19,10 @@ use std::mem::MaybeUninit;
 use std::time::Duration;
 
 pub use self::change::MapChange;
+pub(crate) use self::find::Nothing;
 use self::find::{Found, NEVER, Now, Overtaken};
-pub(crate) use self::geometry::{Geometry, log_word_count, types};
-use self::hash::HashedKey;
+pub(crate) use self::geometry::{Geometry, KEY, log_word_count, types};
+pub(crate) use self::hash::HashedKey;
 pub use self::view::MapView;
 use crate::base::Base;
 use crate::item::{Copied, Typed};
@@ -111,7 +112,7 @@ pub enum Swap<V> {
 
 /// Whether an entry has not expired.
 #[inline]
-fn lives(until: u64) -> bool {
+pub(crate) fn lives(until: u64) -> bool {
     until == NEVER || until > os::boot_ns()
 }
 
@@ -149,7 +150,7 @@ impl<K: Shared, V: Shared, const N: usize> Map<K, V, N> {
     /// Those of [`Map::get`].
     #[inline]
     pub fn contains(&self, key: &K) -> Result<bool> {
-        Ok(self.look(key, &find::Nothing)?.is_some())
+        Ok(self.look(key, &Nothing)?.is_some())
     }
 
     #[inline]

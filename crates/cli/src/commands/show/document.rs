@@ -6,7 +6,7 @@ use coseg_sysv::Stat;
 use serde::Serialize;
 
 use super::Shown;
-use super::parts::{rows, value};
+use super::parts::{entries, rows, value};
 use crate::commands::channel::state::{ChannelState, NamedChannel};
 use crate::commands::locks::state::{LockState, Party};
 use crate::failure::Result;
@@ -65,6 +65,11 @@ enum Contents {
         zero_rows_left_out: usize,
         rows: Vec<Row>,
     },
+    /// Those that have not expired.
+    Entries {
+        capacity: usize,
+        entries: Vec<Entry>,
+    },
     Lock {
         lock: Option<LockState>,
     },
@@ -76,6 +81,12 @@ enum Contents {
 #[derive(Serialize)]
 struct Row {
     row: usize,
+    value: Owned,
+}
+
+#[derive(Serialize)]
+struct Entry {
+    key: Owned,
     value: Owned,
 }
 
@@ -122,6 +133,11 @@ fn part_of<'a>(shown: &Shown<'a>, index: usize) -> Result<PartJson<'a>> {
             let zero_rows_left_out = part.row_count - rows.len();
             let rows = rows.into_iter().map(|(row, value)| Row { row, value: Owned(value) }).collect();
             Contents::Rows { row_count: part.row_count, zero_rows_left_out, rows }
+        }
+        PartKind::Map => {
+            let pairs = entries(region, index)?.into_iter();
+            let entries = pairs.map(|(key, value)| Entry { key: Owned(key), value: Owned(value) }).collect();
+            Contents::Entries { capacity: part.row_count, entries }
         }
         kind if kind.is_lock() => Contents::Lock { lock: LockState::of_part(region, &part.name) },
         kind if kind.is_channel() => {

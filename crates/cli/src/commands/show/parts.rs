@@ -1,5 +1,6 @@
-//! Parts of a region as text: cells as indented lines, tables as rows.
+//! Parts of a region as text: cells as indented lines, tables and maps as rows.
 
+use std::cmp::Ordering;
 use std::fmt::Write;
 
 use coseg::schema::{Field, Part, PartKind, Struct, Type};
@@ -30,8 +31,9 @@ pub(super) fn describe(text: &mut String, shown: &Shown<'_>, index: usize) -> Re
             heading(text, part, &format!("table of {} {of}", part.row_count), None);
             let rows = rows(shown, part)?;
             let folded = part.row_count - rows.len();
-            describe_rows(text, of, &rows, folded, "row", all);
+            describe_rows(text, of, &labelled(rows), folded, "row", all);
         }
+        (PartKind::Map, Some(of)) => describe_map(text, shown, index, part, of)?,
         (kind, _) if kind.is_lock() => {
             let state = state::of_part(region, &part.name);
             heading(text, part, &kind.to_string(), Some(&state));
@@ -68,7 +70,46 @@ pub(super) fn rows(shown: &Shown<'_>, part: &Part) -> Result<Vec<(usize, Value)>
     Ok(rows)
 }
 
-/// The value of a cell, counter or event.
+/// A map's keys and values, in the order of the keys.
+pub(super) fn entries(region: &Inspection, index: usize) -> Result<Vec<(Value, Value)>> {
+    let Value::Array(entries) = value(region, index)? else { return Ok(Vec::new()) };
+    let pairs = entries.into_iter().filter_map(|entry| match entry {
+        Value::Struct(fields) => {
+            let mut fields = fields.into_iter().map(|(_, value)| value);
+            fields.next().zip(fields.next())
+        }
+        _ => None,
+    });
+    let mut pairs: Vec<(Value, Value)> = pairs.collect();
+    pairs.sort_by(|(one, _), (other, _)| in_order(one, other));
+    Ok(pairs)
+}
+
+fn in_order(one: &Value, other: &Value) -> Ordering {
+    match (one, other) {
+        (Value::Unsigned(one), Value::Unsigned(other)) => one.cmp(other),
+        (Value::Signed(one), Value::Signed(other)) => one.cmp(other),
+        (Value::Float(one), Value::Float(other)) => one.total_cmp(other),
+        (Value::Float32(one), Value::Float32(other)) => one.total_cmp(other),
+        (Value::Text(one), Value::Text(other)) => one.cmp(other),
+        (one, other) => line(one, true).cmp(&line(other, true)),
+    }
+}
+
+fn describe_map(text: &mut String, shown: &Shown<'_>, index: usize, part: &Part, of: &Type) -> Result<()> {
+    let entries = entries(shown.region, index)?;
+    let Type::Struct(Struct { fields, .. }) = of else { return Ok(()) };
+    let [key, value] = fields.as_slice() else { return Ok(()) };
+    let count = output::count(part.row_count as u64, "entry", "entries");
+    let kind = format!("map of {} to {}, {} of {count} in use", key.of, value.of, entries.len());
+    heading(text, part, &kind, None);
+    // As a path names it.
+    let rows = entries.into_iter().map(|(key, value)| (format!("[{}]", line(&key, true)), value));
+    describe_rows(text, &value.of, &rows.collect::<Vec<_>>(), 0, "key", shown.all);
+    Ok(())
+}
+
+/// The values of a part that has some.
 pub(super) fn value(region: &Inspection, index: usize) -> Result<Value> {
     Ok(patiently(|| region.part(index).map(|value| value.unwrap_or(Value::Bool(false))))?)
 }
@@ -109,7 +150,7 @@ fn describe_cell(text: &mut String, part: &Part, of: &Type, value: &Value, all: 
                 .map(|(index, value)| (index, value.clone()))
                 .collect();
             let folded = values.len() - rows.len();
-            describe_rows(text, element, &rows, folded, "element", all);
+            describe_rows(text, element, &labelled(rows), folded, "element", all);
         }
         _ => heading(text, part, &kind, Some(&line(value, all))),
     }
@@ -167,11 +208,16 @@ impl Column<'_> {
     }
 }
 
+/// Rows as a path names them.
+fn labelled(rows: Vec<(usize, Value)>) -> Vec<(String, Value)> {
+    rows.into_iter().map(|(index, value)| (format!("[{index}]"), value)).collect()
+}
+
 /// Values of one type, each a row; as blocks of lines where the terminal is too narrow for all columns.
 fn describe_rows(
     text: &mut String,
     of: &Type,
-    rows: &[(usize, Value)],
+    rows: &[(String, Value)],
     folded: usize,
     what: &str,
     all: bool,
@@ -181,15 +227,15 @@ fn describe_rows(
     let mut header = vec![(what.to_owned(), Align::Right)];
     header.extend(found.iter().map(|column| (column.header(), column.align())));
     let mut table = Table::new(header);
-    for (index, value) in rows {
+    for (label, value) in rows {
         let cells = found.iter().map(|column| column.cell(value, all));
-        table.row(std::iter::once(format!("[{index}]")).chain(cells).collect());
+        table.row(std::iter::once(label.clone()).chain(cells).collect());
     }
     let room = usize::from(output::terminal_width());
     if output::is_terminal() && INDENT.len() + table.width() > room {
         let mut tree = Tree { lines: Vec::new(), all };
-        for (index, value) in rows {
-            tree.add(&format!("[{index}]"), 0, of, value, None);
+        for (label, value) in rows {
+            tree.add(label, 0, of, value, None);
         }
         tree.write(text);
     } else {
