@@ -258,7 +258,7 @@ mod tests {
     }
 
     fn fact(value: Vec<(String, Value)>) -> String {
-        encode(&Outer::describe(), &Value::Struct(value)).unwrap_err().to_string()
+        encode(&Outer::describe(), &Value::Struct(value)).expect_err("it has no such form").to_string()
     }
 
     #[test]
