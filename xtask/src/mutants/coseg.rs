@@ -233,8 +233,9 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a bell rings for nobody",
         file: "crates/coseg/src/bell.rs",
-        find: "            os::wake(self.0, count);",
-        replace: "            let _ = count;",
+        find: "                    return os::wake(self.0, count);",
+        replace: "                    let _ = count;
+                    return;",
         target: "--model",
         test: "models::two_exclude_each_other_and_none_sleeps_for_ever",
     },
