@@ -1,16 +1,19 @@
 //! The calls that are measured and that only `unsafe` can make.
 #![allow(
     unsafe_code,
-    reason = "the one room of this crate that maps and unmaps memory, and leaves namespaces"
+    reason = "the one room of this crate that maps and unmaps memory, sleeps on words, and leaves namespaces"
 )]
 
 use std::path::Path;
-use std::ptr::null_mut;
+use std::ptr::{null, null_mut};
+use std::sync::atomic::AtomicU32;
+use std::time::Duration;
 
 use coseg_sysv::{AttachFlags, Backend, Errno, Error, Op, Result, ShmId, Target};
 use rustix::fs::{OFlags, open};
 use rustix::io;
-use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
+use rustix::process::Pid;
 use rustix::thread::UnshareFlags;
 
 /// Attaches a segment and detaches it again, touching nothing.
@@ -52,6 +55,14 @@ pub(crate) fn open_map_close_unmap(path: &Path, size_bytes: usize) -> io::Result
     unsafe { munmap(address, size_bytes) }
 }
 
+/// Zeroes that this process shares with those it will fork, for as long as they live.
+pub(crate) fn share(size_bytes: usize) -> io::Result<*mut u8> {
+    let protection = ProtFlags::READ | ProtFlags::WRITE;
+    // SAFETY: a new mapping in a free place.
+    let address = unsafe { mmap_anonymous(null_mut(), size_bytes, protection, MapFlags::SHARED) }?;
+    Ok(address.cast())
+}
+
 /// Moves this process to new namespaces.
 pub(crate) fn unshare(flags: UnshareFlags) -> io::Result<()> {
     assert!(!flags.contains(UnshareFlags::FILES), "other threads would lose their files");
@@ -59,9 +70,9 @@ pub(crate) fn unshare(flags: UnshareFlags) -> io::Result<()> {
     unsafe { rustix::thread::unshare_unsafe(flags) }
 }
 
-/// Makes a second process of this one, which ends with it: true in the new one. To be called while there is one
-/// thread only.
-pub(crate) fn fork() -> io::Result<bool> {
+/// Makes a second process of this one, which ends with it: nothing in the new one, its number in this. To be called
+/// while there is one thread only.
+pub(crate) fn fork() -> io::Result<Option<Pid>> {
     let parent = rustix::process::getpid();
     // SAFETY: there are no other threads, whose locks the child could find taken.
     match unsafe { libc::fork() } {
@@ -72,8 +83,22 @@ pub(crate) fn fork() -> io::Result<bool> {
             if rustix::process::getppid() != Some(parent) {
                 std::process::abort();
             }
-            Ok(true)
+            Ok(None)
         }
-        _ => Ok(false),
+        pid => Ok(Pid::from_raw(pid)),
     }
+}
+
+/// Sleeps while a word is as expected, and perhaps less.
+pub(crate) fn futex_wait(word: &AtomicU32, expected: u32, timeout: Option<Duration>) {
+    let time = timeout.map(|timeout| libc::timespec { tv_sec: 0, tv_nsec: timeout.subsec_nanos().into() });
+    let time = time.as_ref().map_or(null(), std::ptr::from_ref);
+    // SAFETY: the word is mapped, the time is none or a local; the kernel keeps neither.
+    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, expected, time) };
+}
+
+/// Wakes one who sleeps on a word.
+pub(crate) fn futex_wake(word: &AtomicU32) {
+    // SAFETY: the address is only a name here.
+    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, 1) };
 }

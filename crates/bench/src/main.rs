@@ -9,6 +9,8 @@ mod regions;
 mod report;
 mod sample;
 mod segments;
+mod table;
+mod turn;
 
 use std::error::Error;
 use std::io::Write;

@@ -3,7 +3,9 @@
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use coseg_sysv::{Backend, Kernel, User};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use rustix::thread::{CpuSet, UnshareFlags, sched_getaffinity, sched_setaffinity};
@@ -64,6 +66,15 @@ pub(crate) fn namespace(name: &str) -> Outcome<PathBuf> {
     let directory = Path::new("/dev/shm").join(name);
     fs::DirBuilder::new().mode(0o700).create(&directory)?;
     Ok(directory)
+}
+
+/// The backend of a name, the user backend in a directory.
+pub(crate) fn backend(name: &str, directory: &Path) -> Outcome<(Arc<dyn Backend>, &'static str)> {
+    match name {
+        "user" => Ok((Arc::new(User::at(directory)?), "user")),
+        "kernel" => Ok((Arc::new(Kernel), "kernel")),
+        other => Err(format!("no backend {other}: user or kernel").into()),
+    }
 }
 
 /// The kernel's release and the processor's model.

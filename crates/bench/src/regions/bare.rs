@@ -3,14 +3,11 @@
 
 use std::cell::UnsafeCell;
 use std::mem::MaybeUninit;
-use std::ptr::{null, null_mut};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
-use std::time::Duration;
 
-use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
-
-use super::turn::Control;
 use crate::Outcome;
+use crate::calls::{self, futex_wait, futex_wake};
+use crate::turn::Control;
 
 /// Versions the bare value keeps, as many as a cell.
 const SLOT_COUNT: usize = 4;
@@ -66,9 +63,7 @@ unsafe impl Sync for RwLock {}
 impl Page {
     /// A page that this process shares with those it will fork, for as long as they live.
     pub(super) fn new() -> Outcome<&'static Page> {
-        let protection = ProtFlags::READ | ProtFlags::WRITE;
-        // SAFETY: a new mapping in a free place.
-        let start = unsafe { mmap_anonymous(null_mut(), size_of::<Page>(), protection, MapFlags::SHARED) }?;
+        let start = calls::share(size_of::<Page>())?;
         // SAFETY: mapped for ever and aligned to pages; zeroes are a value of every field.
         let page = unsafe { &*start.cast::<Page>() };
         page.shared.lock.initialise(false)?;
@@ -217,18 +212,6 @@ impl Lockable for CasAndSwap {
             futex_wake(&self.0);
         }
     }
-}
-
-pub(super) fn futex_wait(word: &AtomicU32, expected: u32, timeout: Option<Duration>) {
-    let time = timeout.map(|timeout| libc::timespec { tv_sec: 0, tv_nsec: timeout.subsec_nanos().into() });
-    let time = time.as_ref().map_or(null(), std::ptr::from_ref);
-    // SAFETY: the word is mapped, the time is none or a local; the kernel keeps neither.
-    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, expected, time) };
-}
-
-pub(super) fn futex_wake(word: &AtomicU32) {
-    // SAFETY: the address is only a name here.
-    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, 1) };
 }
 
 /// A value in several versions, one writer: the least that a cell can do.

@@ -8,12 +8,14 @@ use std::time::{Duration, Instant};
 use coseg_sysv::Backend;
 use serde::{Deserialize, Serialize};
 
-use super::bare::{Door, Lockable, Page, RwLock, Slots, futex_wait, futex_wake};
+use super::bare::{Door, Lockable, Page, RwLock, Slots};
 use super::iceoryx::Iceoryx;
+use super::job::Job;
 use super::mmap_sync::MmapSync;
 use super::ours::Ours;
-use super::turn::{Job, Tally, Turn, tally};
 use crate::Outcome;
+use crate::calls::{futex_wait, futex_wake};
+use crate::turn::{Tally, Turn, tally};
 
 /// A contender's name, known to both processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

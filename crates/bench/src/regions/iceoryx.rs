@@ -6,8 +6,9 @@ use iceoryx2::prelude::{Config, Node, NodeBuilder, ipc};
 use iceoryx2::service::port_factory::blackboard::PortFactory;
 
 use super::contender::{Contender, is_whole, unable};
-use super::turn::{Job, Tally, Turn};
+use super::job::Job;
 use crate::Outcome;
+use crate::turn::{Tally, Turn};
 
 const NAME: &str = "coseg-bench";
 const KEY: u64 = 1;

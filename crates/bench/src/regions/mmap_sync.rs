@@ -9,8 +9,9 @@ use mmap_sync::synchronizer::{Synchronizer, SynchronizerError};
 use wyhash::WyHash;
 
 use super::contender::{Contender, is_whole, unable};
-use super::turn::{Job, Tally, Turn};
+use super::job::Job;
 use crate::Outcome;
+use crate::turn::{Tally, Turn};
 
 /// It looks at waiting readers again at once: with its default, a second's sleep, no rate could be imposed.
 type Spinning = Synchronizer<WyHash, LockDisabled, 1024, 0>;

@@ -3,25 +3,23 @@
 mod bare;
 mod contender;
 mod iceoryx;
+mod job;
+mod measure;
 mod mmap_sync;
 mod ours;
 mod pair;
 mod rows;
-mod table;
-mod turn;
 
-use std::sync::Arc;
 use std::time::Duration;
-
-use coseg_sysv::{Backend, Kernel, User};
 
 use self::bare::Page;
 use self::contender::{Ground, Who};
+use self::job::Job;
+use self::measure::Turns;
 use self::pair::{Both, Pair};
-use self::table::{Report, Role, Turns};
-use self::turn::Job;
 use crate::report::Method;
 use crate::sample::Plan;
+use crate::table::{Report, Role};
 use crate::{Outcome, place};
 
 const NOTES: &[&str] = &[
@@ -98,11 +96,7 @@ pub(crate) fn run(plan: &Plan, cpus: Option<[usize; 2]>, backend: &str) -> Outco
     let cpus = place::two(cpus)?;
     place::seclude()?;
     let directory = place::namespace("regions")?;
-    let (backend, backend_name): (Arc<dyn Backend>, _) = match backend {
-        "user" => (Arc::new(User::at(&directory)?), "user"),
-        "kernel" => (Arc::new(Kernel), "kernel"),
-        other => return Err(format!("no backend {other}: user or kernel").into()),
-    };
+    let (backend, backend_name) = place::backend(backend, &directory)?;
     let ground = Ground { page: Page::new()?, backend, directory: place::namespace("peers")? };
     let plan = plan.of_processes();
     let (round_count, turn) = (plan.round_count, plan.turn * 4);
@@ -120,6 +114,7 @@ pub(crate) fn run(plan: &Plan, cpus: Option<[usize; 2]>, backend: &str) -> Outco
             optimised: !cfg!(debug_assertions),
             notes: NOTES.to_vec(),
         },
+        longer: "four times as long with two processes",
         backend: backend_name,
         tables,
     })

@@ -9,8 +9,9 @@ use coseg_sysv::Backend;
 
 use super::bare::{Page, bump};
 use super::contender::{Contender, is_whole};
-use super::turn::{Job, Tally, Turn, tally};
+use super::job::Job;
 use crate::Outcome;
+use crate::turn::{Tally, Turn, tally};
 
 const KEY: Key = Key::new(0x4558);
 /// What a waiter waits at most before it looks whether its turn is over.

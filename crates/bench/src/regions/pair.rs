@@ -9,7 +9,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::contender::{Contender, Ground, Who};
-use super::turn::{End, Job, Tally, Turn};
+use super::job::Job;
+use crate::turn::{End, Tally, Turn};
 use crate::{Outcome, calls, place};
 
 /// What the partner is told to do.
@@ -60,7 +61,7 @@ impl Pair {
     /// Starts the partner, which ends when this process does. To be called before anything is opened.
     pub(super) fn start(ground: Ground, cpus: [usize; 2]) -> Outcome<Pair> {
         let (orders, theirs) = UnixStream::pair()?;
-        if calls::fork()? {
+        if calls::fork()?.is_none() {
             drop(orders);
             let done = place::pin(Some(cpus[1])).and_then(|_| follow(ground, &theirs));
             if let Err(error) = &done {

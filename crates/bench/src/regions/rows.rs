@@ -1,9 +1,10 @@
 //! The comparisons, and what ours should reach in each.
 
 use super::contender::Who;
-use super::table::{Goal, Measure, Row, Table};
-use super::turn::Job;
+use super::job::Job;
+use super::measure::Measure;
 use super::{Arena, limit, ours, peer};
+use crate::table::{Goal, Row, Table};
 
 pub(super) fn all(arena: &mut Arena) -> Vec<Table> {
     vec![
@@ -38,11 +39,10 @@ fn locks(arena: &mut Arena) -> Vec<Row> {
         [Goal::AtMost(1.0, "process-shared"), Goal::AtMost(0.5, "robust"), Goal::Compare("CAS and swap")];
     let twice = [Goal::AtLeast(2.0, "robust"), Goal::Compare("process-shared")];
     vec![
-        Row::new("lock, unlock; alone", Measure::NsEach, &alone, &faster),
-        Row::new("two processes increment", Measure::SumOfRates, &contended, &twice),
-        Row::new(
+        Measure::NsEach.row("lock, unlock; alone", &alone, &faster),
+        Measure::SumOfRates.row("two processes increment", &contended, &twice),
+        Measure::SmallerShare.row(
             "two processes increment: smaller share",
-            Measure::SmallerShare,
             &contended,
             &[Goal::AtLeastNumber(0.45), Goal::Compare("fetch_add")],
         ),
@@ -63,9 +63,9 @@ fn shared_locks(arena: &mut Arena) -> Vec<Row> {
         peer("rwlock", Who::RwLock, Job::LockToWrite, None),
     ]);
     vec![
-        Row::new("lock to read, unlock; alone", Measure::NsEach, &read, &[Goal::AtMost(1.0, "rwlock")]),
-        Row::new("two readers lock", Measure::SumOfRates, &readers, &[Goal::AtLeast(1.0, "rwlock")]),
-        Row::new("lock to write, unlock; alone", Measure::NsEach, &write, &[Goal::Compare("rwlock")]),
+        Measure::NsEach.row("lock to read, unlock; alone", &read, &[Goal::AtMost(1.0, "rwlock")]),
+        Measure::SumOfRates.row("two readers lock", &readers, &[Goal::AtLeast(1.0, "rwlock")]),
+        Measure::NsEach.row("lock to write, unlock; alone", &write, &[Goal::Compare("rwlock")]),
     ]
 }
 
@@ -86,8 +86,8 @@ fn reads(arena: &mut Arena) -> Vec<Row> {
     ]);
     let fast = [Goal::AtLeastNumber(60.0), Goal::Compare("bare slots")];
     vec![
-        Row::new("read alone", Measure::OwnRate, &alone, &fast),
-        Row::new("two readers", Measure::SumOfRates, &readers, &[Goal::AtLeast(1.9, "one of ours")]),
+        Measure::OwnRate.row("read alone", &alone, &fast),
+        Measure::SumOfRates.row("two readers", &readers, &[Goal::AtLeast(1.9, "one of ours")]),
     ]
 }
 
@@ -103,15 +103,10 @@ fn disturbed(arena: &mut Arena) -> Vec<Row> {
     let paced = with(Job::WritePaced);
     let busy = with(Job::Write);
     vec![
-        Row::new(
-            "read, 1 M writes/s asked for",
-            Measure::OwnRate,
-            &paced,
-            &[Goal::AtLeast(1.0, "mmap-sync")],
-        ),
-        Row::new("writes meanwhile", Measure::PartnersRate, &paced, &[]),
-        Row::new("read, writer busy", Measure::OwnRate, &busy, &[Goal::AtLeast(3.0, "iceoryx2")]),
-        Row::new("writes meanwhile", Measure::PartnersRate, &busy, &[]),
+        Measure::OwnRate.row("read, 1 M writes/s asked for", &paced, &[Goal::AtLeast(1.0, "mmap-sync")]),
+        Measure::PartnersRate.row("writes meanwhile", &paced, &[]),
+        Measure::OwnRate.row("read, writer busy", &busy, &[Goal::AtLeast(3.0, "iceoryx2")]),
+        Measure::PartnersRate.row("writes meanwhile", &busy, &[]),
     ]
 }
 
@@ -127,9 +122,9 @@ fn writes(arena: &mut Arena) -> Vec<Row> {
     let alone = with(None);
     let watched = with(Some(Job::Read));
     vec![
-        Row::new("write alone", Measure::OwnRate, &alone, &[Goal::Compare("iceoryx2")]),
-        Row::new("write, reader busy", Measure::OwnRate, &watched, &[Goal::AtLeast(1.0, "iceoryx2")]),
-        Row::new("reads meanwhile", Measure::PartnersRate, &watched, &[]),
+        Measure::OwnRate.row("write alone", &alone, &[Goal::Compare("iceoryx2")]),
+        Measure::OwnRate.row("write, reader busy", &watched, &[Goal::AtLeast(1.0, "iceoryx2")]),
+        Measure::PartnersRate.row("reads meanwhile", &watched, &[]),
     ]
 }
 
@@ -148,14 +143,9 @@ fn changes(arena: &mut Arena) -> Vec<Row> {
         peer("lock, unlock", Who::Ours, Job::Lock, None),
     ]);
     vec![
-        Row::new("update a cell", Measure::NsEach, &update, &[Goal::AtMost(2.0, "lock, unlock")]),
-        Row::new(
-            "transaction over two rows",
-            Measure::NsEach,
-            &transaction,
-            &[Goal::AtMost(4.0, "lock, unlock")],
-        ),
-        Row::new("snapshot of two rows", Measure::NsEach, &snapshot, &[Goal::Compare("one read")]),
+        Measure::NsEach.row("update a cell", &update, &[Goal::AtMost(2.0, "lock, unlock")]),
+        Measure::NsEach.row("transaction over two rows", &transaction, &[Goal::AtMost(4.0, "lock, unlock")]),
+        Measure::NsEach.row("snapshot of two rows", &snapshot, &[Goal::Compare("one read")]),
     ]
 }
 
@@ -166,7 +156,7 @@ fn signals(arena: &mut Arena) -> Vec<Row> {
     let spinning = exchange(Job::PingSpinning, Job::PongSpinning, "words");
     let sleeping = exchange(Job::PingSleeping, Job::PongSleeping, "futexes");
     vec![
-        Row::new("round trip, spinning", Measure::NsEach, &spinning, &[Goal::AtMost(1.3, "words")]),
-        Row::new("round trip, sleeping", Measure::NsEach, &sleeping, &[Goal::AtMost(1.1, "futexes")]),
+        Measure::NsEach.row("round trip, spinning", &spinning, &[Goal::AtMost(1.3, "words")]),
+        Measure::NsEach.row("round trip, sleeping", &sleeping, &[Goal::AtMost(1.1, "futexes")]),
     ]
 }

@@ -5,55 +5,22 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-/// What is done again and again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Job {
-    /// Take the lock, give it back.
-    Lock,
-    /// Take the lock, add one to a plain number, give it back.
-    Increment,
-    /// Take the lock for reading, give it back.
-    LockToRead,
-    /// Take the lock for writing, give it back.
-    LockToWrite,
-    /// Copy the value and see that it is whole.
-    Read,
-    /// Replace the value, as often as possible.
-    Write,
-    /// Replace the value once in a microsecond.
-    WritePaced,
-    /// Change a copy of the value and put it back.
-    Update,
-    /// Change two values together.
-    Transaction,
-    /// Copy two values of one moment.
-    Snapshot,
-    /// Send a signal, look again and again for the answer.
-    PingSpinning,
-    /// Send a signal, sleep until the answer.
-    PingSleeping,
-    /// Answer signals, looking again and again.
-    PongSpinning,
-    /// Answer signals, asleep between them.
-    PongSleeping,
-}
-
 /// What was done.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-pub(super) struct Tally {
-    pub(super) count: u64,
-    pub(super) elapsed_ns: u64,
+pub(crate) struct Tally {
+    pub(crate) count: u64,
+    pub(crate) elapsed_ns: u64,
     /// Values that were partly of one write and partly of another.
-    pub(super) torn_count: u64,
+    pub(crate) torn_count: u64,
 }
 
 impl Tally {
-    pub(super) fn ns_each(&self) -> f64 {
+    pub(crate) fn ns_each(&self) -> f64 {
         self.elapsed_ns as f64 / self.count as f64
     }
 
     /// Millions in a second.
-    pub(super) fn rate(&self) -> f64 {
+    pub(crate) fn rate(&self) -> f64 {
         // Who had nothing to do has no time either.
         self.count as f64 * 1e3 / self.elapsed_ns.max(1) as f64
     }
@@ -62,7 +29,7 @@ impl Tally {
 /// By what two processes start and stop together; each word in a line of its own.
 #[derive(Debug, Default)]
 #[repr(C)]
-pub(super) struct Control {
+pub(crate) struct Control {
     ready: Line,
     go: Line,
     stop: Line,
@@ -74,27 +41,27 @@ struct Line(AtomicU32);
 
 impl Control {
     /// Before a turn.
-    pub(super) fn reset(&self) {
+    pub(crate) fn reset(&self) {
         for line in [&self.ready, &self.go, &self.stop] {
             line.0.store(0, Ordering::SeqCst);
         }
     }
 
     /// Lets a partner go, and end, whatever happened.
-    pub(super) fn release(&self) {
+    pub(crate) fn release(&self) {
         self.stop.0.store(1, Ordering::SeqCst);
         self.go.0.store(1, Ordering::SeqCst);
     }
 
     /// The partner is ready, or will never be.
-    pub(super) fn arrive(&self) {
+    pub(crate) fn arrive(&self) {
         self.ready.0.store(1, Ordering::SeqCst);
     }
 }
 
 /// How a turn ends.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum End {
+pub(crate) enum End {
     /// After this time, with nobody else at work.
     Alone(Duration),
     /// After this time, which ends the partner's turn as well.
@@ -105,9 +72,9 @@ pub(super) enum End {
 
 /// One turn of one process.
 #[derive(Debug)]
-pub(super) struct Turn<'a> {
-    pub(super) control: &'a Control,
-    pub(super) end: End,
+pub(crate) struct Turn<'a> {
+    pub(crate) control: &'a Control,
+    pub(crate) end: End,
 }
 
 /// Looks at the clock once in so many operations; what takes long is looked after more often.
@@ -118,7 +85,7 @@ const BACKLOG: u32 = 64;
 
 impl Turn<'_> {
     /// Waits for the other one. To be called when all is prepared.
-    pub(super) fn start(&self) {
+    pub(crate) fn start(&self) {
         let (mine, theirs) = (&self.control.ready.0, &self.control.go.0);
         match self.end {
             End::Alone(_) => {}
@@ -139,7 +106,7 @@ impl Turn<'_> {
 
     /// Whether the turn is over, after so long.
     #[inline]
-    pub(super) fn is_over(&self, elapsed: Duration) -> bool {
+    pub(crate) fn is_over(&self, elapsed: Duration) -> bool {
         match self.end {
             End::Alone(whole) | End::Leading(whole) => elapsed >= whole,
             End::Following => self.control.stop.0.load(Ordering::Relaxed) != 0,
@@ -148,13 +115,13 @@ impl Turn<'_> {
 
     /// Does what takes nanoseconds.
     #[inline]
-    pub(super) fn repeat<E>(&self, operation: impl FnMut() -> Result<(), E>) -> Result<Tally, E> {
+    pub(crate) fn repeat<E>(&self, operation: impl FnMut() -> Result<(), E>) -> Result<Tally, E> {
         self.repeat_by(BATCH, operation)
     }
 
     /// Does what takes microseconds.
     #[inline]
-    pub(super) fn repeat_slow<E>(&self, operation: impl FnMut() -> Result<(), E>) -> Result<Tally, E> {
+    pub(crate) fn repeat_slow<E>(&self, operation: impl FnMut() -> Result<(), E>) -> Result<Tally, E> {
         self.repeat_by(SMALL_BATCH, operation)
     }
 
@@ -176,7 +143,7 @@ impl Turn<'_> {
     }
 
     /// Does something once in a microsecond.
-    pub(super) fn repeat_paced<E>(&self, mut operation: impl FnMut() -> Result<(), E>) -> Result<Tally, E> {
+    pub(crate) fn repeat_paced<E>(&self, mut operation: impl FnMut() -> Result<(), E>) -> Result<Tally, E> {
         let pace = Duration::from_micros(1);
         self.start();
         let started = Instant::now();
@@ -197,6 +164,6 @@ impl Turn<'_> {
     }
 }
 
-pub(super) fn tally(count: u64, elapsed: Duration) -> Tally {
+pub(crate) fn tally(count: u64, elapsed: Duration) -> Tally {
     Tally { count, elapsed_ns: u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX), torn_count: 0 }
 }

@@ -2,9 +2,8 @@
 
 use std::fmt::Write;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::pair::Both;
 use crate::Outcome;
 use crate::report::Method;
 
@@ -12,6 +11,8 @@ use crate::report::Method;
 #[derive(Debug, Serialize)]
 pub(crate) struct Report {
     pub(crate) method: Method,
+    /// Which turns last longer.
+    pub(crate) longer: &'static str,
     pub(crate) backend: &'static str,
     pub(crate) tables: Vec<Table>,
 }
@@ -40,12 +41,24 @@ struct Named {
     figure: Result<Figure, String>,
     /// Reads that were partly of one write and partly of another, in all rounds.
     torn_count: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    latency: Option<Latency>,
+}
+
+/// How long single operations took, over all rounds, in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Latency {
+    pub(crate) p50: u64,
+    pub(crate) p99: u64,
+    pub(crate) p999: u64,
+    pub(crate) max: u64,
+    pub(crate) sample_count: u64,
 }
 
 /// What a contender is here for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Role {
+pub(crate) enum Role {
     Ours,
     Peer,
     /// What cares for nothing but speed.
@@ -60,20 +73,10 @@ struct Figure {
     p90: f64,
 }
 
-/// What is read from a turn.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Measure {
-    NsEach,
-    OwnRate,
-    PartnersRate,
-    SumOfRates,
-    SmallerShare,
-}
-
 /// What ours should reach: a multiple of another's figure, or a number.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Goal {
+pub(crate) enum Goal {
     AtMost(f64, &'static str),
     AtLeast(f64, &'static str),
     AtLeastNumber(f64),
@@ -89,34 +92,14 @@ struct Judged {
     met: Option<bool>,
 }
 
-/// A contender's turns, one in each round.
-pub(super) struct Turns {
-    pub(super) name: &'static str,
-    pub(super) role: Role,
-    pub(super) turns: Result<Vec<Both>, String>,
-}
-
-impl Measure {
-    fn unit(self) -> &'static str {
-        match self {
-            Measure::NsEach => "ns",
-            Measure::SmallerShare => "",
-            _ => "M/s",
-        }
-    }
-
-    fn of(self, turn: &Both) -> f64 {
-        match self {
-            Measure::NsEach => turn.own.ns_each(),
-            Measure::OwnRate => turn.own.rate(),
-            Measure::PartnersRate => turn.partner.rate(),
-            Measure::SumOfRates => turn.own.rate() + turn.partner.rate(),
-            Measure::SmallerShare => {
-                let (own, partner) = (turn.own.rate(), turn.partner.rate());
-                own.min(partner) / (own + partner)
-            }
-        }
-    }
+/// What was measured of a contender, one value for each round.
+#[derive(Clone, Debug)]
+pub(crate) struct Values {
+    pub(crate) name: &'static str,
+    pub(crate) role: Role,
+    pub(crate) values: Result<Vec<f64>, String>,
+    pub(crate) torn_count: u64,
+    pub(crate) latency: Option<Latency>,
 }
 
 impl Figure {
@@ -129,31 +112,27 @@ impl Figure {
 }
 
 impl Row {
-    /// Reads one measure from everybody's turns; the first are ours.
-    pub(super) fn new(operation: &'static str, measure: Measure, all: &[Turns], goals: &[Goal]) -> Row {
-        let values = |turns: &Turns| -> Result<Vec<f64>, String> {
-            Ok(turns.turns.as_ref().map_err(String::clone)?.iter().map(|turn| measure.of(turn)).collect())
+    /// Everybody's values; the first are ours.
+    pub(crate) fn new(operation: &'static str, unit: &'static str, all: &[Values], goals: &[Goal]) -> Row {
+        let named = |one: &Values| Named {
+            name: one.name,
+            role: one.role,
+            figure: one.values.clone().map(Figure::of),
+            torn_count: one.torn_count,
+            latency: one.latency,
         };
-        let named = |turns: &Turns| Named {
-            name: turns.name,
-            role: turns.role,
-            figure: values(turns).map(Figure::of),
-            torn_count: turns.turns.iter().flatten().map(Both::torn_count).sum(),
-        };
-        let ours = all.first().and_then(|turns| values(turns).ok());
+        let ours = all.first().and_then(|ours| ours.values.as_ref().ok());
         let ratio = |name: &str| {
-            let theirs = values(all.iter().find(|turns| turns.name == name)?).ok()?;
-            Some(
-                Figure::of(ours.as_ref()?.iter().zip(theirs).map(|(own, other)| own / other).collect())
-                    .median,
-            )
+            let theirs = all.iter().find(|one| one.name == name)?.values.as_ref().ok()?;
+            let ratios = ours?.iter().zip(theirs).map(|(own, other)| own / other);
+            Some(Figure::of(ratios.collect()).median)
         };
         let judged = |&goal: &Goal| {
             let (ratio, met) = match goal {
                 Goal::AtMost(limit, name) => (ratio(name), ratio(name).map(|ratio| ratio <= limit)),
                 Goal::AtLeast(limit, name) => (ratio(name), ratio(name).map(|ratio| ratio >= limit)),
                 Goal::AtLeastNumber(limit) => {
-                    (None, ours.clone().map(|ours| Figure::of(ours).median >= limit))
+                    (None, ours.map(|ours| Figure::of(ours.clone()).median >= limit))
                 }
                 Goal::Compare(name) => (ratio(name), None),
             };
@@ -161,21 +140,25 @@ impl Row {
         };
         Row {
             operation,
-            unit: measure.unit(),
+            unit,
             figures: all.iter().map(named).collect(),
             goals: goals.iter().map(judged).collect(),
         }
     }
 
-    fn markdown(&self, text: &mut String) {
-        let column = |role: Role| {
-            let of_role = self.figures.iter().filter(|named| named.role == role);
-            let texts = of_role.map(|named| {
-                let figure = named.figure.as_ref().map_or("—".to_owned(), figure_text);
-                if role == Role::Ours { figure } else { format!("{} {figure}", named.name) }
-            });
-            texts.collect::<Vec<_>>().join("; ")
-        };
+    /// What those of one role reached, each after its name.
+    fn column(&self, role: Role, text: impl Fn(&Named) -> String) -> String {
+        let of_role = self.figures.iter().filter(|named| named.role == role);
+        let texts = of_role.map(|named| {
+            let text = text(named);
+            if role == Role::Ours { text } else { format!("{} {text}", named.name) }
+        });
+        texts.collect::<Vec<_>>().join("; ")
+    }
+
+    fn line(&self, text: &mut String) {
+        let column =
+            |role| self.column(role, |named| named.figure.as_ref().map_or("—".to_owned(), figure_text));
         let goals: Vec<String> = self.goals.iter().map(Judged::text).collect();
         let unit = if self.unit.is_empty() { String::new() } else { format!(", {}", self.unit) };
         let _ = writeln!(
@@ -187,6 +170,50 @@ impl Row {
             column(Role::Limit),
             goals.join("; ")
         );
+    }
+
+    fn latency_line(&self, text: &mut String) {
+        let column = |role| {
+            self.column(role, |named| match named.latency {
+                Some(Latency { p50, p99, p999, .. }) => format!("{p50} / {p99} / {p999}"),
+                None => "—".to_owned(),
+            })
+        };
+        let [ours, peers, limit] = [Role::Ours, Role::Peer, Role::Limit].map(column);
+        let _ = writeln!(text, "| {} | {ours} | {peers} | {limit} |", self.operation);
+    }
+
+    fn has_latency(&self) -> bool {
+        self.figures.iter().any(|named| named.latency.is_some())
+    }
+}
+
+impl Table {
+    fn markdown(&self, text: &mut String) {
+        let _ = writeln!(text, "| {} | coseg | peers | limit | ratio (goal) |", self.title);
+        text.push_str("|---|---:|---|---|---|\n");
+        for row in &self.rows {
+            row.line(text);
+        }
+        let mut timed = self.rows.iter().filter(|row| row.has_latency()).peekable();
+        if timed.peek().is_some() {
+            text.push_str("\n| ns: median / 99 % / 99.9 % | coseg | peers | limit |\n|---|---:|---|---|\n");
+        }
+        for row in timed {
+            row.latency_line(text);
+        }
+        for row in &self.rows {
+            for named in &row.figures {
+                if named.torn_count > 0 {
+                    let (operation, name, count) = (row.operation, named.name, named.torn_count);
+                    let _ = write!(text, "\nTorn reads: {operation}, {name}: {count}\n");
+                }
+                if let Err(reason) = &named.figure {
+                    let _ = write!(text, "\nNot measured: {}, {}: {reason}\n", row.operation, named.name);
+                }
+            }
+        }
+        text.push('\n');
     }
 }
 
@@ -215,31 +242,15 @@ impl Report {
     pub(crate) fn markdown(&self) -> String {
         let mut text = String::new();
         for table in &self.tables {
-            let _ = writeln!(text, "| {} | coseg | peers | limit | ratio (goal) |", table.title);
-            text.push_str("|---|---:|---|---|---|\n");
-            for row in &table.rows {
-                row.markdown(&mut text);
-            }
-            for row in &table.rows {
-                for named in &row.figures {
-                    if named.torn_count > 0 {
-                        let (operation, name, count) = (row.operation, named.name, named.torn_count);
-                        let _ = write!(text, "\nTorn reads: {operation}, {name}: {count}\n");
-                    }
-                    if let Err(reason) = &named.figure {
-                        let _ = write!(text, "\nNot measured: {}, {}: {reason}\n", row.operation, named.name);
-                    }
-                }
-            }
-            text.push('\n');
+            table.markdown(&mut text);
         }
         let Method { round_count, turn_us, cpu, processor, kernel, load, optimised, notes } = &self.method;
         let _ = write!(
             text,
-            "Method: {round_count} rounds in which the contenders take turns of {turn_us} µs, four times as long \
-             with two processes; median of the rounds (10th to 90th percentile), ratios within one round; one process \
-             on CPU {cpu}, {processor}, Linux {kernel}, load {load} at the start, backend {}.",
-            self.backend
+            "Method: {round_count} rounds in which the contenders take turns of {turn_us} µs, {}; median of the rounds \
+             (10th to 90th percentile), ratios within one round; one process on CPU {cpu}, {processor}, Linux {kernel}, \
+             load {load} at the start, backend {}.",
+            self.longer, self.backend
         );
         for note in notes {
             let _ = write!(text, " {note}");
@@ -264,23 +275,18 @@ fn figure_text(figure: &Figure) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::turn::Tally;
     use super::*;
 
-    fn turns(name: &'static str, ns_each: &[u64]) -> Turns {
-        let turn = |&ns: &u64| Both {
-            own: Tally { count: 100, elapsed_ns: ns * 100, torn_count: 0 },
-            partner: Tally { count: 50, elapsed_ns: ns * 100, torn_count: 0 },
-        };
-        Turns { name, role: Role::Ours, turns: Ok(ns_each.iter().map(turn).collect()) }
+    fn values(name: &'static str, values: &[f64]) -> Values {
+        Values { name, role: Role::Ours, values: Ok(values.to_vec()), torn_count: 0, latency: None }
     }
 
     #[test]
     fn ratios_are_taken_round_by_round() {
         // The second round was disturbed for both.
-        let all = [turns("ours", &[10, 90, 10]), turns("theirs", &[20, 180, 20])];
+        let all = [values("ours", &[10.0, 90.0, 10.0]), values("theirs", &[20.0, 180.0, 20.0])];
         let goals = [Goal::AtMost(0.5, "theirs"), Goal::AtMost(0.4, "theirs"), Goal::AtMost(1.0, "nobody")];
-        let row = Row::new("lock", Measure::NsEach, &all, &goals);
+        let row = Row::new("lock", "ns", &all, &goals);
         assert_eq!(row.goals[0].ratio, Some(0.5));
         assert_eq!(
             row.goals.iter().map(|judged| judged.met).collect::<Vec<_>>(),
@@ -289,14 +295,13 @@ mod tests {
     }
 
     #[test]
-    fn shares_and_sums_count_both_processes() {
-        let all = [turns("ours", &[10])];
-        let figure = |measure| {
-            let row = Row::new("lock", measure, &all, &[Goal::AtLeastNumber(0.3)]);
-            (row.figures[0].figure.as_ref().map(|figure| figure.median).unwrap_or_default(), row.goals[0].met)
-        };
-        assert_eq!(figure(Measure::SumOfRates), (150.0, Some(true)));
-        assert_eq!(figure(Measure::SmallerShare).1, Some(true));
-        assert_eq!(figure(Measure::PartnersRate).0, 50.0);
+    fn who_has_no_figure_is_judged_by_nothing() {
+        let ours = Values { values: Err("torn".to_owned()), ..values("ours", &[]) };
+        let row = Row::new("lock", "ns", &[ours, values("theirs", &[1.0])], &[Goal::AtMost(2.0, "theirs")]);
+        assert_eq!((row.goals[0].ratio, row.goals[0].met), (None, None));
+        let mut text = String::new();
+        Table { title: "Locks", rows: vec![row] }.markdown(&mut text);
+        assert!(text.contains("Not measured: lock, ours: torn"), "{text}");
+        assert!(!text.contains("99.9 %"), "{text}");
     }
 }
