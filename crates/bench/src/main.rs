@@ -4,6 +4,7 @@
 //! `chrt -f 1 coseg-bench segments`.
 
 mod calls;
+mod messages;
 mod place;
 mod regions;
 mod report;
@@ -21,7 +22,8 @@ use lexopt::ValueExt as _;
 use crate::sample::Plan;
 
 const USAGE: &str = "usage: coseg-bench segments [--json] [--quick] [--cpu NUMBER]
-       coseg-bench regions [--json] [--quick] [--cpu NUMBER,NUMBER] [--backend user|kernel]";
+       coseg-bench regions [--json] [--quick] [--cpu NUMBER,NUMBER] [--backend user|kernel]
+       coseg-bench messages [--json] [--quick] [--cpu NUMBER,NUMBER] [--backend user|kernel] [--row TEXT]";
 
 /// The result of whatever may fail for several reasons.
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
@@ -39,6 +41,7 @@ fn main() -> ExitCode {
 fn program() -> Outcome {
     let mut words = Vec::new();
     let (mut json, mut plan, mut cpus, mut backend) = (false, Plan::THOROUGH, None, "user".to_owned());
+    let mut row = None;
     let mut parser = lexopt::Parser::from_env();
     while let Some(arg) = parser.next()? {
         match arg {
@@ -46,6 +49,7 @@ fn program() -> Outcome {
             lexopt::Arg::Long("quick") => plan = Plan::QUICK,
             lexopt::Arg::Long("cpu") => cpus = Some(parser.value()?.string()?),
             lexopt::Arg::Long("backend") => backend = parser.value()?.string()?,
+            lexopt::Arg::Long("row") => row = Some(parser.value()?.string()?),
             lexopt::Arg::Value(word) => words.push(word.string()?),
             _ => return Err(arg.unexpected().into()),
         }
@@ -60,6 +64,11 @@ fn program() -> Outcome {
         ["regions"] => {
             let cpus = cpus.as_deref().map(two_numbers).transpose()?;
             let report = regions::run(&plan, cpus, &backend)?;
+            if json { report.json()? } else { report.markdown() }
+        }
+        ["messages"] => {
+            let cpus = cpus.as_deref().map(two_numbers).transpose()?;
+            let report = messages::run(&plan, cpus, &backend, row.as_deref())?;
             if json { report.json()? } else { report.markdown() }
         }
         [segments::HOLD, directory, kernel_id, user_id, count] => {
