@@ -1,6 +1,7 @@
 //! What a contributor runs: `cargo xtask COMMAND`.
 
 mod build;
+mod charts;
 mod dist;
 mod guard;
 mod instrumented;
@@ -15,6 +16,7 @@ const HELP: &str = "\
 cargo xtask COMMAND
 
   programs [--backend user|kernel] [NAME…]   unmodified programs on a backend; installs what they need, as root
+  charts FILE… [--to DIR]                    what coseg-bench measured (--json), drawn: docs/charts
   dist --to DIR                              what a package installs, under this prefix
   guard                                      tests of the write guard, on an emulated CPU; installs what they need, as root
   mutants [NAME…]                            known mistakes, each of which a test must find; as root
@@ -45,6 +47,7 @@ fn command() -> anyhow::Result<()> {
     };
     match name.to_str() {
         Some("programs") => programs::command(words),
+        Some("charts") => charts::command(words),
         Some("dist") => dist::command(words),
         Some("guard") => guard::command(words),
         Some("mutants") => mutants::command(words),
