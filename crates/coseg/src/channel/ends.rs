@@ -69,7 +69,9 @@ impl ReceiveEnd for OneReceive {
     fn resume(lane: &Lane) -> Result<OneReceive> {
         let way = one::Receiving::resume(lane.memory(), &lane.geometry);
         let mut end = OneReceive { way, is_repeated: false };
-        if lane.inherited || end.mark(lane).load(Ordering::Relaxed) == end.marked() {
+        let had_it = lane.inherited || end.mark(lane).load(Ordering::Relaxed) == end.marked();
+        // What is sent later nobody has had before.
+        if had_it && end.way.claim(lane.memory(), &lane.geometry, 1).is_some() {
             end.give_back(lane);
         }
         Ok(end)

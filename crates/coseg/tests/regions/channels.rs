@@ -554,6 +554,25 @@ fn a_sender_learns_that_its_receiver_died_and_loses_nothing() {
 }
 
 #[test]
+fn what_is_sent_after_a_receiver_died_nobody_had_before() {
+    on_each(|world| {
+        let post = post(world);
+        let mut peer = world.actor("has the numbers");
+        peer.hear("ready");
+        peer.kill();
+        let mut receiver = post.numbers.receiver().unwrap();
+        let mut sender = post.numbers.sender().unwrap();
+        for number in 1..=2 {
+            sender.send(&number).unwrap();
+            let held = receiver.hold().unwrap();
+            assert_eq!((held.get(), held.is_redelivered()), (number, false));
+            held.done();
+        }
+        post.remove().unwrap();
+    });
+}
+
+#[test]
 fn what_the_dead_held_goes_to_another() {
     on_each(|world| {
         for role in ["holds an order", "holds an order in a transaction"] {
