@@ -67,7 +67,10 @@ impl<'a> Broadcast<'a> {
     pub(crate) fn begin(&self, end_at: usize) -> u64 {
         // Either a sender sees that the end is taken, or this sees what he had sent when he looked.
         fence(Ordering::SeqCst);
-        let position = self.sent().load(Ordering::Acquire);
+        let counted = self.sent().load(Ordering::Acquire);
+        // One may have been sent and not counted.
+        let is_sent = self.stamp(counted).load(Ordering::Acquire) == counted.wrapping_add(1);
+        let position = counted.wrapping_add(u64::from(is_sent));
         self.position(end_at).store(position, Ordering::Release);
         position
     }
@@ -122,5 +125,39 @@ impl<'a> Broadcast<'a> {
         let capacity = self.geometry.capacity as u64;
         let sent = self.sent().load(Ordering::Acquire);
         sent.wrapping_sub(capacity - (capacity / HEAD_START).max(1))
+    }
+}
+
+#[cfg(all(test, not(coseg_model)))]
+mod tests {
+    use super::*;
+    use crate::schema::{Part, PartKind};
+
+    #[test]
+    fn who_comes_after_a_message_does_not_hear_it_though_its_sender_died_before_counting() {
+        let part = Part {
+            name: String::new(),
+            doc: String::new(),
+            kind: PartKind::Broadcast,
+            of: None,
+            row_count: 4,
+            slot_count: 1,
+            room_bytes: WORD,
+            offset: 0,
+        };
+        let geometry = Geometry::of(&part, 1).unwrap();
+        let memory = Memory::heap(geometry.size_bytes());
+        let words = Broadcast { memory: &memory, geometry: &geometry };
+        let end_at = geometry.end_at(Side::Receive, 0);
+        words.open(0);
+        words.publish(0);
+        words.sent().store(0, Ordering::Relaxed);
+        let position = words.begin(end_at);
+        assert_eq!((position, words.look(position)), (1, Found::Nothing));
+        words.settle();
+        assert_eq!(words.look(position), Found::Nothing);
+        words.open(1);
+        words.publish(1);
+        assert!(matches!(words.look(position), Found::Message(_)));
     }
 }
