@@ -7,7 +7,7 @@ use std::time::Duration;
 use coseg_crash::{Changes, Death, Report, Trial, survive};
 
 use crate::clock;
-use crate::world::{On, World, leave_machine};
+use crate::world::{Ground, On, World, leave_machine};
 
 pub(crate) const LIMIT: Duration = Duration::from_secs(10);
 
@@ -110,6 +110,23 @@ fn lock_of(operation: &str) -> &'static str {
     }
 }
 
+/// A trial of what a process does in a role, in memory that it shares.
+pub(crate) fn trial<'a, W: Ground>(
+    name: &str,
+    role: &'a str,
+    world: impl Fn() -> io::Result<W> + 'a,
+    check: impl Fn(&W, &Death) -> Result<(), String> + 'a,
+) -> Trial<'a, W> {
+    let world = move || clock::set_for(&world);
+    Trial::new(name, world, move |world: &W| world.setting().play(role))
+        .observe(Changes::Anywhere, |world, seen| {
+            world.observe(seen);
+            Ok(())
+        })
+        .check(check)
+        .random_kills(if is_long() { 2000 } else { 4 }, 7)
+}
+
 struct Plan {
     scene: Scene,
     waiters: bool,
@@ -119,17 +136,8 @@ fn killed_everywhere(on: On, operation: &str, plan: &Plan) -> Report {
     let expected = expected(on, plan.scene, operation);
     let recover = format!("recover {}", lock_of(operation));
     let role = format!("operate {operation}");
-    let mut trial = Trial::new(
-        operation,
-        || clock::set_for(|| plan.scene.world(on)),
-        |world: &World| world.place.setting.play(&role),
-    )
-    .observe(Changes::Anywhere, |world, seen| {
-        world.observe(seen);
-        Ok(())
-    })
-    .check(|world, death| check(world, death, &expected))
-    .random_kills(if is_long() { 2000 } else { 4 }, 7);
+    let world = || plan.scene.world(on);
+    let mut trial = trial(operation, &role, world, |world, death| check(world, death, &expected));
     if is_long() {
         trial = trial.recovery(|world| world.place.setting.play(&recover));
     }

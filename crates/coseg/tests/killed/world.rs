@@ -3,11 +3,12 @@
 
 use std::env;
 use std::io;
+use std::ops::Range;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 
-use coseg::{Cell, Counter, Event, Lock, Region, RegionOptions, Rows, RwLock, Shared, Table};
+use coseg::{Cell, Contents, Counter, Event, Lock, Region, RegionOptions, Rows, RwLock, Shared, Table};
 use coseg_crash::{Scratch, Seen, again};
 use coseg_sysv::{Attachment, Backend, Kernel, Key, User};
 
@@ -64,8 +65,13 @@ impl Setting {
         Setting::new(env::var_os("COSEG_TEST_DIR").map(PathBuf::from))
     }
 
+    /// The region of a trial.
+    pub(crate) fn at<C: Contents>(&self, participant: &str) -> RegionOptions<C> {
+        Region::<C>::at(KEY).backend(&self.backend).participant(participant)
+    }
+
     pub(crate) fn bank(&self, participant: &str) -> RegionOptions<Bank> {
-        Region::<Bank>::at(KEY).backend(&self.backend).participant(participant)
+        self.at(participant)
     }
 
     pub(crate) fn segment(&self) -> coseg_sysv::Result<coseg_sysv::Segment> {
@@ -131,28 +137,101 @@ pub(crate) fn leave_machine() -> bool {
     left
 }
 
+/// What a trial works on.
+pub(crate) trait Ground {
+    fn setting(&self) -> &Setting;
+    fn observe(&self, seen: &mut Seen);
+}
+
 /// A region and its bytes.
-pub(crate) struct World {
+pub(crate) struct World<C: Contents = Bank> {
     // Detached before the place goes.
     bytes: Attachment,
     /// Our own handle, kept joined where a living participant is called for.
-    pub(crate) kept: Option<Region<Bank>>,
+    pub(crate) kept: Option<Region<C>>,
     locks: Vec<(String, usize)>,
     participants: usize,
+    /// Bytes that nobody looks at before others tell that they are there, in their order.
+    pub(crate) hidden: Vec<Range<usize>>,
     pub(crate) place: Place,
+}
+
+impl<C: Contents> Ground for World<C> {
+    fn setting(&self) -> &Setting {
+        &self.place.setting
+    }
+
+    fn observe(&self, seen: &mut Seen) {
+        let mut bytes = Vec::new();
+        let mut at = 0;
+        let end = self.bytes.size_bytes()..usize::MAX;
+        for hidden in self.hidden.iter().chain(std::iter::once(&end)) {
+            let before = bytes.len();
+            bytes.resize(before + hidden.start - at, 0);
+            self.bytes.read(at, &mut bytes[before..]).unwrap();
+            at = hidden.end;
+        }
+        seen.volatile(&bytes);
+        mask(&mut bytes, self.participants);
+        seen.part("header", &bytes[..LOCK_AT]);
+        seen.part("lock and log", &bytes[LOCK_AT..SLOTS_AT]);
+        seen.part("slots", &bytes[SLOTS_AT..SLOTS_AT + self.participants * SLOT_SIZE]);
+        for part in bytes[SLOTS_AT + self.participants * SLOT_SIZE..].chunks(64) {
+            seen.stable(part);
+        }
+    }
 }
 
 impl World {
     pub(crate) fn new(on: On, participants: usize) -> io::Result<World> {
+        let rows = || Rows(vec![OPENING; 2]);
+        World::of(on, participants, || BankInitial { rates: OLD, accounts: rows(), ..Default::default() })
+    }
+
+    /// Rings every bell's bit: somebody may be asleep there.
+    pub(crate) fn leave_sleepers(&self) {
+        for at in [self.offset_of("rates") + 8, self.offset_of("accounts"), self.offset_of("bell") + 8] {
+            self.poke(at, self.half(at) | 1);
+        }
+        for (_, lock) in &self.locks {
+            self.poke(lock + BELL_OF_LOCK, self.half(lock + BELL_OF_LOCK) | 1);
+        }
+        let drained = self.lock_at("files") + 32;
+        self.poke(drained, 1);
+    }
+
+    /// Takes back what a transaction over all values did after it was committed, and has its process die there.
+    pub(crate) fn die_committed(&mut self) {
+        let region = self.kept.as_ref().unwrap();
+        let done: Result<(), coseg::Error> = region.transaction(|change| {
+            change.set(&region.rates, NEW)?;
+            change.update(&region.accounts.row(0)?, |account| account.balance -= 30)?;
+            change.update(&region.accounts.row(1)?, |account| account.balance += 30)
+        });
+        done.unwrap();
+        let accounts = self.offset_of("accounts");
+        for version_at in [self.offset_of("rates"), accounts + 64, accounts + 128] {
+            self.bytes.write(version_at, &(self.word(version_at) - 1).to_ne_bytes()).unwrap();
+        }
+        self.bytes.write(LOG_AT, &(self.word(LOG_AT) | 3).to_ne_bytes()).unwrap();
+        self.die_holding("region");
+    }
+}
+
+impl<C: Contents> World<C> {
+    pub(crate) fn of(
+        on: On,
+        participants: usize,
+        initial: impl FnOnce() -> C::Initial,
+    ) -> io::Result<World<C>> {
         let place = Place::new(on)?;
-        let make = || BankInitial { rates: OLD, accounts: Rows(vec![OPENING; 2]), ..Default::default() };
-        let options = place.setting.bank("maker").participants(participants);
-        let region = options.create(make).map_err(io::Error::other)?;
+        let options = place.setting.at::<C>("maker").participants(participants);
+        let region = options.create(initial).map_err(io::Error::other)?;
         let bytes = region.segment().attach().map_err(io::Error::other)?;
         let mut locks: Vec<(String, usize)> = vec![("region".to_owned(), LOCK_AT)];
         let parts = region.schema().parts.iter().filter(|part| part.kind.is_lock());
         locks.extend(parts.map(|part| (part.name.clone(), part.offset)));
-        Ok(World { bytes, kept: Some(region), locks, participants, place })
+        Ok(World { bytes, kept: Some(region), locks, participants, hidden: Vec::new(), place })
     }
 
     /// Leaves the region to the victim. What another test has just forked shares our attachment until it runs its own
@@ -195,47 +274,23 @@ impl World {
         self.bytes.write(at, &value.to_ne_bytes()).unwrap();
     }
 
-    /// Rings every bell's bit: somebody may be asleep there.
-    pub(crate) fn leave_sleepers(&self) {
-        for at in [self.offset_of("rates") + 8, self.offset_of("accounts"), self.offset_of("bell") + 8] {
-            self.poke(at, self.half(at) | 1);
-        }
-        for (_, lock) in &self.locks {
-            self.poke(lock + BELL_OF_LOCK, self.half(lock + BELL_OF_LOCK) | 1);
-        }
-        let drained = self.lock_at("files") + 32;
-        self.poke(drained, 1);
-    }
-
     /// Gives a lock to our own handle.
     pub(crate) fn hold(&self, lock: &str) {
         self.poke(self.lock_at(lock), owner_word(0, self.half(SLOTS_AT + 8)));
     }
 
-    /// Makes the participant of our own handle one that died, with a lock in its hands.
-    pub(crate) fn die_holding(&mut self, lock: &str) {
+    /// Makes the participant of our own handle one that died.
+    pub(crate) fn die(&mut self) {
         let identity = self.word(SLOTS_AT);
         drop(self.kept.take());
         let dead = identity & !PID_MASK | NOBODYS_PID;
         self.bytes.write(SLOTS_AT, &dead.to_ne_bytes()).unwrap();
-        self.poke(self.lock_at(lock), owner_word(0, self.half(SLOTS_AT + 8)));
     }
 
-    /// Takes back what a transaction over all values did after it was committed, and has its process die there.
-    pub(crate) fn die_committed(&mut self) {
-        let region = self.kept.as_ref().unwrap();
-        let done: Result<(), coseg::Error> = region.transaction(|change| {
-            change.set(&region.rates, NEW)?;
-            change.update(&region.accounts.row(0)?, |account| account.balance -= 30)?;
-            change.update(&region.accounts.row(1)?, |account| account.balance += 30)
-        });
-        done.unwrap();
-        let accounts = self.offset_of("accounts");
-        for version_at in [self.offset_of("rates"), accounts + 64, accounts + 128] {
-            self.bytes.write(version_at, &(self.word(version_at) - 1).to_ne_bytes()).unwrap();
-        }
-        self.bytes.write(LOG_AT, &(self.word(LOG_AT) | 3).to_ne_bytes()).unwrap();
-        self.die_holding("region");
+    /// The same, with a lock in its hands.
+    pub(crate) fn die_holding(&mut self, lock: &str) {
+        self.die();
+        self.poke(self.lock_at(lock), owner_word(0, self.half(SLOTS_AT + 8)));
     }
 
     /// For each lock that a dead participant owns, its name and the pid that stands in its owner's slot.
@@ -251,19 +306,6 @@ impl World {
             })
         };
         self.locks.iter().filter_map(held).collect()
-    }
-
-    pub(crate) fn observe(&self, seen: &mut Seen) {
-        let mut bytes = vec![0; self.bytes.size_bytes()];
-        self.bytes.read(0, &mut bytes).unwrap();
-        seen.volatile(&bytes);
-        mask(&mut bytes, self.participants);
-        seen.part("header", &bytes[..LOCK_AT]);
-        seen.part("lock and log", &bytes[LOCK_AT..SLOTS_AT]);
-        seen.part("slots", &bytes[SLOTS_AT..SLOTS_AT + self.participants * SLOT_SIZE]);
-        for part in bytes[SLOTS_AT + self.participants * SLOT_SIZE..].chunks(64) {
-            seen.stable(part);
-        }
     }
 }
 
