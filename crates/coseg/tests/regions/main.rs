@@ -7,6 +7,7 @@ mod deaths;
 mod forks;
 mod house;
 mod locks;
+mod looks;
 mod opening;
 mod untyped;
 mod values;
