@@ -308,7 +308,7 @@ impl RegionGuard<'_> {
     /// An error in a child that was forked within the change: its parent has the lock, and goes on.
     #[inline(always)]
     pub(crate) fn check_process(&self) -> Result<()> {
-        if self.base.current() == Some(self.me) { Ok(()) } else { Err(self.forked()) }
+        if self.base.is_current(self.me) { Ok(()) } else { Err(self.forked()) }
     }
 
     #[cold]
@@ -322,7 +322,7 @@ impl Drop for RegionGuard<'_> {
     #[inline]
     fn drop(&mut self) {
         // A child that was forked in here holds nothing.
-        if self.base.current() == Some(self.me) {
+        if self.base.is_current(self.me) {
             self.base.set_holder(self.base.own_lock, false);
             LockWords::new(&self.base.memory, at::LOCK).give_back();
         }

@@ -188,7 +188,7 @@ impl AsFd for Changes {
 
 impl Drop for Changes {
     fn drop(&mut self) {
-        if self.shared.source.base.current() != Some(self.me) {
+        if !self.shared.source.base.is_current(self.me) {
             // A child of fork has no such thread, and what it took from its runtime it would take from its parent's,
             // too: both have the same epoll.
             std::mem::forget((self.thread.take(), self.polled.take()));

@@ -50,6 +50,12 @@ impl Base {
         (me != Owner::NOBODY).then_some(me)
     }
 
+    /// Whether this very process has the slot that `owner`, who is somebody, names.
+    #[inline(always)]
+    pub(crate) fn is_current(&self, owner: Owner) -> bool {
+        self.membership.me.get() == owner.0
+    }
+
     /// Takes a slot for this process.
     #[cold]
     pub(crate) fn join(&self) -> Result<Owner> {

@@ -178,9 +178,9 @@ mod mapped {
             unsafe { std::slice::from_raw_parts(start, count) }
         }
 
-        #[inline]
+        #[inline(always)]
         fn fits(&self, offset: usize, size: usize) -> bool {
-            offset.checked_add(size).is_some_and(|end| end <= self.size_bytes)
+            size <= self.size_bytes && offset <= self.size_bytes - size
         }
 
         /// The eight bytes at `offset`.
@@ -405,6 +405,33 @@ impl Memory {
         value.store(bytes);
         self.write(offset, bytes);
     }
+
+    /// Copies values in, side by side: each is a number of whole words.
+    #[inline]
+    pub(crate) fn store_all<T: Shared>(&self, offset: usize, values: &[T]) {
+        let words = self.words(offset, size_of_val(values) / WORD);
+        for (value, words) in values.iter().zip(words.chunks_exact(size_of::<T>() / WORD)) {
+            let mut image = MaybeUninit::<T>::uninit();
+            let (own, _) = stored(value, &mut image).as_chunks::<WORD>();
+            for (from, to) in own.iter().zip(words) {
+                to.store(u64::from_ne_bytes(*from), Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Copies values that lie side by side to the end of a list.
+    #[inline]
+    pub(crate) fn load_all<T: Shared>(&self, offset: usize, count: usize, values: &mut Vec<T>) {
+        let words = self.words(offset, count * size_of::<T>() / WORD);
+        values.extend(words.chunks_exact(size_of::<T>() / WORD).map(|words| {
+            let mut image = MaybeUninit::<T>::uninit();
+            let bytes = zeroed_bytes(&mut image);
+            for (to, from) in bytes.as_chunks_mut::<WORD>().0.iter_mut().zip(words) {
+                *to = from.load(Ordering::Relaxed).to_ne_bytes();
+            }
+            T::load(bytes)
+        }));
+    }
 }
 
 /// Copies of words by the processor's widest loads and stores: what the compiler makes of a loop over atomics takes
@@ -417,7 +444,7 @@ mod blocks {
     /// Bytes that one turn of the loop copies.
     const BLOCK: usize = 64;
     /// Fewer bytes are copied as fast word by word.
-    const LEAST: usize = 256;
+    const LEAST: usize = 64;
 
     /// Copies most of `words` to `bytes`; what is left of both.
     #[inline]

@@ -112,7 +112,7 @@ impl Drop for LockGuard<'_> {
     fn drop(&mut self) {
         let base: &Base = self.lock.spot.base();
         // A child that was forked in here holds nothing.
-        if base.current() == Some(self.me) {
+        if base.is_current(self.me) {
             base.set_holder(self.lock.number, false);
             self.lock.words().give_back();
         }

@@ -218,7 +218,7 @@ impl Drop for ReadGuard<'_> {
     #[inline(always)]
     fn drop(&mut self) {
         // A child that was forked in here reads nothing.
-        if self.lock.spot.base().current() == Some(self.me) {
+        if self.lock.spot.base().is_current(self.me) {
             self.lock.stop_reading(self.me);
         }
     }
@@ -226,7 +226,7 @@ impl Drop for ReadGuard<'_> {
 
 impl Drop for WriteGuard<'_> {
     fn drop(&mut self) {
-        if self.lock.spot.base().current() == Some(self.me) {
+        if self.lock.spot.base().is_current(self.me) {
             self.lock.spot.base().set_holder(self.lock.number, false);
             self.lock.words().give_back();
         }

@@ -34,7 +34,11 @@ impl SendEnd for OneSend {
 
     #[inline(always)]
     fn reserve(&mut self, lane: &mut Lane, want: usize) -> Result<Room, Refusal> {
-        Ok(self.0.reserve(lane.memory(), &lane.geometry, want))
+        let room = self.0.reserve(lane.memory(), &lane.geometry, want);
+        if room.is_none() {
+            lane.awaited = Some(self.0.awaited(&lane.geometry));
+        }
+        Ok(room)
     }
 
     #[inline(always)]
@@ -81,7 +85,11 @@ impl ReceiveEnd for OneReceive {
     fn claim(&mut self, lane: &mut Lane, want: usize) -> Result<Next, Refusal> {
         // Only the first may have been held by the one before.
         let want = if self.is_repeated { 1 } else { want };
-        Ok(self.way.claim(lane.memory(), &lane.geometry, want).into())
+        let found = self.way.claim(lane.memory(), &lane.geometry, want);
+        if found.is_none() {
+            lane.awaited = Some(self.way.awaited(&lane.geometry));
+        }
+        Ok(found.into())
     }
 
     #[inline(always)]

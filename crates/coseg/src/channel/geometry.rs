@@ -6,10 +6,10 @@
 //! | 4 | 4 | bell of receivers |
 //! | 8 | 4 | bell of senders |
 //! | 12 | 4 | how many messages became ready behind the next position to receive; a queue's |
-//! | 64 | 8 | next position to receive; not a broadcast's |
-//! | 128 | 8 | next position to send; not a one-to-one channel's |
-//! | 192 | 64 | lock of those who send; a broadcast's |
-//! | 256 | 64 each | ends: senders, then receivers |
+//! | 128 | 8 | next position to receive; not a broadcast's |
+//! | 256 | 8 | next position to send |
+//! | 384 | 64 | lock of those who send; a broadcast's |
+//! | 512 | 64 each | ends: senders, then receivers |
 //! | | | slots |
 //!
 //! An end: who has it (4), and the next position it receives (8 at 8, a broadcast's), or one more than the position of a
@@ -19,15 +19,18 @@ use crate::layout::{LINE, line_after};
 use crate::memory::WORD;
 use crate::schema::{Part, PartKind};
 
+/// Processors fetch lines in pairs: what one side writes and what the other does lie so far apart.
+const PAIR: usize = 2 * LINE;
+
 /// Offsets from the part's start.
 pub(crate) const CLOSED: usize = 0;
 pub(crate) const RECEIVERS_BELL: usize = 4;
 pub(crate) const SENDERS_BELL: usize = 8;
 pub(crate) const BEHIND: usize = 12;
-pub(crate) const RECEIVED: usize = LINE;
-pub(crate) const SENT: usize = 2 * LINE;
-pub(crate) const LOCK: usize = 3 * LINE;
-const ENDS: usize = 4 * LINE;
+pub(crate) const RECEIVED: usize = PAIR;
+pub(crate) const SENT: usize = 2 * PAIR;
+pub(crate) const LOCK: usize = 3 * PAIR;
+const ENDS: usize = 4 * PAIR;
 
 /// Offsets from an end's start.
 pub(crate) const END_OWNER: usize = 0;
@@ -59,13 +62,11 @@ pub(crate) struct Geometry {
     pub(crate) at: usize,
     /// How many ends there can be of a side.
     pub(crate) end_count: usize,
+    /// A slot for each message; where there is more than one end of a side, it begins with a word about it.
     pub(crate) slots_at: usize,
-    /// Messages that share a slot: its first word says how many of them are there.
-    pub(crate) per_slot: usize,
-    /// From one message of a slot to the next.
-    pub(crate) stride: usize,
     pub(crate) slot_size: usize,
-    pub(crate) slot_count: usize,
+    /// Room for a message.
+    pub(crate) stride: usize,
     /// Most messages that are held at a time: a power of two.
     pub(crate) capacity: usize,
 }
@@ -80,31 +81,17 @@ impl Geometry {
         }
         let one_to_one = matches!(part.kind, PartKind::OneToOne | PartKind::Stream);
         let end_count = if one_to_one { 1 } else { participant_count };
-        // One who looks for a small message finds it in the line that says it is there.
-        let per_slot = if one_to_one { ((LINE - WORD) / stride).max(1) } else { 1 };
-        let slot_size = match stride.checked_add(WORD)? {
-            _ if per_slot > 1 => LINE,
+        let slot_size = match stride.checked_add(if one_to_one { 0 } else { WORD })? {
             size if size >= LARGE => line_after(size)?,
             size => size,
         };
-        // A slot's messages are used up before the first of them is written anew.
-        let slot_count = if per_slot > 1 { capacity.div_ceil(per_slot) + 1 } else { capacity };
         let slots_at = part.offset.checked_add(ENDS + 2 * end_count * LINE)?;
-        slot_size.checked_mul(slot_count)?.checked_add(slots_at)?;
-        Some(Geometry {
-            at: part.offset,
-            end_count,
-            slots_at,
-            per_slot,
-            stride,
-            slot_size,
-            slot_count,
-            capacity,
-        })
+        slot_size.checked_mul(capacity)?.checked_add(slots_at)?;
+        Some(Geometry { at: part.offset, end_count, slots_at, slot_size, stride, capacity })
     }
 
     pub(crate) fn size_bytes(&self) -> usize {
-        self.slots_at - self.at + self.slot_size * self.slot_count
+        self.slots_at - self.at + self.slot_size * self.capacity
     }
 
     pub(crate) fn end_at(&self, side: Side, index: usize) -> usize {
@@ -116,19 +103,25 @@ impl Geometry {
         self.at + SENDERS_BELL
     }
 
-    /// The slot of a position, where a slot holds one message.
-    #[inline]
-    pub(crate) fn slot_at(&self, position: u64) -> usize {
+    /// The number of a position's slot.
+    #[inline(always)]
+    pub(crate) fn index(&self, position: u64) -> usize {
         #[expect(clippy::cast_possible_truncation, reason = "masked to the number of slots")]
         let index = (position & (self.capacity as u64 - 1)) as usize;
-        self.slots_at + index * self.slot_size
+        index
+    }
+
+    /// Where the slot of a position starts.
+    #[inline(always)]
+    pub(crate) fn slot_at(&self, position: u64) -> usize {
+        self.slots_at + self.index(position) * self.slot_size
     }
 
     /// Whether a slot starts at this offset.
     pub(crate) fn is_slot(&self, offset: usize) -> bool {
-        offset.checked_sub(self.slots_at).is_some_and(|from| {
-            from.is_multiple_of(self.slot_size) && from / self.slot_size < self.slot_count
-        })
+        offset
+            .checked_sub(self.slots_at)
+            .is_some_and(|from| from.is_multiple_of(self.slot_size) && from / self.slot_size < self.capacity)
     }
 }
 
@@ -150,13 +143,18 @@ mod tests {
     }
 
     #[test]
-    fn small_messages_share_a_line_and_large_ones_have_their_own() {
-        for (room, per_slot, slot_size) in
-            [(1, 7, 64), (8, 7, 64), (24, 2, 64), (56, 1, 64), (64, 1, 72), (1024, 1, 1088)]
-        {
-            let found = Geometry::of(&part(PartKind::OneToOne, 64, room), 8).unwrap();
-            assert_eq!((found.per_slot, found.slot_size), (per_slot, slot_size), "{room}");
-            assert_eq!(found.slots_at + found.slot_size * found.slot_count, 1024 + found.size_bytes());
+    fn small_messages_lie_close_and_large_ones_begin_at_a_line() {
+        for (kind, room, slot_size) in [
+            (PartKind::OneToOne, 1, 8),
+            (PartKind::OneToOne, 8, 8),
+            (PartKind::OneToOne, 64, 64),
+            (PartKind::OneToOne, 1032, 1088),
+            (PartKind::Queue, 8, 16),
+            (PartKind::Queue, 1024, 1088),
+        ] {
+            let found = Geometry::of(&part(kind, 64, room), 8).unwrap();
+            assert_eq!(found.slot_size, slot_size, "{kind:?} of {room}");
+            assert_eq!(found.slots_at + slot_size * 64, 1024 + found.size_bytes());
         }
     }
 

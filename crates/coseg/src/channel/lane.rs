@@ -50,6 +50,8 @@ pub struct Lane {
     told: Owner,
     /// A position that peers move on, as it was when they were last looked after.
     progress: u64,
+    /// A word of the region and its value: as long as it has that, another attempt is in vain.
+    pub(super) awaited: Option<(usize, u64)>,
     peers: Watch,
     dead: Watch,
     /// How often nobody was asleep who had asked for a barrier.
@@ -77,6 +79,7 @@ impl Lane {
             spin_looks: SPIN_LOOKS,
             told: Owner::NOBODY,
             progress: 0,
+            awaited: None,
             peers: Watch::default(),
             dead: Watch::default(),
             unheard: Cell::new(0),
@@ -123,7 +126,7 @@ impl Lane {
     /// An error in a child of fork, which does not have the end.
     #[inline(always)]
     pub(crate) fn check_process(&self) -> Result<(), Refusal> {
-        if self.base().current() == Some(self.me) { Ok(()) } else { Err(self.forked()) }
+        if self.base().is_current(self.me) { Ok(()) } else { Err(self.forked()) }
     }
 
     #[cold]
@@ -137,10 +140,12 @@ impl Lane {
         self.memory().half(self.geometry.at + CLOSED).load(Ordering::Acquire) != 0
     }
 
+    #[inline(always)]
     fn bell(&self, side: Side) -> Bell<'_> {
         Bell(self.memory().half(self.bell_at(side)))
     }
 
+    #[inline(always)]
     fn bell_at(&self, side: Side) -> usize {
         self.geometry.at + if side == Side::Send { SENDERS_BELL } else { RECEIVERS_BELL }
     }
@@ -227,7 +232,8 @@ impl Lane {
         self.dead.look_now();
     }
 
-    /// Tries until something comes of it: again and again at first, then whenever the other side rings.
+    /// Tries until something comes of what has just been tried in vain: again and again at first, then whenever the other
+    /// side rings.
     #[inline(never)]
     pub(crate) fn wait<R>(
         &mut self,
@@ -236,6 +242,12 @@ impl Lane {
     ) -> Result<R, Refusal> {
         let deadline = Deadline::after(timeout);
         for look in 0..self.spin_looks {
+            for _ in 0..(1 + look / 8).min(LONGEST_PAUSE) {
+                std::hint::spin_loop();
+                if self.has_come() {
+                    break;
+                }
+            }
             if let Some(result) = attempt(self)? {
                 return Ok(result);
             }
@@ -246,11 +258,15 @@ impl Lane {
                     return Ok(result);
                 }
             }
-            for _ in 0..(1 + look / 8).min(LONGEST_PAUSE) {
-                std::hint::spin_loop();
-            }
         }
         self.wait_asleep(timeout, deadline, &mut attempt)
+    }
+
+    /// Whether what is waited for has come, as far as one word tells.
+    #[inline(always)]
+    fn has_come(&self) -> bool {
+        let Some((at, value)) = self.awaited else { return false };
+        self.memory().word(at).load(Ordering::Relaxed) != value
     }
 
     #[cold]
@@ -345,7 +361,7 @@ impl Lane {
 /// Gives the end back.
 impl Drop for Lane {
     fn drop(&mut self) {
-        if self.base().current() != Some(self.me) {
+        if !self.base().is_current(self.me) {
             // What a child of fork has is its parent's, also what waits for the runtime of both.
             #[cfg(feature = "async")]
             std::mem::forget(self.sleeper.take());

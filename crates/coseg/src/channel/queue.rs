@@ -401,8 +401,7 @@ impl<'a> Queue<'a> {
     /// All slots, one after the other.
     pub(crate) fn slots(&self) -> impl Iterator<Item = Slot> + use<'a> {
         let (memory, geometry) = (self.memory, *self.geometry);
-        (0..geometry.capacity)
-            .map(move |index| Slot::of(memory, geometry.slots_at + index * geometry.slot_size))
+        (0..geometry.capacity as u64).map(move |position| Slot::of(memory, geometry.slot_at(position)))
     }
 
     /// How many messages became ready behind the hint.

@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use super::any::Raw;
+use super::geometry::Geometry;
 use super::kind::{Kind, Next, Queue, ReceiveEnd, Stream, Whole};
 use super::lane::Lane;
 use super::message::{Bytes, Message, Place, take_into};
@@ -366,11 +367,8 @@ impl<E: ReceiveEnd> Way<'_, E> {
         most: usize,
     ) -> Result<usize, Refusal> {
         let Some((at, count)) = self.claim(lane, most)? else { return Ok(0) };
-        let room = lane.geometry.stride;
         let before = messages.len();
-        messages.extend(
-            (0..count).map(|index| T::take(Place { memory: lane.memory(), at: at + index * room, room })),
-        );
+        take_all(lane, at, count, messages);
         if !self.end.is_whole(lane) {
             messages.truncate(before);
             return Ok(0);
@@ -379,6 +377,17 @@ impl<E: ReceiveEnd> Way<'_, E> {
         self.end.done(lane, count);
         Ok(count)
     }
+}
+
+/// Copies messages that lie side by side.
+#[inline(always)]
+fn take_all<T: Shared>(lane: &Lane, at: usize, count: usize, messages: &mut Vec<T>) {
+    let Geometry { stride, slot_size, .. } = lane.geometry;
+    if slot_size == size_of::<T>() {
+        return lane.memory().load_all(at, count, messages);
+    }
+    let place = |index| Place { memory: lane.memory(), at: at + index * slot_size, room: stride };
+    messages.extend((0..count).map(|index| T::take(place(index))));
 }
 
 impl<M: Message, K: Kind> Held<'_, M, K> {

@@ -3,6 +3,7 @@
 use std::marker::PhantomData;
 use std::time::Duration;
 
+use super::geometry::Geometry;
 use super::kind::{Kind, SendEnd, Stream, Whole};
 use super::lane::Lane;
 use super::message::{Bytes, Message, Place};
@@ -218,6 +219,18 @@ impl<T: Shared, K: Whole> Sender<T, K> {
     }
 }
 
+/// Writes messages side by side.
+#[inline(always)]
+fn put_all<T: Shared>(lane: &Lane, at: usize, messages: &[T]) {
+    let Geometry { stride, slot_size, .. } = lane.geometry;
+    if slot_size == size_of::<T>() {
+        return lane.memory().store_all(at, messages);
+    }
+    for (index, message) in messages.iter().enumerate() {
+        T::put(Place { memory: lane.memory(), at: at + index * slot_size, room: stride }, message);
+    }
+}
+
 /// The most bytes a message of a type has.
 fn message_bytes(of: &crate::schema::Type) -> usize {
     match of {
@@ -266,10 +279,7 @@ fn try_many<T: Shared, K: Kind>(
             Err(refusal) if sent == 0 => return Err(refusal),
             _ => break,
         };
-        let room = lane.geometry.stride;
-        for (index, message) in messages[sent..sent + count].iter().enumerate() {
-            T::put(Place { memory: lane.memory(), at: at + index * room, room }, message);
-        }
+        put_all(lane, at, &messages[sent..sent + count]);
         end.publish(lane, count);
         sent += count;
     }

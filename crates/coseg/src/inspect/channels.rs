@@ -120,7 +120,7 @@ impl Inspection {
             }
             PartKind::Stream => Box::new(self.streamed(geometry, of.size_bytes() - BYTES_LENGTH)),
             PartKind::OneToOne => Box::new(waiting(memory, &geometry).filter_map(move |position| {
-                let bytes = copy(one::place_of(&geometry, position));
+                let bytes = copy(geometry.slot_at(position));
                 one::is_unreceived(memory, &geometry, position).then(|| decode(of, &bytes))
             })),
             _ => {
@@ -141,7 +141,7 @@ impl Inspection {
         let memory = &self.base.memory;
         let mut begun: Option<Vec<u8>> = None;
         waiting(memory, &geometry).filter_map(move |position| {
-            let at = one::place_of(&geometry, position);
+            let at = geometry.slot_at(position);
             let place = Place { memory, at, room: geometry.stride };
             let piece = stream::piece(place);
             if piece.is_first {
