@@ -60,7 +60,11 @@ fn program(args: &Args) -> Outcome {
             let office = make(opening(Vec::new()))?;
             write!(io::stdout(), "{}", Books::copy(&office)?.table(0))?;
         }
-        ["desk"] => floor::run_desk(&open(&backend, key, "desk")?, say)?,
+        ["desk"] => {
+            let office = open(&backend, key, "desk")?;
+            writeln!(io::stdout(), "waiting for orders")?;
+            floor::run_desk(&office, say)?;
+        }
         ["trade"] => serve(&open(&backend, key, "trade")?, args.option("name"))?,
         ["watch"] => watch(&open(&backend, key, "watch")?)?,
         ["show"] => show(&open(&backend, key, "show")?)?,
