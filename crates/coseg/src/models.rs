@@ -52,7 +52,7 @@ fn three_who_are_patient_are_all_woken() {
     model(2, three_add);
 }
 
-fn model(preemptions: usize, check: impl Fn() + Sync + Send + 'static) {
+pub(crate) fn model(preemptions: usize, check: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(preemptions);
     builder.check(check);

@@ -31,7 +31,7 @@ pub(crate) const UNTIL: usize = 0;
 pub(crate) const KEY: usize = WORD;
 
 /// Words of a bucket. All but the last name an entry each; the last begins the chain of those that found no place.
-pub(crate) const BUCKET_WORDS: usize = LINE / WORD;
+pub(crate) const BUCKET_WORDS: usize = if cfg!(coseg_model) { 2 } else { LINE / WORD };
 /// The chain's word among them.
 pub(crate) const CHAIN: usize = BUCKET_WORDS - 1;
 /// Entries for which a word of bits stands.
@@ -109,8 +109,9 @@ impl Geometry {
         let (key, value) = types(part)?;
         let used_at = part.offset.checked_add(USED)?;
         let buckets_at = line_after(used_at.checked_add(capacity.div_ceil(BITS) * WORD)?)?;
-        // Half of the places of all buckets are filled at most, so that few of them overflow.
-        let bucket_count = (2 * capacity).div_ceil(CHAIN).next_power_of_two();
+        // Half of the places of all buckets are filled at most, so that few of them overflow; in a model, most do.
+        let bucket_count =
+            if cfg!(coseg_model) { 2 } else { (2 * capacity).div_ceil(CHAIN).next_power_of_two() };
         let links_at = bucket_count.checked_mul(LINE)?.checked_add(buckets_at)?;
         let entries_at = line_after(links_at.checked_add(capacity * WORD)?)?;
         let slot_stride = part.room_bytes.checked_next_multiple_of(WORD)?;

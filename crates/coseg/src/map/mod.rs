@@ -12,6 +12,8 @@ mod entries;
 mod find;
 mod geometry;
 mod hash;
+#[cfg(all(test, coseg_model))]
+mod models;
 mod view;
 
 use std::marker::PhantomData;
