@@ -63,6 +63,19 @@ pub(crate) fn share(size_bytes: usize) -> io::Result<*mut u8> {
     Ok(address.cast())
 }
 
+/// What may be shared and begins as zeroes.
+///
+/// # Safety
+/// Zeroes are a value of it, several processes may use it at once, and it is aligned to a page at most.
+pub(crate) unsafe trait Zeroes: 'static {}
+
+/// A value that this process shares with those it will fork, for ever.
+pub(crate) fn shared<T: Zeroes>() -> io::Result<&'static T> {
+    let address = share(size_of::<T>())?;
+    // SAFETY: mapped for ever, aligned to pages, and zeroes are a value.
+    Ok(unsafe { &*address.cast::<T>() })
+}
+
 /// Moves this process to new namespaces.
 pub(crate) fn unshare(flags: UnshareFlags) -> io::Result<()> {
     assert!(!flags.contains(UnshareFlags::FILES), "other threads would lose their files");

@@ -4,6 +4,9 @@
 //! `chrt -f 1 coseg-bench segments`.
 
 mod calls;
+mod duel;
+mod library;
+mod map;
 mod messages;
 mod place;
 mod regions;
@@ -19,10 +22,12 @@ use std::process::ExitCode;
 
 use lexopt::ValueExt as _;
 
+use crate::duel::Terms;
 use crate::sample::Plan;
 
 const USAGE: &str = "usage: coseg-bench segments [--json] [--quick] [--cpu NUMBER]
        coseg-bench regions [--json] [--quick] [--cpu NUMBER,NUMBER] [--backend user|kernel]
+       coseg-bench map [--json] [--quick] [--cpu NUMBER,NUMBER] [--backend user|kernel] [--row TEXT]
        coseg-bench messages [--json] [--quick] [--cpu NUMBER,NUMBER] [--backend user|kernel] [--row TEXT]";
 
 /// The result of whatever may fail for several reasons.
@@ -61,9 +66,10 @@ fn program() -> Outcome {
             let report = segments::run(&plan, cpu)?;
             if json { report.json()? } else { report.markdown() }
         }
-        ["regions"] => {
+        [name @ ("regions" | "map")] => {
             let cpus = cpus.as_deref().map(two_numbers).transpose()?;
-            let report = regions::run(&plan, cpus, &backend)?;
+            let terms = Terms { plan, cpus, backend: &backend, row: row.as_deref() };
+            let report = if name == "map" { map::run(terms)? } else { regions::run(terms)? };
             if json { report.json()? } else { report.markdown() }
         }
         ["messages"] => {

@@ -1,11 +1,11 @@
 //! What is read from the turns.
 
-use super::pair::Both;
+use super::Both;
 use crate::table::{Goal, Role, Row, Values};
 
 /// What is read from a turn.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Measure {
+pub(crate) enum Measure {
     NsEach,
     OwnRate,
     PartnersRate,
@@ -14,15 +14,15 @@ pub(super) enum Measure {
 }
 
 /// A contender's turns, one in each round.
-pub(super) struct Turns {
-    pub(super) name: &'static str,
-    pub(super) role: Role,
-    pub(super) turns: Result<Vec<Both>, String>,
+pub(crate) struct Turns {
+    pub(crate) name: &'static str,
+    pub(crate) role: Role,
+    pub(crate) turns: Result<Vec<Both>, String>,
 }
 
 impl Measure {
     /// One measure of everybody's turns; the first are ours.
-    pub(super) fn row(self, operation: &'static str, all: &[Turns], goals: &[Goal]) -> Row {
+    pub(crate) fn row(self, operation: &'static str, all: &[Turns], goals: &[Goal]) -> Row {
         let values = |turns: &Turns| Values {
             name: turns.name,
             role: turns.role,

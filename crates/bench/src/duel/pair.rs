@@ -8,21 +8,20 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::contender::{Contender, Ground, Who};
-use super::job::Job;
+use super::{Contender, Ground};
 use crate::turn::{End, Tally, Turn};
 use crate::{Outcome, calls, place};
 
 /// What the partner is told to do.
 #[derive(Serialize, Deserialize)]
-struct Order {
-    who: Who,
-    job: Job,
+struct Order<W, J> {
+    who: W,
+    job: J,
 }
 
 /// What both did in one turn.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Both {
+pub(crate) struct Both {
     pub(super) own: Tally,
     /// Nothing, if there was nothing to do.
     pub(super) partner: Tally,
@@ -35,20 +34,22 @@ impl Both {
 }
 
 /// This process, and how to reach the other.
-pub(super) struct Pair {
-    team: Team,
+pub(super) struct Pair<G: Ground> {
+    team: Team<G>,
     orders: UnixStream,
     answers: BufReader<UnixStream>,
 }
 
 /// The contenders as one process has them.
-struct Team {
-    ground: Ground,
-    members: HashMap<Who, Result<Box<dyn Contender>, String>>,
+struct Team<G: Ground> {
+    ground: G,
+    members: HashMap<G::Who, Result<Member<G>, String>>,
 }
 
-impl Team {
-    fn member(&mut self, who: Who) -> Outcome<&mut Box<dyn Contender>> {
+type Member<G> = Box<dyn Contender<<G as Ground>::Job>>;
+
+impl<G: Ground> Team<G> {
+    fn member(&mut self, who: G::Who) -> Outcome<&mut Member<G>> {
         let member = match self.members.entry(who) {
             Slot::Occupied(slot) => slot.into_mut(),
             Slot::Vacant(slot) => slot.insert(self.ground.open(who).map_err(|error| error.to_string())),
@@ -57,9 +58,9 @@ impl Team {
     }
 }
 
-impl Pair {
+impl<G: Ground> Pair<G> {
     /// Starts the partner, which ends when this process does. To be called before anything is opened.
-    pub(super) fn start(ground: Ground, cpus: [usize; 2]) -> Outcome<Pair> {
+    pub(super) fn start(ground: G, cpus: [usize; 2]) -> Outcome<Pair<G>> {
         let (orders, theirs) = UnixStream::pair()?;
         if calls::fork()?.is_none() {
             drop(orders);
@@ -77,18 +78,18 @@ impl Pair {
     /// One turn: this process does one job, the partner another or none.
     pub(super) fn turn(
         &mut self,
-        who: Who,
-        own: Job,
-        partner: Option<Job>,
+        who: G::Who,
+        own: G::Job,
+        partner: Option<G::Job>,
         length: Duration,
     ) -> Outcome<Both> {
-        let control = &self.team.ground.page.control;
+        let control = self.team.ground.control();
         let member = self.team.member(who)?;
         let Some(job) = partner else {
             let own = member.work(own, &Turn { control, end: End::Alone(length) })?;
             return Ok(Both { own, partner: Tally::default() });
         };
-        let before = member.total();
+        let before = member.total(own);
         control.reset();
         writeln!(self.orders, "{}", serde_json::to_string(&Order { who, job })?)?;
         let done = member.work(own, &Turn { control, end: End::Leading(length) });
@@ -97,21 +98,23 @@ impl Pair {
         self.answers.read_line(&mut answer)?;
         let answer: Result<Tally, String> = serde_json::from_str(&answer)?;
         let both = Both { own: done?, partner: answer? };
-        let (added, counted) = (member.total() - before, both.own.count + both.partner.count);
-        if own == Job::Increment && added != counted {
-            return Err(format!("{counted} increments made {added}").into());
+        let counted = both.own.count + both.partner.count;
+        if let (Some(before), Some(after)) = (before, member.total(own))
+            && after - before != counted
+        {
+            return Err(format!("{counted} increments made {}", after - before).into());
         }
         Ok(both)
     }
 }
 
 /// What the partner does all its life: orders, until there are no more.
-fn follow(ground: Ground, stream: &UnixStream) -> Outcome {
-    let control = &ground.page.control;
-    let mut team = Team { ground, members: HashMap::new() };
+fn follow<G: Ground>(ground: G, stream: &UnixStream) -> Outcome {
+    let control = ground.control();
+    let mut team = Team::<G> { ground, members: HashMap::new() };
     let mut answers = stream.try_clone()?;
     for order in BufReader::new(stream).lines() {
-        let Order { who, job } = serde_json::from_str(&order?)?;
+        let Order::<G::Who, G::Job> { who, job } = serde_json::from_str(&order?)?;
         let turn = Turn { control, end: End::Following };
         let done = team.member(who).and_then(|member| member.work(job, &turn));
         // One that failed before it was ready keeps nobody waiting.

@@ -1,10 +1,8 @@
 //! Boost.Interprocess: its message queue, behind C functions that are compiled when they are needed.
 #![allow(unsafe_code, reason = "a library that is loaded, and its functions")]
 
-use std::ffi::{CStr, CString, c_char, c_int, c_void};
-use std::mem::transmute_copy;
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::path::Path;
-use std::process::Command;
 
 use bytemuck::{bytes_of, bytes_of_mut};
 
@@ -12,6 +10,7 @@ use super::course::{Course, Shape, Waits, depth};
 use super::ends::{Ends, Side};
 use super::pair::Prepared;
 use crate::Outcome;
+use crate::library::Library;
 
 const SOURCE: &str = include_str!("boost.cc");
 
@@ -26,7 +25,7 @@ struct Calls {
 }
 
 pub(super) fn prepare<const N: usize>(course: Course, directory: &Path) -> Outcome<Prepared> {
-    let calls = load(&compiled(directory)?)?;
+    let calls = load(directory)?;
     Ok(Prepared::processes::<_, N>(course, move |side| {
         let there = Queue::new(calls, c"coseg-bench-there", side, course)?;
         if course.shape == Shape::Crowd {
@@ -38,56 +37,19 @@ pub(super) fn prepare<const N: usize>(course: Course, directory: &Path) -> Outco
     }))
 }
 
-/// The library's path. It is compiled once in a run.
-fn compiled(directory: &Path) -> Outcome<CString> {
-    let library = directory.join("boost.so");
-    if !library.exists() {
-        let source = directory.join("boost.cc");
-        std::fs::write(&source, SOURCE)?;
-        let fresh = library.with_extension("fresh");
-        let mut compiler = Command::new("c++");
-        compiler.args(["-std=c++17", "-O3", "-DNDEBUG", "-shared", "-fPIC", "-pthread", "-o"]);
-        let done = compiler.arg(&fresh).arg(&source).arg("-lrt").output();
-        let done = done.map_err(|error| format!("no C++ compiler, c++: {error}"))?;
-        if !done.status.success() {
-            let text = String::from_utf8_lossy(&done.stderr);
-            let line = text.lines().find(|line| line.contains("error")).unwrap_or_default();
-            return Err(format!("c++: {line} (Debian: apt-get install libboost-dev)").into());
-        }
-        std::fs::rename(fresh, &library)?;
-    }
-    Ok(CString::new(library.into_os_string().into_encoded_bytes())?)
-}
-
-fn load(path: &CStr) -> Outcome<Calls> {
-    // SAFETY: the library is ours; nothing in it runs when it is loaded but its C++ library's beginnings.
-    let library = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW) };
-    if library.is_null() {
-        return Err("dlopen failed".into());
-    }
-    let find = |name: &CStr| -> Outcome<*mut c_void> {
-        // SAFETY: a library that was loaded, and a name that ends.
-        let found = unsafe { libc::dlsym(library, name.as_ptr()) };
-        if found.is_null() { Err(format!("no {name:?}").into()) } else { Ok(found) }
-    };
-    /// # Safety
-    /// The function is of this type.
-    unsafe fn function<F: Copy>(found: *mut c_void) -> F {
-        const { assert!(size_of::<F>() == size_of::<*mut c_void>()) };
-        // SAFETY: so the caller says.
-        unsafe { transmute_copy(&found) }
-    }
+fn load(directory: &Path) -> Outcome<Calls> {
+    let library = Library::compiled(directory, "boost-queue", SOURCE)?;
     Ok(Calls {
         // SAFETY: as `boost.cc` declares it.
-        create: unsafe { function(find(c"queue_create")?) },
+        create: unsafe { library.function(c"queue_create")? },
         // SAFETY: as above.
-        open: unsafe { function(find(c"queue_open")?) },
+        open: unsafe { library.function(c"queue_open")? },
         // SAFETY: as above.
-        send: unsafe { function(find(c"queue_send")?) },
+        send: unsafe { library.function(c"queue_send")? },
         // SAFETY: as above.
-        receive: unsafe { function(find(c"queue_receive")?) },
+        receive: unsafe { library.function(c"queue_receive")? },
         // SAFETY: as above.
-        remove: unsafe { function(find(c"queue_remove")?) },
+        remove: unsafe { library.function(c"queue_remove")? },
     })
 }
 

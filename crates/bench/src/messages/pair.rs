@@ -9,7 +9,6 @@ use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::bare::share;
 use super::course::Course;
 use super::ends::{Ends, Side};
 use super::player::{Done, Player, Playing};
@@ -173,7 +172,7 @@ fn answer(mut stream: &UnixStream, answer: &impl Serialize) -> Outcome {
 
 /// The first side's life, and the beginning of the second's.
 fn first_side(stream: &UnixStream, prepare: impl FnOnce() -> Outcome<Prepared>, cpus: [usize; 2]) -> Outcome {
-    let page: &Page = share()?;
+    let page: &Page = calls::shared()?;
     let (starts, theirs) = UnixStream::pair()?;
     match prepare()? {
         Prepared::Processes(open) => {

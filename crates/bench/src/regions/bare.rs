@@ -6,7 +6,7 @@ use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
 use crate::Outcome;
-use crate::calls::{self, futex_wait, futex_wake};
+use crate::calls::{Zeroes, futex_wait, futex_wake, shared};
 use crate::turn::Control;
 
 /// Versions the bare value keeps, as many as a cell.
@@ -28,6 +28,9 @@ pub(super) struct Page {
     pub(super) ping: Line<AtomicU32>,
     pub(super) pong: Line<AtomicU32>,
 }
+
+// SAFETY: zeroes are a value of every field, and all of them are made to be shared.
+unsafe impl Zeroes for Page {}
 
 /// Something in a line of its own.
 #[repr(C, align(64))]
@@ -63,9 +66,7 @@ unsafe impl Sync for RwLock {}
 impl Page {
     /// A page that this process shares with those it will fork, for as long as they live.
     pub(super) fn new() -> Outcome<&'static Page> {
-        let start = calls::share(size_of::<Page>())?;
-        // SAFETY: mapped for ever and aligned to pages; zeroes are a value of every field.
-        let page = unsafe { &*start.cast::<Page>() };
+        let page: &Page = shared()?;
         page.shared.lock.initialise(false)?;
         page.robust.lock.initialise(true)?;
         page.rwlock.lock.initialise()?;

@@ -15,7 +15,8 @@ use super::mmap_sync::MmapSync;
 use super::ours::Ours;
 use crate::Outcome;
 use crate::calls::{futex_wait, futex_wake};
-use crate::turn::{Tally, Turn, tally};
+use crate::duel::{self, Contender};
+use crate::turn::{Control, Tally, Turn, tally};
 
 /// A contender's name, known to both processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -33,28 +34,22 @@ pub(super) enum Who {
     Iceoryx,
 }
 
-/// One who can do some of the jobs.
-pub(super) trait Contender {
-    /// Does a job for the length of a turn.
-    fn work(&mut self, job: Job, turn: &Turn<'_>) -> Outcome<Tally>;
-
-    /// The number that [`Job::Increment`] adds to.
-    fn total(&self) -> u64 {
-        0
-    }
-}
-
 /// Where the contenders' things are.
-#[derive(Clone)]
 pub(super) struct Ground {
     pub(super) page: &'static Page,
     pub(super) backend: Arc<dyn Backend>,
     pub(super) directory: PathBuf,
 }
 
-impl Ground {
-    /// A contender as this process needs it: made, if it is the first to ask.
-    pub(super) fn open(&self, who: Who) -> Outcome<Box<dyn Contender>> {
+impl duel::Ground for Ground {
+    type Who = Who;
+    type Job = Job;
+
+    fn control(&self) -> &'static Control {
+        &self.page.control
+    }
+
+    fn open(&self, who: Who) -> Outcome<Box<dyn Contender<Job>>> {
         let page = self.page;
         let path = |name: &str| Path::new(&self.directory).join(name);
         Ok(match who {
@@ -90,7 +85,7 @@ fn sure(operation: impl FnOnce()) -> Outcome {
     Ok(())
 }
 
-impl<L: Lockable> Contender for &'static Door<L> {
+impl<L: Lockable> Contender<Job> for &'static Door<L> {
     fn work(&mut self, job: Job, turn: &Turn<'_>) -> Outcome<Tally> {
         match job {
             Job::Lock => turn.repeat(|| sure(|| self.pass())),
@@ -99,12 +94,12 @@ impl<L: Lockable> Contender for &'static Door<L> {
         }
     }
 
-    fn total(&self) -> u64 {
-        Door::total(self)
+    fn total(&self, job: Job) -> Option<u64> {
+        (job == Job::Increment).then(|| Door::total(self))
     }
 }
 
-impl Contender for &'static Door<RwLock> {
+impl Contender<Job> for &'static Door<RwLock> {
     fn work(&mut self, job: Job, turn: &Turn<'_>) -> Outcome<Tally> {
         match job {
             Job::LockToRead => turn.repeat(|| sure(|| self.pass_to_read())),
@@ -116,7 +111,7 @@ impl Contender for &'static Door<RwLock> {
 
 struct FetchAdd(&'static Page);
 
-impl Contender for FetchAdd {
+impl Contender<Job> for FetchAdd {
     fn work(&mut self, job: Job, turn: &Turn<'_>) -> Outcome<Tally> {
         let count = &self.0.added.0;
         match job {
@@ -125,12 +120,12 @@ impl Contender for FetchAdd {
         }
     }
 
-    fn total(&self) -> u64 {
-        self.0.added.0.load(Ordering::SeqCst)
+    fn total(&self, job: Job) -> Option<u64> {
+        (job == Job::Increment).then(|| self.0.added.0.load(Ordering::SeqCst))
     }
 }
 
-impl Contender for &'static Slots {
+impl Contender<Job> for &'static Slots {
     fn work(&mut self, job: Job, turn: &Turn<'_>) -> Outcome<Tally> {
         let (mut number, mut torn_count) = (0, 0);
         let mut write = || {
@@ -201,7 +196,7 @@ fn sleep(word: &AtomicU32, seen: u32) {
     }
 }
 
-impl Contender for Words {
+impl Contender<Job> for Words {
     fn work(&mut self, job: Job, turn: &Turn<'_>) -> Outcome<Tally> {
         match job {
             Job::PingSpinning => self.ping(turn, false, spin),

@@ -5,9 +5,10 @@ use std::path::Path;
 use iceoryx2::prelude::{Config, Node, NodeBuilder, ipc};
 use iceoryx2::service::port_factory::blackboard::PortFactory;
 
-use super::contender::{Contender, is_whole, unable};
+use super::contender::{is_whole, unable};
 use super::job::Job;
 use crate::Outcome;
+use crate::duel::Contender;
 use crate::turn::{Tally, Turn};
 
 const NAME: &str = "coseg-bench";
@@ -37,7 +38,7 @@ impl Iceoryx {
     }
 }
 
-impl Contender for Iceoryx {
+impl Contender<Job> for Iceoryx {
     fn work(&mut self, job: Job, turn: &Turn<'_>) -> Outcome<Tally> {
         let (mut number, mut torn_count) = (0_u64, 0);
         if job == Job::Read {

@@ -8,9 +8,10 @@ use mmap_sync::locks::LockDisabled;
 use mmap_sync::synchronizer::{Synchronizer, SynchronizerError};
 use wyhash::WyHash;
 
-use super::contender::{Contender, is_whole, unable};
+use super::contender::{is_whole, unable};
 use super::job::Job;
 use crate::Outcome;
+use crate::duel::Contender;
 use crate::turn::{Tally, Turn};
 
 /// It looks at waiting readers again at once: with its default, a second's sleep, no rate could be imposed.
@@ -38,7 +39,7 @@ fn fresh(path: &Path) -> Spinning {
     Synchronizer::with_params(path.as_os_str())
 }
 
-impl Contender for MmapSync {
+impl Contender<Job> for MmapSync {
     fn work(&mut self, job: Job, turn: &Turn<'_>) -> Outcome<Tally> {
         // One that has read maps its files for reading only, and one that has written for writing.
         self.synchronizer = fresh(&self.path);

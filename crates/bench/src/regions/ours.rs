@@ -8,9 +8,10 @@ use coseg::{Cell, ErrorKind, Event, Key, Lock, Region, RwLock, Shared, Table};
 use coseg_sysv::Backend;
 
 use super::bare::{Page, bump};
-use super::contender::{Contender, is_whole};
+use super::contender::is_whole;
 use super::job::Job;
 use crate::Outcome;
+use crate::duel::Contender;
 use crate::turn::{Tally, Turn, tally};
 
 const KEY: Key = Key::new(0x4558);
@@ -77,7 +78,7 @@ impl Ours {
     }
 }
 
-impl Contender for Ours {
+impl Contender<Job> for Ours {
     fn work(&mut self, job: Job, turn: &Turn<'_>) -> Outcome<Tally> {
         let Ours { desk, page } = &*self;
         let (mut torn_count, mut number) = (0, 0);
@@ -132,7 +133,7 @@ impl Contender for Ours {
         Ok(Tally { torn_count, ..tally? })
     }
 
-    fn total(&self) -> u64 {
-        self.page.ours.0.load(Ordering::SeqCst)
+    fn total(&self, job: Job) -> Option<u64> {
+        (job == Job::Increment).then(|| self.page.ours.0.load(Ordering::SeqCst))
     }
 }

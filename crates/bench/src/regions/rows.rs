@@ -1,12 +1,17 @@
 //! The comparisons, and what ours should reach in each.
 
-use super::contender::Who;
+use super::contender::{Ground, Who};
 use super::job::Job;
-use super::measure::Measure;
-use super::{Arena, limit, ours, peer};
+use crate::duel::{self, Entry, Measure, limit, peer};
 use crate::table::{Goal, Row, Table};
 
-pub(super) fn all(arena: &mut Arena) -> Vec<Table> {
+type Arena<'a> = duel::Arena<'a, Ground>;
+
+fn ours(name: &'static str, own: Job, partner: Option<Job>) -> Entry<Who, Job> {
+    duel::ours(name, Who::Ours, own, partner)
+}
+
+pub(super) fn all(arena: &mut Arena<'_>) -> Vec<Table> {
     vec![
         Table { title: "Locks", rows: [locks(arena), shared_locks(arena)].into_iter().flatten().collect() },
         Table {
@@ -18,7 +23,7 @@ pub(super) fn all(arena: &mut Arena) -> Vec<Table> {
     ]
 }
 
-fn locks(arena: &mut Arena) -> Vec<Row> {
+fn locks(arena: &mut Arena<'_>) -> Vec<Row> {
     let alone = arena.measure(&[
         ours("ours", Job::Lock, None),
         peer("process-shared", Who::Mutex, Job::Lock, None),
@@ -49,7 +54,7 @@ fn locks(arena: &mut Arena) -> Vec<Row> {
     ]
 }
 
-fn shared_locks(arena: &mut Arena) -> Vec<Row> {
+fn shared_locks(arena: &mut Arena<'_>) -> Vec<Row> {
     let read = arena.measure(&[
         ours("ours", Job::LockToRead, None),
         peer("rwlock", Who::RwLock, Job::LockToRead, None),
@@ -69,7 +74,7 @@ fn shared_locks(arena: &mut Arena) -> Vec<Row> {
     ]
 }
 
-fn reads(arena: &mut Arena) -> Vec<Row> {
+fn reads(arena: &mut Arena<'_>) -> Vec<Row> {
     let alone = arena.measure(&[
         ours("ours", Job::Read, None),
         peer("mmap-sync", Who::MmapSync, Job::Read, None),
@@ -91,7 +96,7 @@ fn reads(arena: &mut Arena) -> Vec<Row> {
     ]
 }
 
-fn disturbed(arena: &mut Arena) -> Vec<Row> {
+fn disturbed(arena: &mut Arena<'_>) -> Vec<Row> {
     let mut with = |writer: Job| {
         arena.measure(&[
             ours("ours", Job::Read, Some(writer)),
@@ -110,7 +115,7 @@ fn disturbed(arena: &mut Arena) -> Vec<Row> {
     ]
 }
 
-fn writes(arena: &mut Arena) -> Vec<Row> {
+fn writes(arena: &mut Arena<'_>) -> Vec<Row> {
     let mut with = |reader: Option<Job>| {
         arena.measure(&[
             ours("ours", Job::Write, reader),
@@ -128,7 +133,7 @@ fn writes(arena: &mut Arena) -> Vec<Row> {
     ]
 }
 
-fn changes(arena: &mut Arena) -> Vec<Row> {
+fn changes(arena: &mut Arena<'_>) -> Vec<Row> {
     let locks =
         [peer("lock, unlock", Who::Ours, Job::Lock, None), peer("robust", Who::RobustMutex, Job::Lock, None)];
     let mut against_lock = |job: Job| {
@@ -149,7 +154,7 @@ fn changes(arena: &mut Arena) -> Vec<Row> {
     ]
 }
 
-fn signals(arena: &mut Arena) -> Vec<Row> {
+fn signals(arena: &mut Arena<'_>) -> Vec<Row> {
     let mut exchange = |ping: Job, pong: Job, name: &'static str| {
         arena.measure(&[ours("ours", ping, Some(pong)), limit(name, Who::Words, ping, Some(pong))])
     };

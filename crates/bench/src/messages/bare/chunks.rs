@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::super::ends::{Ends, Side};
 use super::super::pair::Prepared;
 use super::copy::{Way as Copying, copy};
-use super::{Course, Line, Zeroes, share};
-use crate::{Outcome, calls};
+use super::{Course, Line};
+use crate::Outcome;
+use crate::calls::{self, Zeroes, shared};
 
 /// Words of a piece.
 const PIECE: usize = (64 << 10) / 8;
@@ -38,7 +39,7 @@ pub(super) fn far<const N: usize>(course: Course) -> Outcome<Prepared> {
 }
 
 fn prepare<const N: usize>(course: Course, copying: Copying) -> Outcome<Prepared> {
-    let ways: &Ways = share()?;
+    let ways: &Ways = shared()?;
     let pieces = || -> Outcome<NonNull<u64>> {
         let address = calls::share(STRIDE * DEPTH * size_of::<u64>())?;
         Ok(NonNull::new(address.cast()).ok_or("no address")?)

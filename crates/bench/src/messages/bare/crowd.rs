@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::super::course::depth;
 use super::super::ends::Ends;
 use super::super::pair::Prepared;
-use super::{Course, Line, Zeroes, share};
-use crate::{Outcome, calls};
+use super::{Course, Line};
+use crate::Outcome;
+use crate::calls::{self, Zeroes, shared};
 
 #[repr(C)]
 struct Counts {
@@ -32,7 +33,7 @@ struct Queue<const N: usize> {
 }
 
 pub(super) fn prepare<const N: usize>(course: Course) -> Outcome<Prepared> {
-    let counts: &Counts = share()?;
+    let counts: &Counts = shared()?;
     let address = calls::share(size_of::<Slot<N>>() * Queue::<N>::DEPTH)?;
     let slots = NonNull::new(address.cast()).ok_or("no address")?;
     Ok(Prepared::processes(course, move |_| Ok(Queue::<N> { counts, slots })))

@@ -11,23 +11,11 @@ mod words;
 
 use super::course::{Course, Kind, Means, Shape, Waits};
 use super::pair::{Page, Prepared};
-use crate::{Outcome, calls};
-
-/// What may be shared and begins as zeroes.
-///
-/// # Safety
-/// Zeroes are a value of it, and several processes may use it at once.
-pub(super) unsafe trait Zeroes: 'static {}
+use crate::Outcome;
+use crate::calls::Zeroes;
 
 // SAFETY: it is made of atomic numbers.
 unsafe impl Zeroes for Page {}
-
-/// A value that this process shares with those it will fork, for ever.
-pub(super) fn share<T: Zeroes>() -> Outcome<&'static T> {
-    let address = calls::share(size_of::<T>())?;
-    // SAFETY: mapped for ever, aligned to pages, and zeroes are a value.
-    Ok(unsafe { &*address.cast::<T>() })
-}
 
 /// Something in a line of its own, and not in the pair of lines that a core fetches together with another.
 #[repr(C, align(128))]

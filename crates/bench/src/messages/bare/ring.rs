@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::super::ends::Ends;
 use super::super::pair::Prepared;
 use super::copy::{Way, copy};
-use super::{Course, Line, Zeroes, share};
-use crate::{Outcome, calls};
+use super::{Course, Line};
+use crate::Outcome;
+use crate::calls::{self, Zeroes, shared};
 
 #[repr(C)]
 struct Counts {
@@ -30,7 +31,7 @@ pub(super) fn far<const N: usize>(course: Course) -> Outcome<Prepared> {
 }
 
 fn prepare<const N: usize, const FAR: bool>(course: Course) -> Outcome<Prepared> {
-    let counts: &Counts = share()?;
+    let counts: &Counts = shared()?;
     let address = calls::share(Ring::<N, FAR>::STRIDE * Ring::<N, FAR>::DEPTH * size_of::<u64>())?;
     let words = NonNull::new(address.cast()).ok_or("no address")?;
     Ok(Prepared::processes(course, move |_| Ok(Ring::<N, FAR> { counts, words, count: 0, theirs: 0 })))

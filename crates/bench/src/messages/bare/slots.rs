@@ -7,8 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::super::course::depth;
 use super::super::ends::{Ends, Side};
 use super::super::pair::Prepared;
-use super::{Course, Line, Zeroes, share};
-use crate::{Outcome, calls};
+use super::{Course, Line};
+use crate::Outcome;
+use crate::calls::{self, Zeroes, shared};
 
 /// A message and its number; `A` says how it is aligned.
 #[repr(C)]
@@ -52,7 +53,7 @@ pub(super) fn many<const N: usize>(course: Course) -> Outcome<Prepared> {
 }
 
 fn prepare<A: 'static, const N: usize>(course: Course, tuning: Tuning) -> Outcome<Prepared> {
-    let received: &Received = share()?;
+    let received: &Received = shared()?;
     let slots = || -> Outcome<NonNull<Slot<A, N>>> {
         let address = calls::share(size_of::<Slot<A, N>>() * tuning.depth)?;
         Ok(NonNull::new(address.cast()).ok_or("no address")?)

@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use super::super::ends::{Ends, Side};
 use super::super::pair::Prepared;
-use super::{Course, Line, Zeroes, share};
+use super::{Course, Line};
 use crate::Outcome;
-use crate::calls::{futex_wait, futex_wake};
+use crate::calls::{Zeroes, futex_wait, futex_wake, shared};
 
 #[repr(C)]
 struct Words {
@@ -23,12 +23,12 @@ struct Word {
 unsafe impl Zeroes for Words {}
 
 pub(super) fn spinning(course: Course) -> Outcome<Prepared> {
-    let words: &Words = share()?;
+    let words: &Words = shared()?;
     Ok(Prepared::processes(course, move |side| Ok(Spinning::new(words, side))))
 }
 
 pub(super) fn sleeping(course: Course) -> Outcome<Prepared> {
-    let words: &Words = share()?;
+    let words: &Words = shared()?;
     Ok(Prepared::processes(course, move |side| Ok(Sleeping(Spinning::new(words, side)))))
 }
 

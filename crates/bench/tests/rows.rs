@@ -1,0 +1,41 @@
+//! One row of a comparison, from the command line to the figures.
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail like a test")]
+
+use std::process::Command;
+
+/// The figures of the row, ours first; `None` if nothing can be measured here.
+fn figures(comparison: &str, row: &str, unit: &str) -> Option<Vec<serde_json::Value>> {
+    let mut bench = Command::new(env!("CARGO_BIN_EXE_coseg-bench"));
+    let output = bench.args([comparison, "--quick", "--json", "--row", row]).output().unwrap();
+    if !output.status.success() {
+        let reason = String::from_utf8_lossy(&output.stderr);
+        let is_known = ["namespaces of its own", "two CPUs"].iter().any(|known| reason.contains(known));
+        assert!(is_known, "{reason}");
+        eprintln!("skipped: {reason}");
+        return None;
+    }
+    let run: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let row = &run["tables"][0]["rows"][0];
+    assert_eq!(row["unit"], unit);
+    let figures = row["figures"].as_array().unwrap();
+    assert_eq!(figures[0]["role"], "ours");
+    for figure in figures {
+        assert!(figure["figure"]["Ok"]["median"].as_f64() > Some(0.0), "{figure}");
+        assert_eq!(figure["torn_count"], 0, "{figure}");
+    }
+    Some(figures.clone())
+}
+
+#[test]
+fn everybody_in_a_row_of_messages_has_a_figure() {
+    for figure in figures("messages", "4 MiB, lent", "ns").unwrap_or_default() {
+        assert!(figure["latency"]["sample_count"].as_u64() > Some(0), "{figure}");
+    }
+}
+
+#[test]
+fn everybody_who_has_a_map_has_a_figure() {
+    if let Some(figures) = figures("map", "get, two readers", "M/s") {
+        assert_eq!(figures.len(), 9);
+    }
+}
