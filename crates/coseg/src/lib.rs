@@ -122,7 +122,7 @@ pub use event::Event;
 pub use inspect::{ChannelEnd, ChannelView, Holder, Inspection, LockView};
 pub use label::{Label, Peek};
 pub use log::Settled;
-pub use map::{Map, MapChange, MapView, Stamp, Swap};
+pub use map::{Map, MapChange, MapView, Stamp, Swap, UntypedEntry, UntypedMap};
 pub use mutex::{Lock, LockGuard};
 pub use open::RegionOptions;
 pub use part::{Contents, Part, Plan, Site};

@@ -1,35 +1,81 @@
 //! The entries of a map, by the types that the region tells.
 
+use std::sync::Arc;
+
 use super::Inspection;
 use super::path::Found;
+use crate::Result;
 use crate::item::Bytes;
-use crate::map::{Geometry, HashedKey, KEY, Nothing, lives, types};
+use crate::map::{Geometry, HashedKey, KEY, Nothing, UntypedMap, busy, lives, types, until};
 use crate::memory::WORD;
-use crate::schema::{Type, shown};
-use crate::value::{Value, decode, encode_text};
-use crate::{Error, ErrorKind, Result};
+use crate::part::Spot;
+use crate::schema::{Type, listed, shown};
+use crate::value::{Value, encode_text};
 
 impl Inspection {
     /// The entries of a map, each a struct of `key` and `value`; in no order, and one after the other.
     pub(super) fn entries(&self, part: usize, of: &Type) -> Result<Vec<Value>> {
-        let Some(map) = self.base.layout.map_of(part) else { return Ok(Vec::new()) };
-        let memory = &self.base.memory;
-        let count = map.used(memory).count();
-        self.check_size(of, map.item(0).room_bytes, count)?;
-        let mut entries = Vec::new();
+        let Some(map) = self.untyped_map(part) else { return Ok(Vec::new()) };
+        let count = map.len();
+        self.check_size(of, self.schema().parts[part].room_bytes, count)?;
+        let field = |name: &str, value| (name.to_owned(), value);
+        let entries = map.iter().map(|entry| {
+            let (key, entry) = entry?;
+            Ok(Value::Struct(vec![field("key", key), field("value", entry.value)]))
+        });
         // More may have come since.
-        for entry in map.used(memory).take(count) {
-            let bytes = self.bytes(map.item(entry))?;
-            if lives(until(&bytes)) {
-                entries.push(decode(of, &bytes));
-            }
+        entries.take(count).collect()
+    }
+
+    /// A map, to be looked into; [joined](Inspection::join), to be changed, too.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use coseg::{Inspection, Key, Map, Region, Text, UntypedEntry, Value};
+    ///
+    /// #[derive(Region)]
+    /// struct Desk {
+    ///     quotes: Map<Text<8>, f64, 100>,
+    /// }
+    ///
+    /// # let dir = tempfile::tempdir()?;
+    /// # let backend = coseg_sysv::User::at(dir.path())?;
+    /// let desk = Region::<Desk>::at(Key::new(7)).backend(&backend).create(DeskInitial::default)?;
+    /// let look = Inspection::join(desk.segment())?;
+    /// let quotes = look.map("quotes")?;
+    /// let wait = Duration::from_secs(1);
+    /// quotes.update(&Value::Text("EURUSD".into()), wait, |entry| {
+    ///     *entry = Some(UntypedEntry { value: Value::Float(1.07), expires_in: None });
+    /// })?;
+    /// assert_eq!(desk.quotes.get(&"EURUSD".into())?, Some(1.07));
+    /// # desk.remove()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::BadPath`](crate::ErrorKind::BadPath): there is no such part, or it is no map.
+    /// [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge): an entry takes more than 256 MiB.
+    pub fn map(&self, name: &str) -> Result<UntypedMap> {
+        let parts = &self.schema().parts;
+        let Some(part) = parts.iter().position(|part| part.name == name) else {
+            let names = listed(parts.iter().map(|part| part.name.as_str()));
+            return Err(self.bad_path(name, format!("there is no such part: it has {names}")));
+        };
+        let schema = &parts[part];
+        if let Some(of) = &schema.of {
+            self.check_size(of, schema.room_bytes, 1)?;
         }
-        Ok(entries)
+        self.untyped_map(part).ok_or_else(|| self.bad_path(name, format!("a {} is no map", schema.kind)))
+    }
+
+    fn untyped_map(&self, part: usize) -> Option<UntypedMap> {
+        UntypedMap::new(Spot { base: Arc::clone(&self.base), part })
     }
 
     /// How many entries of a map are in use; `None`: the part is no map.
     pub fn entry_count(&self, part: usize) -> Option<usize> {
-        self.base.layout.map_of(part).map(|map| map.used(&self.base.memory).count())
+        self.base.layout.map_of(part).map(|map| map.used_count(&self.base.memory))
     }
 
     /// The value of a key that stands at the beginning of the path's `rest`, and what comes after it.
@@ -63,7 +109,7 @@ impl Inspection {
         let key = HashedKey::new(map.seed(memory), key);
         match map.read_for_certain(&self.base.log(), &key, &Nothing) {
             Ok(found) => Ok(found.filter(|(found, ())| lives(found.until)).map(|(found, ())| found.entry)),
-            Err(_) => Err(self.busy()),
+            Err(_) => Err(busy(self.base.object())),
         }
     }
 
@@ -80,22 +126,12 @@ impl Inspection {
 
     pub(super) fn bytes(&self, item: crate::layout::Item) -> Result<Vec<u8>> {
         let found = item.try_read(&self.base.memory, &Bytes(item.room_bytes));
-        found.map(|(bytes, _)| bytes).ok_or_else(|| self.busy())
-    }
-
-    fn busy(&self) -> Error {
-        let fact = "writers overtook every attempt: try again";
-        Error::new("read", self.base.object(), ErrorKind::Busy, fact)
+        found.map(|(bytes, _)| bytes).ok_or_else(|| busy(self.base.object()))
     }
 }
 
 fn no_key(text: &str) -> String {
     format!("there is no key `{}`", shown(text))
-}
-
-/// When the entry in these bytes of a slot expires.
-fn until(bytes: &[u8]) -> u64 {
-    bytes.first_chunk().map_or(0, |until| u64::from_ne_bytes(*until))
 }
 
 /// The key in `[17]` or `["EURUSD"]`, and what comes after it.

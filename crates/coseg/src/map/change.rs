@@ -3,15 +3,17 @@
 use std::mem::MaybeUninit;
 use std::time::Duration;
 
-use super::edit::{Edit, Put, Refused};
+use super::edit::{Edit, Put, Refused, Step};
 use super::find::{Found, NEVER};
+use super::geometry::Geometry;
 use super::hash::HashedKey;
-use super::{Map, Stamp, Swap, lives};
+use super::{Map, Stamp, Swap, damaged, lives, until_after};
 use crate::few::Few;
 use crate::log::{Committed, Log};
 use crate::memory::stored;
+use crate::part::Spot;
 use crate::transaction::Transaction;
-use crate::{Error, ErrorKind, Result, Shared, os};
+use crate::{Error, ErrorKind, Result, Shared};
 
 /// A map within a transaction: as the transaction has left it so far.
 ///
@@ -39,13 +41,6 @@ impl<'a> Transaction<'a> {
         );
         MapChange { transaction: self, map }
     }
-}
-
-/// What is to become of a key.
-pub(super) enum Step<V> {
-    Keep,
-    Put(Put<V>),
-    Remove,
 }
 
 impl<K: Shared, V: Shared, const N: usize> MapChange<'_, '_, K, V, N> {
@@ -79,8 +74,7 @@ impl<K: Shared, V: Shared, const N: usize> MapChange<'_, '_, K, V, N> {
     /// # Errors
     /// Those of [`MapChange::put`].
     pub fn put_for(&mut self, key: &K, value: V, time: Duration) -> Result<Option<V>> {
-        let time_ns = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        self.put_until(key, value, os::boot_ns().saturating_add(time_ns))
+        self.put_until(key, value, until_after(time))
     }
 
     #[inline]
@@ -136,7 +130,8 @@ impl<K: Shared, V: Shared, const N: usize> MapChange<'_, '_, K, V, N> {
             Some(other) => Ok(other),
             None => {
                 let done = self.alter("change", key, |found| (Step::Keep, found))?;
-                done.map(|(found, _)| Swap::Done(found.stamp())).ok_or_else(|| self.map.damaged("change"))
+                done.map(|(found, _)| Swap::Done(found.stamp()))
+                    .ok_or_else(|| damaged("change", &self.map.spot))
             }
         }
     }
@@ -152,7 +147,7 @@ impl<K: Shared, V: Shared, const N: usize> MapChange<'_, '_, K, V, N> {
         let Transaction { guard, set, .. } = &mut *self.transaction;
         let (log, map) = (guard.base.log(), self.map);
         map.alter(log, set, key, decide, || guard.check_process())
-            .map_err(|refused| map.refused(doing, refused, log.count))
+            .map_err(|stopped| stopped.error(doing, &map.spot, &map.geometry, log))
     }
 }
 
@@ -160,6 +155,31 @@ impl<K: Shared, V: Shared, const N: usize> MapChange<'_, '_, K, V, N> {
 pub(super) enum Stopped {
     Refused(Refused),
     Failed(Error),
+}
+
+impl Stopped {
+    #[cold]
+    pub(super) fn error(self, doing: &'static str, spot: &Spot, map: &Geometry, log: Log<'_>) -> Error {
+        let error = |kind, fact: String| Error::new(doing, spot.object(), kind, fact);
+        match self {
+            Stopped::Failed(error) => error,
+            Stopped::Refused(Refused::Damaged) => damaged(doing, spot),
+            Stopped::Refused(Refused::TooMany) => error(
+                ErrorKind::TooMany,
+                format!(
+                    "a transaction of this region can set {} values and words: commit in between",
+                    log.count
+                ),
+            ),
+            Stopped::Refused(Refused::Full) => error(
+                ErrorKind::Full,
+                format!(
+                    "all {} entries are in use and none has expired: remove some, or make the region with a larger map",
+                    map.capacity
+                ),
+            ),
+        }
+    }
 }
 
 impl From<Refused> for Stopped {
@@ -188,31 +208,7 @@ impl<K: Shared, V: Shared, const N: usize> Map<K, V, N> {
         let value = live.map(|found| (found, log.memory.load(found.slot_at + self.geometry.value_at)));
         let (step, result) = decide(value);
         check().map_err(Stopped::Failed)?;
-        match (step, &found) {
-            (Step::Put(put), _) => edit.put(&key, found.as_ref(), &put, os::boot_ns)?,
-            // One that has expired, too.
-            (Step::Remove, Some(found)) => edit.remove(found)?,
-            (Step::Keep, _) | (Step::Remove, None) => {}
-        }
+        edit.apply(&key, found.as_ref(), step)?;
         Ok(result)
-    }
-
-    #[cold]
-    fn refused(&self, doing: &'static str, stopped: Stopped, room: usize) -> Error {
-        let error = |kind, fact: String| Error::new(doing, self.spot.object(), kind, fact);
-        match stopped {
-            Stopped::Failed(error) => error,
-            Stopped::Refused(Refused::Damaged) => self.damaged(doing),
-            Stopped::Refused(Refused::TooMany) => error(
-                ErrorKind::TooMany,
-                format!("a transaction of this region can set {room} values and words: commit in between"),
-            ),
-            Stopped::Refused(Refused::Full) => error(
-                ErrorKind::Full,
-                format!(
-                    "all {N} entries are in use and none has expired: remove some, or make the region with a larger map"
-                ),
-            ),
-        }
     }
 }

@@ -7,12 +7,12 @@
 use super::find::{Found, GONE, NEVER, Sight};
 use super::geometry::{BITS, BUCKET_WORDS, CHAIN, Geometry, KEY, SOONEST, SWEEP, UNTIL};
 use super::hash::{HashedKey, Link};
-use crate::Shared;
 use crate::few::Few;
 use crate::layout::Item;
 use crate::log::{Committed, Log};
 use crate::memory::{Memory, WORD};
 use crate::sync::{AtomicU64, Ordering, fence};
+use crate::{Shared, os};
 
 /// Entries of the log that one change may need: the version of an entry, which may be an expired one's; the two places
 /// that name it before and after, its link, a word of bits, and the moves.
@@ -44,6 +44,46 @@ pub(crate) enum Refused {
 pub(crate) struct Put<V> {
     pub(crate) until: u64,
     pub(crate) value: V,
+}
+
+/// What is to become of a key.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Step<V> {
+    Keep,
+    Put(Put<V>),
+    Remove,
+}
+
+/// A value that can be stored: one of a type, or the bytes of one whose type only the schema knows.
+pub(crate) trait Storable {
+    fn size_bytes(&self) -> usize;
+    fn write(&self, memory: &Memory, at: usize);
+}
+
+impl<V: Shared> Storable for V {
+    #[inline]
+    fn size_bytes(&self) -> usize {
+        size_of::<V>()
+    }
+
+    #[inline]
+    fn write(&self, memory: &Memory, at: usize) {
+        memory.store(at, self);
+    }
+}
+
+/// A value's stored bytes, all of them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Image<'b>(pub(crate) &'b [u8]);
+
+impl Storable for Image<'_> {
+    fn size_bytes(&self) -> usize {
+        self.0.len()
+    }
+
+    fn write(&self, memory: &Memory, at: usize) {
+        memory.write(at, self.0);
+    }
 }
 
 impl Sight for Edit<'_> {
@@ -100,9 +140,25 @@ impl<'e> Edit<'e> {
         self.map.find(self.memory(), self, key).map_err(|_| Refused::Damaged)
     }
 
+    /// Does with a key what is to become of it. `found` is its entry, if it has one.
+    #[inline]
+    pub(crate) fn apply<V: Storable>(
+        &mut self,
+        key: &HashedKey<'_>,
+        found: Option<&Found>,
+        step: Step<V>,
+    ) -> Result<(), Refused> {
+        match (step, found) {
+            (Step::Put(put), _) => self.put(key, found, &put, os::boot_ns),
+            // One that has expired, too.
+            (Step::Remove, Some(found)) => self.remove(found),
+            (Step::Keep, _) | (Step::Remove, None) => Ok(()),
+        }
+    }
+
     /// Sets a key's value. `found` is its entry, if it has one.
     #[inline]
-    pub(crate) fn put<V: Shared>(
+    pub(crate) fn put<V: Storable>(
         &mut self,
         key: &HashedKey<'_>,
         found: Option<&Found>,
@@ -124,7 +180,7 @@ impl<'e> Edit<'e> {
     }
 
     #[inline(never)]
-    fn insert<V: Shared>(
+    fn insert<V: Storable>(
         &mut self,
         key: &HashedKey<'_>,
         put: &Put<V>,
@@ -185,10 +241,10 @@ impl<'e> Edit<'e> {
 
     /// Writes an entry's next version. What the room has beyond the value stays as it is, or is zero in a new entry.
     #[inline]
-    fn write<V: Shared>(&mut self, entry: usize, key: &HashedKey<'_>, put: &Put<V>, keeps_beyond: bool) {
+    fn write<V: Storable>(&mut self, entry: usize, key: &HashedKey<'_>, put: &Put<V>, keeps_beyond: bool) {
         let value_at = self.map.value_at;
         let room_bytes = self.map.item(entry).room_bytes;
-        let end = value_at + size_of::<V>();
+        let end = value_at + put.value.size_bytes();
         self.stage(entry, |memory, from, to| {
             // Before anything is written: it may be the same slot.
             let beyond = (end < room_bytes).then(|| {
@@ -200,7 +256,7 @@ impl<'e> Edit<'e> {
             });
             memory.word(to + UNTIL).store(put.until, Ordering::Relaxed);
             memory.write(to + KEY, key.bytes);
-            memory.store(to + value_at, &put.value);
+            put.value.write(memory, to + value_at);
             if let Some(beyond) = beyond {
                 memory.write_at(to + end, &beyond);
             }

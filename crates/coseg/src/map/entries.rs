@@ -2,8 +2,7 @@
 
 use std::marker::PhantomData;
 
-use super::change::Step;
-use super::edit::{Edit, Put, ROOM};
+use super::edit::{Edit, Put, ROOM, Step};
 use super::find::NEVER;
 use super::geometry::{BITS, Geometry, KEY, SLOTS, UNTIL, entry_type, value_offset};
 use super::{Map, lives};
@@ -11,15 +10,19 @@ use crate::base::Base;
 use crate::few::Few;
 use crate::item::Copied;
 use crate::lock::Deadline;
-use crate::log::Committed;
+use crate::log::{Committed, Log};
 use crate::memory::Memory;
 use crate::part::{Part, Plan, Site};
 use crate::sync::{AtomicU64, Ordering};
 use crate::transaction::Transaction;
 use crate::{Result, Shared};
 
-/// Keys that [`Map::clear`] removes in one commit.
-const CLEARED_AT_ONCE: usize = 16;
+/// Most keys that are removed in one commit where many are.
+const REMOVED_AT_ONCE: usize = 16;
+
+pub(super) fn removed_at_once(log: Log<'_>) -> usize {
+    REMOVED_AT_ONCE.min(log.count / ROOM)
+}
 
 /// Copies a whole entry.
 struct Whole<K, V> {
@@ -37,6 +40,15 @@ impl<K: Shared, V: Shared> Copied for Whole<K, V> {
 }
 
 impl Geometry {
+    /// How many entries are in use.
+    pub(crate) fn used_count(&self, memory: &Memory) -> usize {
+        memory.let_read();
+        let words = memory.words(self.used_at(0), self.used_word_count());
+        let used = words.iter().map(|word| word.load(Ordering::Relaxed).count_ones() as usize).sum::<usize>();
+        // A peer may have set bits that stand for no entry.
+        used.min(self.capacity)
+    }
+
     /// The entries that are in use; each as it is when the iterator comes to its neighbours.
     pub(crate) fn used<'m>(&'m self, memory: &'m Memory) -> impl Iterator<Item = usize> + 'm {
         (0..self.used_word_count()).flat_map(move |index| {
@@ -78,7 +90,7 @@ impl<K: Shared, V: Shared, const N: usize> Map<K, V, N> {
         while used.peek().is_some() {
             let mut edit =
                 Edit { map: &self.geometry, log, set: &mut transaction.set, free_from: &self.free_from };
-            for entry in used.by_ref().take(CLEARED_AT_ONCE.min(log.count / ROOM)) {
+            for entry in used.by_ref().take(removed_at_once(log)) {
                 edit.remove_entry(entry);
             }
             transaction.commit()?;

@@ -14,6 +14,7 @@ mod geometry;
 mod hash;
 #[cfg(all(test, coseg_model))]
 mod models;
+mod untyped;
 mod view;
 
 use std::marker::PhantomData;
@@ -25,6 +26,8 @@ pub(crate) use self::find::Nothing;
 use self::find::{Found, NEVER, Now, Overtaken};
 pub(crate) use self::geometry::{Geometry, KEY, log_word_count, types};
 pub(crate) use self::hash::HashedKey;
+pub(crate) use self::untyped::until;
+pub use self::untyped::{UntypedEntry, UntypedMap};
 pub use self::view::MapView;
 use crate::base::Base;
 use crate::item::{Copied, Typed};
@@ -32,7 +35,7 @@ use crate::lock::Deadline;
 use crate::memory::stored;
 use crate::os;
 use crate::part::Spot;
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::AtomicU64;
 use crate::transaction::Transaction;
 use crate::{Error, ErrorKind, Result, Shared};
 
@@ -118,6 +121,22 @@ pub(crate) fn lives(until: u64) -> bool {
     until == NEVER || until > os::boot_ns()
 }
 
+/// When an entry expires that is to be there for so long.
+fn until_after(time: Duration) -> u64 {
+    os::boot_ns().saturating_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
+}
+
+#[cold]
+fn damaged(doing: &'static str, spot: &Spot) -> Error {
+    let fact = "its index leads nowhere: something writes over it";
+    Error::new(doing, spot.object(), ErrorKind::Damaged, fact)
+}
+
+#[cold]
+pub(crate) fn busy(object: String) -> Error {
+    Error::new("read", object, ErrorKind::Busy, "writers overtook every attempt: try again")
+}
+
 impl Found {
     fn stamp(&self) -> Stamp {
         Stamp { entry: u32::try_from(self.entry).unwrap_or(u32::MAX), version: self.version }
@@ -182,17 +201,10 @@ impl<K: Shared, V: Shared, const N: usize> Map<K, V, N> {
             if let Ok(_guard) = base.lock(Deadline::after(Some(SOON))) {
                 // Nobody changes anything now, and what the dead had committed is applied.
                 let found = self.geometry.read(&base.memory, &Now(&base.memory), key, how);
-                return found.map_err(|Overtaken| self.damaged("read"));
+                return found.map_err(|Overtaken| damaged("read", &self.spot));
             }
         }
-        let fact = "writers overtook every attempt: try again";
-        Err(Error::new("read", self.spot.object(), ErrorKind::Busy, fact))
-    }
-
-    #[cold]
-    fn damaged(&self, doing: &'static str) -> Error {
-        let fact = "its index leads nowhere: something writes over it";
-        Error::new(doing, self.spot.object(), ErrorKind::Damaged, fact)
+        Err(busy(self.spot.object()))
     }
 
     /// Sets a key's value, for as long as it is not removed; what it was before.
@@ -329,12 +341,7 @@ impl<K: Shared, V: Shared, const N: usize> Map<K, V, N> {
 
     /// How many entries are in use. Those that have expired are, until another key needs them.
     pub fn len(&self) -> usize {
-        let memory = &self.base().memory;
-        memory.let_read();
-        let words = memory.words(self.geometry.used_at(0), self.geometry.used_word_count());
-        let used = words.iter().map(|word| word.load(Ordering::Relaxed).count_ones() as usize).sum::<usize>();
-        // A peer may have set bits that stand for no entry.
-        used.min(N)
+        self.geometry.used_count(&self.base().memory)
     }
 
     /// Whether no entry is in use.

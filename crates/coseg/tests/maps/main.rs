@@ -3,6 +3,7 @@
 
 mod book;
 mod model;
+mod untyped;
 mod values;
 #[path = "../support/world.rs"]
 #[allow(dead_code, reason = "not every test program needs all of it")]
