@@ -20,6 +20,7 @@ Examples:
   coseg set name:market 'price=13.72'     change it under its lock
   coseg locks                             who holds what, and who waits
   coseg channel tail name:market prices   the messages of a channel, as JSON
+  coseg map get name:book quotes EURUSD   a value of a map, by its key
   coseg run -- initdb -D data             run a program on the user-space backend
   coseg demo                              see it work, in ten seconds
 
@@ -91,6 +92,7 @@ pub(crate) enum Command {
     Set(commands::set::Set),
     Locks(commands::locks::Locks),
     Channel(commands::channel::Channel),
+    Map(commands::map::Map),
     Rm(commands::rm::Rm),
     Limits(commands::limits::LimitsArgs),
     Key(commands::key::KeyArgs),

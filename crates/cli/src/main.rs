@@ -2,13 +2,14 @@
 
 mod args;
 mod backend;
+mod columns;
 mod commands;
 mod extents;
 mod failure;
 mod filter;
 mod input;
-mod message;
 mod output;
+mod parse;
 mod peek;
 mod people;
 mod process;

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use coseg::{ErrorKind, Inspection, Label, Peek, Value};
+use coseg::schema::{Part, PartKind};
+use coseg::{ErrorKind, Inspection, Label, Peek, Settled};
 use coseg_sysv::{Listed, Segment, Stat};
 use serde::{Serialize, Serializer};
 
 use crate::failure::{Failure, Result};
-use crate::output::printable;
+use crate::output::{self, printable};
 use crate::peek::peek;
+use crate::selector::Selector;
 use crate::view::{View, title};
 
 /// Why a region is not looked into.
@@ -59,7 +61,7 @@ pub(crate) fn join(view: &View, stat: &Stat) -> Result<Inspection, Refused> {
 }
 
 /// Reads until no writer overtakes; whoever reads without joining cannot lock them out.
-pub(crate) fn patiently(mut read: impl FnMut() -> coseg::Result<Value>) -> coseg::Result<Value> {
+pub(crate) fn patiently<T>(mut read: impl FnMut() -> coseg::Result<T>) -> coseg::Result<T> {
     const PATIENCE: u32 = 100;
     for _ in 0..PATIENCE {
         match read() {
@@ -142,10 +144,9 @@ pub(crate) fn named<'a>(view: &'a View, name: &str) -> Result<&'a Listed> {
         [] => {
             let hidden = match unreadable {
                 0 => String::new(),
-                count => format!(
-                    "; {} could not be looked into",
-                    crate::output::count(count, "segment", "segments")
-                ),
+                count => {
+                    format!("; {} could not be looked into", output::count(count, "segment", "segments"))
+                }
             };
             let text = format!(
                 "find name:{name}: no region on the {} backend has this name{hidden}",
@@ -187,6 +188,55 @@ pub(crate) fn all(view: &View) -> (Opened, Vec<Failure>) {
         }
     }
     (regions, refused)
+}
+
+/// Whoever takes a lock from a dead owner is told; here, a person.
+pub(crate) fn tell_recoveries(region: &Inspection) {
+    for recovery in region.take_recoveries() {
+        let who = recovery.participant.map_or_else(|| "somebody".to_owned(), |who| who.to_string());
+        let settled = match recovery.settled {
+            Settled::Completed(count) => format!(
+                "what it had committed, {}, was completed",
+                output::count(count as u64, "value", "values")
+            ),
+            _ => "what it had begun is not to be seen".to_owned(),
+        };
+        output::note(&format!(
+            "recovered the lock {} from {}, who died holding it: {settled}",
+            printable(&recovery.lock),
+            printable(&who)
+        ));
+    }
+}
+
+/// The part of this name among those of a kind; without a name, the only one there is.
+pub(crate) fn part_of_kind<'a>(
+    region: &'a Inspection,
+    stat: &Stat,
+    kind: &str,
+    is_of_kind: impl Fn(PartKind) -> bool,
+    name: Option<&str>,
+) -> Result<&'a Part> {
+    let all: Vec<&Part> = region.schema().parts.iter().filter(|part| is_of_kind(part.kind)).collect();
+    let fail = |fact: String| Failure::nothing(format!("find a {kind} of {}: {fact}", title(stat)));
+    let names = || all.iter().map(|part| printable(&part.name)).collect::<Vec<_>>().join(", ");
+    match (all.as_slice(), name) {
+        ([], _) => Err(fail("this region has none".to_owned()).hint("coseg show, which tells its parts")),
+        (all, Some(name)) => all
+            .iter()
+            .find(|part| part.name == name)
+            .copied()
+            .ok_or_else(|| fail(format!("there is none called `{}`", printable(name))).hint(names())),
+        ([only], None) => Ok(only),
+        (all, None) => Err(fail(format!("it has {}", all.len())).hint(names())),
+    }
+}
+
+/// The region that was chosen, or all of them, and why others cannot be looked into.
+pub(crate) fn chosen_or_all(view: &View, selector: Option<&Selector>) -> Result<(Opened, Vec<Failure>)> {
+    let Some(selector) = selector else { return Ok(all(view)) };
+    let stat = selector.one(view)?.stat;
+    Ok((vec![(stat, look(view, &stat)?)], Vec::new()))
 }
 
 impl Mark {

@@ -45,7 +45,11 @@ pub(crate) fn seconds_of(unix_ns: u64) -> i64 {
 
 /// How long it is since a moment, in one short word: `250ms`, `3s`, `5m`, `2h`, `4d`.
 pub(crate) fn short_since(unix_ns: u64) -> String {
-    let ms = now_ns().saturating_sub(unix_ns) / 1_000_000;
+    short(now_ns().saturating_sub(unix_ns) / 1_000_000)
+}
+
+/// A span of time in one short word.
+pub(crate) fn short(ms: u64) -> String {
     match ms {
         0..1_000 => format!("{ms}ms"),
         1_000..60_000 => format!("{}s", ms / 1_000),

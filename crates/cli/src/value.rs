@@ -1,5 +1,6 @@
 //! Values and types of a region, for people and for programs.
 
+use std::cmp::Ordering;
 use std::fmt::Write;
 
 use base64::Engine;
@@ -119,6 +120,18 @@ pub(crate) fn is_zero(value: &Value) -> bool {
         Value::Array(values) => values.iter().all(is_zero),
         Value::Struct(fields) => fields.iter().all(|(_, value)| is_zero(value)),
         _ => false,
+    }
+}
+
+/// The order of keys in a list: that of numbers and of text.
+pub(crate) fn in_order(one: &Value, other: &Value) -> Ordering {
+    match (one, other) {
+        (Value::Unsigned(one), Value::Unsigned(other)) => one.cmp(other),
+        (Value::Signed(one), Value::Signed(other)) => one.cmp(other),
+        (Value::Float(one), Value::Float(other)) => one.total_cmp(other),
+        (Value::Float32(one), Value::Float32(other)) => one.total_cmp(other),
+        (Value::Text(one), Value::Text(other)) => one.cmp(other),
+        (one, other) => line(one, true).cmp(&line(other, true)),
     }
 }
 

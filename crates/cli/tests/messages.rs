@@ -128,6 +128,7 @@ fn every_command_explains_itself_with_examples() {
         "set",
         "locks",
         "channel",
+        "map",
         "rm",
         "limits",
         "key",
@@ -207,7 +208,7 @@ fn completions_and_manual_pages_are_made_of_the_same_table() {
     assert!(world.ok("man").contains(".TH coseg"));
     let directory = tempfile::tempdir().unwrap();
     world.ok(&format!("man --dir {}", directory.path().display()));
-    for page in ["coseg.1", "coseg-ls.1", "coseg-locks.1", "coseg-run.1"] {
+    for page in ["coseg.1", "coseg-ls.1", "coseg-locks.1", "coseg-map.1", "coseg-run.1"] {
         assert!(directory.path().join(page).is_file(), "{page}");
     }
 }

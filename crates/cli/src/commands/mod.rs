@@ -12,6 +12,7 @@ pub(crate) mod limits;
 pub(crate) mod locks;
 pub(crate) mod ls;
 pub(crate) mod man;
+pub(crate) mod map;
 pub(crate) mod read;
 pub(crate) mod rm;
 pub(crate) mod run;
@@ -44,6 +45,7 @@ pub(crate) fn run(command: &Command, global: &Global) -> Result<ExitCode> {
         Command::Set(args) => set::run(args, global),
         Command::Locks(args) => locks::run(args, global),
         Command::Channel(args) => channel::run(args, global),
+        Command::Map(args) => map::run(args, global),
         Command::Rm(args) => rm::run(args, global),
         Command::Limits(args) => limits::run(args, global),
         Command::Key(args) => key::run(args, global),

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Args;
-use coseg::{Inspection, Settled, Value};
+use coseg::{Inspection, Value};
 use serde::Serialize;
 
 use crate::args::Global;
@@ -109,7 +109,7 @@ pub(crate) fn run(args: &Set, global: &Global) -> Result<ExitCode> {
                 }
             }
         }
-        tell_recoveries(&region);
+        regions::tell_recoveries(&region);
     }
     if global.json {
         let changes = changes.iter().map(|Change { path, before, after }| ChangeJson {
@@ -149,25 +149,6 @@ fn check<'a>(region: &Inspection, wanted: &'a Assignment) -> Result<Change<'a>> 
 fn set<'a>(region: &Inspection, wanted: &'a Assignment, timeout: Duration) -> Result<Change<'a>> {
     let (before, after) = region.set(&wanted.path, &wanted.text, timeout)?;
     Ok(Change { path: &wanted.path, before, after })
-}
-
-/// Whoever takes a lock from a dead owner is told; here, a person.
-fn tell_recoveries(region: &Inspection) {
-    for recovery in region.take_recoveries() {
-        let who = recovery.participant.map_or_else(|| "somebody".to_owned(), |who| who.to_string());
-        let settled = match recovery.settled {
-            Settled::Completed(count) => format!(
-                "what it had committed, {}, was completed",
-                output::count(count as u64, "value", "values")
-            ),
-            _ => "what it had begun is not to be seen".to_owned(),
-        };
-        output::note(&format!(
-            "recovered the lock {} from {}, who died holding it: {settled}",
-            printable(&recovery.lock),
-            printable(&who)
-        ));
-    }
 }
 
 #[cfg(test)]

@@ -59,13 +59,7 @@ struct Row<'a> {
 
 pub(crate) fn run(args: &Ls, global: &Global) -> Result<ExitCode> {
     let view = View::open(global)?;
-    let (regions, refused) = match &args.selector {
-        Some(selector) => {
-            let stat = selector.one(&view)?.stat;
-            (vec![(stat, regions::look(&view, &stat)?)], Vec::new())
-        }
-        None => regions::all(&view),
-    };
+    let (regions, refused) = regions::chosen_or_all(&view, args.selector.as_ref())?;
     let channels: Vec<(&(Stat, Inspection), Vec<NamedChannel>)> =
         regions.iter().map(|region| (region, NamedChannel::all(&region.1))).collect();
     if global.json {

@@ -10,14 +10,14 @@ mod tail;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use coseg::schema::Part;
+use coseg::schema::{Part, PartKind};
 use coseg::{Inspection, Participant};
 use coseg_sysv::Stat;
 
 use crate::args::Global;
-use crate::failure::{Failure, Result};
+use crate::failure::Result;
 use crate::output::{self, printable};
-use crate::view::title;
+use crate::regions;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -65,23 +65,7 @@ fn channels(region: &Inspection) -> impl Iterator<Item = &Part> {
 
 /// The channel of this name; without one, the only channel there is.
 fn chosen<'a>(region: &'a Inspection, stat: &Stat, name: Option<&str>) -> Result<&'a Part> {
-    let names: Vec<String> = channels(region).map(|part| printable(&part.name)).collect();
-    let fail = |fact: String| Failure::nothing(format!("find a channel of {}: {fact}", title(stat)));
-    let found = match name {
-        Some(name) => channels(region).find(|part| part.name == name),
-        None if names.len() == 1 => channels(region).next(),
-        None => None,
-    };
-    match (found, name, names.as_slice()) {
-        (Some(found), ..) => Ok(found),
-        (None, _, []) => {
-            Err(fail("this region has none".to_owned()).hint("coseg show, which tells its parts"))
-        }
-        (None, Some(name), _) => {
-            Err(fail(format!("there is none called `{}`", printable(name))).hint(names.join(", ")))
-        }
-        (None, None, _) => Err(fail(format!("it has {}", names.len())).hint(names.join(", "))),
-    }
+    regions::part_of_kind(region, stat, "channel", PartKind::is_channel, name)
 }
 
 /// Tells once of each peer that it died; whoever comes next takes its place.

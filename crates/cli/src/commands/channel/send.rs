@@ -11,8 +11,8 @@ use super::Obituaries;
 use crate::args::Global;
 use crate::failure::{ERROR, Failure, INTERRUPTED, NOTHING, Result, TIMED_OUT};
 use crate::input::Input;
-use crate::message;
 use crate::output::{self, printable};
+use crate::parse;
 use crate::regions;
 use crate::selector::Selector;
 use crate::stop::Stop;
@@ -147,7 +147,7 @@ pub(crate) fn run(args: &Send, global: &Global) -> Result<ExitCode> {
 }
 
 fn read(of: &Type, text: &[u8], raw: bool) -> Result<Value, String> {
-    if raw { Ok(Value::Bytes(text.to_vec())) } else { message::parse(of, text) }
+    if raw { Ok(Value::Bytes(text.to_vec())) } else { parse::json(of, text) }
 }
 
 fn say(error: coseg::Error) -> String {

@@ -1,19 +1,19 @@
 //! Parts of a region as text: cells as indented lines, tables and maps as rows.
 
-use std::cmp::Ordering;
 use std::fmt::Write;
 
 use coseg::schema::{Field, Part, PartKind, Struct, Type};
 use coseg::{Inspection, Value};
 
 use super::Shown;
+use crate::columns::Column;
 use crate::commands::channel::state::NamedChannel;
 use crate::commands::locks::state;
 use crate::failure::Result;
 use crate::output::{self, BOLD, DIM, printable};
 use crate::regions::patiently;
 use crate::table::{Align, Table};
-use crate::value::{is_zero, line};
+use crate::value::{in_order, is_zero, line};
 
 const INDENT: &str = "  ";
 /// Characters of a value beside which there is room for more.
@@ -85,17 +85,6 @@ pub(super) fn entries(region: &Inspection, index: usize) -> Result<Vec<(Value, V
     Ok(pairs)
 }
 
-fn in_order(one: &Value, other: &Value) -> Ordering {
-    match (one, other) {
-        (Value::Unsigned(one), Value::Unsigned(other)) => one.cmp(other),
-        (Value::Signed(one), Value::Signed(other)) => one.cmp(other),
-        (Value::Float(one), Value::Float(other)) => one.total_cmp(other),
-        (Value::Float32(one), Value::Float32(other)) => one.total_cmp(other),
-        (Value::Text(one), Value::Text(other)) => one.cmp(other),
-        (one, other) => line(one, true).cmp(&line(other, true)),
-    }
-}
-
 fn describe_map(text: &mut String, shown: &Shown<'_>, index: usize, part: &Part, of: &Type) -> Result<()> {
     let entries = entries(shown.region, index)?;
     let Type::Struct(Struct { fields, .. }) = of else { return Ok(()) };
@@ -156,58 +145,6 @@ fn describe_cell(text: &mut String, part: &Part, of: &Type, value: &Value, all: 
     }
 }
 
-/// A column of a table: the way to a field through nested structs.
-struct Column<'a> {
-    path: Vec<usize>,
-    name: String,
-    field: Option<&'a Field>,
-    of: &'a Type,
-}
-
-/// The fields of a type that are no structs themselves.
-fn columns<'a>(
-    of: &'a Type,
-    path: &[usize],
-    name: &str,
-    field: Option<&'a Field>,
-    out: &mut Vec<Column<'a>>,
-) {
-    let Type::Struct(Struct { fields, .. }) = of else {
-        out.push(Column { path: path.to_vec(), name: name.to_owned(), field, of });
-        return;
-    };
-    for (index, field) in fields.iter().enumerate() {
-        let dot = if name.is_empty() { "" } else { "." };
-        let name = format!("{name}{dot}{}", printable(&field.name));
-        columns(&field.of, &[path, &[index]].concat(), &name, Some(field), out);
-    }
-}
-
-impl Column<'_> {
-    fn header(&self) -> String {
-        match self.field {
-            Some(field) if !field.unit.is_empty() => format!("{}({})", self.name, printable(&field.unit)),
-            Some(_) => self.name.clone(),
-            None => "value".to_owned(),
-        }
-    }
-
-    fn align(&self) -> Align {
-        if matches!(self.of, Type::Scalar(_)) { Align::Right } else { Align::Left }
-    }
-
-    fn cell(&self, value: &Value, all: bool) -> String {
-        let mut value = value;
-        for &index in &self.path {
-            match value {
-                Value::Struct(fields) if index < fields.len() => value = &fields[index].1,
-                _ => return String::new(),
-            }
-        }
-        line(value, all)
-    }
-}
-
 /// Rows as a path names them.
 fn labelled(rows: Vec<(usize, Value)>) -> Vec<(String, Value)> {
     rows.into_iter().map(|(index, value)| (format!("[{index}]"), value)).collect()
@@ -222,8 +159,7 @@ fn describe_rows(
     what: &str,
     all: bool,
 ) {
-    let mut found = Vec::new();
-    columns(of, &[], "", None, &mut found);
+    let found = Column::all(of);
     let mut header = vec![(what.to_owned(), Align::Right)];
     header.extend(found.iter().map(|column| (column.header(), column.align())));
     let mut table = Table::new(header);
@@ -239,11 +175,8 @@ fn describe_rows(
         }
         tree.write(text);
     } else {
-        for column in &found {
-            if let Some(field) = column.field.filter(|field| !field.doc.is_empty()) {
-                let doc = format!("{}: {}", column.name, printable(&field.doc));
-                let _ = writeln!(text, "{INDENT}{}", output::paint(DIM, doc));
-            }
+        for doc in found.iter().filter_map(Column::doc) {
+            let _ = writeln!(text, "{INDENT}{}", output::paint(DIM, doc));
         }
         if !table.is_empty() {
             for line in table.render().lines() {
