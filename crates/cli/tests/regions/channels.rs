@@ -126,6 +126,10 @@ fn bytes_come_as_text_or_as_what_they_are() {
         assert_eq!(receiver.try_iter().collect::<Vec<_>>(), expected);
         assert_eq!(world.feed("channel send name:desk notes --raw=all", b"a\nb\n").code, 0);
         assert_eq!(world.ok("channel tail name:desk notes -n 1 --raw"), "a\nb\n\n");
+        let bare = world.run("channel send name:desk notes milk");
+        assert!(bare.code == 2 && bare.err.contains("--raw sends bytes as they are"), "{bare:?}");
+        world.ok(&format!("channel send name:desk numbers {}", i128::MIN));
+        assert_eq!(desk.numbers.receiver().unwrap().try_receive().unwrap(), i128::MIN);
         let long = world.feed("channel send name:desk notes --raw=all", &[b'x'; 21]);
         assert!(long.code == 2 && long.err.contains("more than the 20 bytes"), "{long:?}");
         for line in ["channel send name:desk orders --raw", "channel tail name:desk orders --raw"] {

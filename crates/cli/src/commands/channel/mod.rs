@@ -26,7 +26,8 @@ Examples:
   coseg channel tail name:desk prices           its messages, as JSON, a line each
   coseg channel tail name:desk orders --keep    those that wait there, left where they are
   coseg channel send name:desk orders '{\"trader\": 1, \"amount\": 500}'
-  coseg channel tail name:market prices | jq -c --unbuffered 'select(.buy > 100)' |
+  coseg channel tail name:market prices |
+      jq -c --unbuffered 'select(.buy > 100) | {trader: 1, amount: 500}' |
       coseg channel send name:desk orders
 What a message consists of is told by the region; the programs that made it are not needed.";
 

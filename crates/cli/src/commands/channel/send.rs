@@ -23,7 +23,8 @@ const EXAMPLES: &str = "\
 Examples:
   coseg channel send name:desk orders '{\"trader\": 1, \"amount\": 500}'
   coseg channel send name:desk orders < orders.jsonl         a message a line
-  coseg channel tail name:market prices | jq -c --unbuffered 'select(.buy > 100)' |
+  coseg channel tail name:market prices |
+      jq -c --unbuffered 'select(.buy > 100) | {trader: 1, amount: 500}' |
       coseg channel send name:desk orders
   coseg channel send name:desk notes '\"milk, bread\"'         bytes, as a JSON string
   coseg channel send name:desk notes --raw 'milk, bread'     the same
@@ -32,7 +33,7 @@ Examples:
 
 A message is JSON by the channel's type, which coseg channel stat shows: {\"field\": …} with all
 fields, [elements], numbers, text. Whole numbers beyond 64 bits, NaN and infinities are text. Bytes
-are a JSON string, or {\"base64\": \"…\"}.
+are a JSON string, or {\"base64\": \"…\"}. A text that is an argument needs no quotes.
 Each line is checked and sent at once. One that is no message is told with its number, field and
 fact, and is not sent; those before and behind it are. Of messages that are arguments, none is sent
 if one of them is no message. Blank lines are left out, but with --raw.
@@ -105,7 +106,10 @@ pub(crate) fn run(args: &Send, global: &Global) -> Result<ExitCode> {
         .iter()
         .enumerate()
         .map(|(index, text)| {
-            let value = read(of, text.as_bytes(), args.raw.is_some());
+            let value = match of {
+                Type::Bytes { .. } => read(of, text.as_bytes(), args.raw.is_some()),
+                _ => parse::argument(of, text),
+            };
             let value = value.and_then(|value| coseg::encode(of, &value).map(|_| value).map_err(say));
             value.map_err(|fact| Failure::error(format!("message {}: {fact}; none was sent", index + 1)))
         })
@@ -147,7 +151,13 @@ pub(crate) fn run(args: &Send, global: &Global) -> Result<ExitCode> {
 }
 
 fn read(of: &Type, text: &[u8], raw: bool) -> Result<Value, String> {
-    if raw { Ok(Value::Bytes(text.to_vec())) } else { parse::json(of, text) }
+    match of {
+        _ if raw => Ok(Value::Bytes(text.to_vec())),
+        Type::Bytes { .. } => {
+            parse::json(of, text).map_err(|fact| format!("{fact}: --raw sends bytes as they are"))
+        }
+        _ => parse::json(of, text),
+    }
 }
 
 fn say(error: coseg::Error) -> String {

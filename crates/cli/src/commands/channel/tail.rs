@@ -25,16 +25,17 @@ Examples:
   coseg channel tail name:desk prices -n 3         three of them
   coseg channel tail name:desk orders --keep       the orders that wait, left where they are
   coseg channel tail name:desk orders -n 1 --timeout 5s     take one order, or give up: 124
-  coseg channel tail name:market prices | jq -c --unbuffered 'select(.buy > 100)' |
+  coseg channel tail name:market prices |
+      jq -c --unbuffered 'select(.buy > 100) | {trader: 1, amount: 500}' |
       coseg channel send name:desk orders
   coseg channel tail name:desk notes --raw > notes.txt
 
 This is a receiver like any other, and what that means depends on the kind:
   work queue   each message is TAKEN: no other receiver gets it
-  one-to-one   takes the one receiving end, and so only while no program has it; each message is taken
+  one-to-one   takes the one receiving end, so only while no program has it; each message is taken
   stream       the same
-  broadcast    all receivers get every message; this one sees what is sent from now on. Where senders
-               wait for the slowest receiver, they wait for this one too
+  broadcast    all receivers get every message; this one sees what is sent from now on. Where
+               senders wait for the slowest receiver, they wait for this one too
 A message is received once its line is written: if nobody reads it any more, or this process is
 killed, it goes to another receiver. Of a stream, it is received before, and lost then.
 
