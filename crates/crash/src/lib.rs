@@ -82,6 +82,7 @@ mod death;
 mod error;
 mod locks;
 pub mod mark;
+mod numbers;
 mod point;
 mod random;
 mod report;
@@ -97,6 +98,7 @@ mod watch;
 
 pub use death::Death;
 pub use error::Error;
+pub use numbers::SplitMix;
 pub use point::{Place, Point};
 pub use report::{Failure, Fault, Report};
 pub use scratch::Scratch;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use crate::advance::{Gait, Move};
 use crate::death::{Death, Kill};
 use crate::error::{Error, Result};
+use crate::numbers::SplitMix;
 use crate::point::Modules;
 use crate::siege::Siege;
 use crate::sys::{self, Stop};
@@ -17,7 +18,7 @@ const DELAY_MIN_NS: f64 = 100.0;
 impl<W> Siege<'_, W> {
     /// Makes the random kills, half by time and half by instruction.
     pub(crate) fn kill_at_random(&mut self, trace: &Trace, random: Random) -> Result<()> {
-        let mut numbers = SplitMix(random.seed);
+        let mut numbers = SplitMix::new(random.seed);
         let delay_max = self.free_run()?;
         for number in 0..random.kills {
             if self.has_enough() {
@@ -96,40 +97,4 @@ fn kill_after_steps(operation: &Watched<'_>, trace: &Trace, instructions: u64) -
     let location = Modules::default().locate(process, address);
     tracee.kill(task)?;
     Ok(Kill::AfterInstructions { instructions: done, location })
-}
-
-/// Steele, Lea and Flood's SplitMix64: small, seeded, good enough to choose delays.
-struct SplitMix(u64);
-
-impl SplitMix {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// A number from 0 to just under 1.
-    fn unit(&mut self) -> f64 {
-        let bits = u32::try_from(self.next() >> 32).unwrap_or(u32::MAX);
-        f64::from(bits) / (f64::from(u32::MAX) + 1.0)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound.max(1)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_seed_gives_the_published_numbers() {
-        let mut numbers = SplitMix(1_234_567);
-        assert_eq!(numbers.next(), 6_457_827_717_110_365_317);
-        assert_eq!(numbers.next(), 3_203_168_211_198_807_973);
-        assert!((0..1000).all(|_| (0.0..1.0).contains(&numbers.unit())));
-    }
 }

@@ -4,17 +4,15 @@
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail like a test")]
 
 mod hall;
+#[path = "../support/stage.rs"]
+mod stage;
 mod weather;
 mod worker;
 
 use std::env;
-use std::str::FromStr;
 
-use crate::weather::{Forecast, On};
-
-fn told<T: FromStr>(name: &str, otherwise: T) -> T {
-    env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
-}
+use crate::stage::{On, told};
+use crate::weather::Forecast;
 
 /// What a worker does; nothing in a usual run.
 #[test]

@@ -1,17 +1,13 @@
 //! Who kills the workers, starts them again and looks after them.
-#![allow(unsafe_code, reason = "leaves the IPC namespace of the machine")]
 
-use std::env;
-use std::path::PathBuf;
-use std::process::{Child, Stdio};
-use std::sync::Arc;
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use coseg::Region;
-use coseg_crash::{Scratch, again};
-use coseg_sysv::{Backend, Kernel, User};
+use coseg_crash::SplitMix;
 
 use crate::hall::{Hall, WORKERS, check, hall, opening};
+use crate::stage::{On, Stage};
 
 /// Who has done nothing for so long hangs.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -19,7 +15,6 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const START: Duration = Duration::from_secs(10);
 /// The latest a worker is killed after it was chosen.
 const DELAY_MAX_US: u64 = 1500;
-const DIRECTORY: &str = "COSEG_TEST_DIR";
 
 /// One storm.
 pub(crate) struct Forecast {
@@ -28,42 +23,6 @@ pub(crate) struct Forecast {
     pub(crate) seed: u64,
     /// Whether to tell how it goes.
     pub(crate) told: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum On {
-    User,
-    Kernel,
-}
-
-impl On {
-    pub(crate) fn of_environment() -> Arc<dyn Backend> {
-        backend(env::var_os(DIRECTORY).map(PathBuf::from))
-    }
-}
-
-fn backend(directory: Option<PathBuf>) -> Arc<dyn Backend> {
-    match directory {
-        Some(directory) => Arc::new(User::at(directory).unwrap()),
-        None => Arc::new(Kernel),
-    }
-}
-
-/// Steele, Lea and Flood's SplitMix64.
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
 }
 
 struct Worker {
@@ -83,18 +42,8 @@ impl Drop for Worker {
 }
 
 impl Worker {
-    fn start(
-        number: usize,
-        directory: Option<&PathBuf>,
-        region: &Region<Hall>,
-        random: &mut Random,
-    ) -> Worker {
-        let mut command = again("player", &format!("{number} {}", random.next()));
-        match directory {
-            Some(directory) => command.env(DIRECTORY, directory),
-            None => command.env_remove(DIRECTORY),
-        };
-        let child = command.stderr(Stdio::inherit()).spawn().unwrap();
+    fn start(number: usize, stage: &Stage, region: &Region<Hall>, random: &mut SplitMix) -> Worker {
+        let child = stage.play(&format!("{number} {}", random.number())).spawn().unwrap();
         let beat = region.beats.read(number).unwrap();
         Worker { child, number, beat, since: Instant::now(), works: false }
     }
@@ -121,19 +70,12 @@ impl Worker {
 
 /// Lets it come down.
 pub(crate) fn storm(forecast: &Forecast) {
-    // SAFETY: concerns the calling thread's namespace only.
-    if forecast.on == On::Kernel && unsafe { libc::unshare(libc::CLONE_NEWIPC) } != 0 {
-        eprintln!("not on the kernel backend: only root may have an IPC namespace of its own");
-        return;
-    }
-    let scratch = Scratch::within("/dev/shm".as_ref()).unwrap();
-    let directory = (forecast.on == On::User).then(|| scratch.path().join("namespace"));
-    let backend = backend(directory.clone());
-    let maker = hall(&backend).create(opening).unwrap();
-    let region = hall(&backend).observe().unwrap();
-    let mut random = Random(forecast.seed);
+    let Some(stage) = Stage::new(forecast.on) else { return };
+    let maker = hall(&stage.backend).create(opening).unwrap();
+    let region = hall(&stage.backend).observe().unwrap();
+    let mut random = SplitMix::new(forecast.seed);
     let mut workers: Vec<Worker> =
-        (0..WORKERS).map(|number| Worker::start(number, directory.as_ref(), &region, &mut random)).collect();
+        (0..WORKERS).map(|number| Worker::start(number, &stage, &region, &mut random)).collect();
     let begun = Instant::now();
     let (mut kills, mut told_at, mut checks) = (0, Instant::now(), 0_u64);
     while kills < forecast.kills {
@@ -147,7 +89,7 @@ pub(crate) fn storm(forecast: &Forecast) {
             let chosen = working[usize::try_from(random.below(working.len() as u64)).unwrap()];
             workers[chosen].child.kill().unwrap();
             workers[chosen].child.wait().unwrap();
-            workers[chosen] = Worker::start(chosen, directory.as_ref(), &region, &mut random);
+            workers[chosen] = Worker::start(chosen, &stage, &region, &mut random);
             kills += 1;
             if kills % 16 == 0 {
                 check(&region).unwrap();

@@ -3,17 +3,18 @@
 use std::time::{Duration, Instant};
 
 use coseg::{Error, Region};
+use coseg_crash::SplitMix;
 
 use crate::hall::{ACCOUNTS, Hall, check, hall};
-use crate::weather::{On, Random};
+use crate::stage::backend_told;
 
 pub(crate) fn work(role: &str) {
     let words: Vec<u64> = role.split(' ').map(|word| word.parse().unwrap()).collect();
     let (number, seed) = (usize::try_from(words[0]).unwrap(), words[1]);
-    let backend = On::of_environment();
+    let backend = backend_told();
     let open = || hall(&backend).participant(&format!("worker {number}")).open().unwrap();
     let mut region = open();
-    let mut random = Random(seed);
+    let mut random = SplitMix::new(seed);
     loop {
         if random.below(2000) == 0 {
             drop(region);
@@ -34,7 +35,7 @@ pub(crate) fn work(role: &str) {
     }
 }
 
-fn operate(region: &Region<Hall>, number: usize, random: &mut Random) {
+fn operate(region: &Region<Hall>, number: usize, random: &mut SplitMix) {
     match random.below(16) {
         0..6 => transfer(region, number, random),
         6..8 => region.pair.update(|pair| *pair = [pair[0] + 1, 3 * (pair[0] + 1)]).unwrap(),
@@ -75,7 +76,7 @@ fn changed_by_one(cell: &coseg::Cell<u64>) {
     assert_eq!(cell.read(), before + 1, "two at once");
 }
 
-fn transfer(region: &Region<Hall>, number: usize, random: &mut Random) {
+fn transfer(region: &Region<Hall>, number: usize, random: &mut SplitMix) {
     let [from, to] = two_accounts(random);
     let amount = i64::try_from(random.below(100)).unwrap();
     let (from, to) = (region.accounts.row(from).unwrap(), region.accounts.row(to).unwrap());
@@ -96,7 +97,7 @@ fn transfer(region: &Region<Hall>, number: usize, random: &mut Random) {
 }
 
 /// Half a transfer, taken back.
-fn give_up(region: &Region<Hall>, random: &mut Random) {
+fn give_up(region: &Region<Hall>, random: &mut SplitMix) {
     let [from, _] = two_accounts(random);
     let from = region.accounts.row(from).unwrap();
     let done: Result<(), Error> = region.transaction(|change| {
@@ -107,7 +108,7 @@ fn give_up(region: &Region<Hall>, random: &mut Random) {
     done.unwrap_err();
 }
 
-fn two_accounts(random: &mut Random) -> [usize; 2] {
+fn two_accounts(random: &mut SplitMix) -> [usize; 2] {
     let first = random.below(ACCOUNTS as u64);
     let second = (first + 1 + random.below(ACCOUNTS as u64 - 1)) % ACCOUNTS as u64;
     [first, second].map(|index| usize::try_from(index).unwrap())
