@@ -21,6 +21,8 @@ cargo xtask COMMAND
   guard                                      tests of the write guard, on an emulated CPU; installs what they need, as root
   mutants [NAME…]                            known mistakes, each of which a test must find; as root
   storm [--kills N] [--seed N] [--jobs N]    processes on one region, killed at random
+  histories [--count N] [--seed N] [--jobs N] [--messages N]
+                                             processes at channels and a map, killed and stopped; all they did is judged
   fuzz [--seconds N] [INPUT…]                arbitrary bytes as a region; wants a C++ compiler
   asan [TEST…]                               the hostile peer's tests under AddressSanitizer
 ";
@@ -54,6 +56,7 @@ fn command() -> anyhow::Result<()> {
         Some("fuzz") => instrumented::fuzz(words),
         Some("asan") => instrumented::asan(words),
         Some("storm") => storm::command(words),
+        Some("histories") => storm::histories(words),
         _ => anyhow::bail!("no command {}\n{HELP}", name.display()),
     }
 }
