@@ -34,6 +34,16 @@ const LOOKS_AT_A_TIME: u32 = 64;
 /// Where no end is.
 const NO_END: usize = 0;
 
+/// What one who waits looks at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Awaited {
+    /// A word of the region: as long as it has this value, another attempt is in vain.
+    pub(crate) at: usize,
+    pub(crate) value: u64,
+    /// What is read once it has another: fetched together with the word, not after it.
+    pub(crate) next: Option<usize>,
+}
+
 /// One end of a channel.
 #[derive(Debug)]
 pub struct Lane {
@@ -50,8 +60,7 @@ pub struct Lane {
     told: Owner,
     /// A position that peers move on, as it was when they were last looked after.
     progress: u64,
-    /// A word of the region and its value: as long as it has that, another attempt is in vain.
-    pub(super) awaited: Option<(usize, u64)>,
+    pub(super) awaited: Option<Awaited>,
     peers: Watch,
     dead: Watch,
     /// How often nobody was asleep who had asked for a barrier.
@@ -265,7 +274,10 @@ impl Lane {
     /// Whether what is waited for has come, as far as one word tells.
     #[inline(always)]
     fn has_come(&self) -> bool {
-        let Some((at, value)) = self.awaited else { return false };
+        let Some(Awaited { at, value, next }) = self.awaited else { return false };
+        if let Some(next) = next {
+            self.memory().prefetch(next);
+        }
         self.memory().word(at).load(Ordering::Relaxed) != value
     }
 

@@ -5,6 +5,7 @@
 //! before, either has not happened.
 
 use super::geometry::{Geometry, RECEIVED, SENT};
+use super::lane::Awaited;
 use crate::memory::Memory;
 use crate::sync::{Ordering, fence};
 
@@ -74,9 +75,9 @@ impl Sending {
         side_by_side(geometry, self.position, room, want)
     }
 
-    /// The word that changes when there is more room, and its value until then.
-    pub(crate) fn awaited(&self, geometry: &Geometry) -> (usize, u64) {
-        (geometry.at + RECEIVED, self.received)
+    /// What changes when there is more room.
+    pub(crate) fn awaited(&self, geometry: &Geometry) -> Awaited {
+        Awaited { at: geometry.at + RECEIVED, value: self.received, next: None }
     }
 
     /// Sends what was written into so many reserved places.
@@ -122,9 +123,10 @@ impl Receiving {
         side_by_side(geometry, self.position, self.sent.wrapping_sub(self.position), want)
     }
 
-    /// The word that changes when there is another message, and its value until then.
-    pub(crate) fn awaited(&self, geometry: &Geometry) -> (usize, u64) {
-        (geometry.at + SENT, self.sent)
+    /// What changes when there is another message.
+    pub(crate) fn awaited(&self, geometry: &Geometry) -> Awaited {
+        let next = Some(geometry.slot_at(self.position));
+        Awaited { at: geometry.at + SENT, value: self.sent, next }
     }
 
     /// The position of the next message.
