@@ -7,6 +7,7 @@
 use std::mem::MaybeUninit;
 
 use crate::Shared;
+use crate::layout::LINE;
 use crate::sync::{AtomicU64, Ordering};
 
 #[cfg(not(coseg_model))]
@@ -46,7 +47,15 @@ mod mapped {
         Attachment(Attachment),
         #[cfg(test)]
         #[expect(dead_code, reason = "owns the bytes")]
-        Heap(Box<[AtomicU64]>),
+        Heap(Box<[Lined]>),
+    }
+
+    /// A line of heap memory, which begins where one of the processor's does.
+    #[cfg(test)]
+    #[derive(Debug, Default)]
+    #[repr(align(64))]
+    struct Lined {
+        _words: [AtomicU64; LINE / WORD],
     }
 
     // SAFETY: the memory is reached through atomics only, and what it lives in may be moved between threads.
@@ -99,9 +108,10 @@ mod mapped {
         /// Zeroed bytes of this process alone, to run the algorithms on where there are no segments.
         #[cfg(test)]
         pub(crate) fn heap(size_bytes: usize) -> Memory {
-            let words: Box<[AtomicU64]> = (0..size_bytes.div_ceil(WORD)).map(|_| AtomicU64::new(0)).collect();
-            let base = NonNull::from(&*words).cast::<u8>();
-            Memory { base, size_bytes: words.len() * WORD, keep: Keep::Heap(words), key: None }
+            let lines: Box<[Lined]> = (0..size_bytes.div_ceil(LINE)).map(|_| Lined::default()).collect();
+            let base = NonNull::from(&*lines).cast::<u8>();
+            let size_bytes = size_bytes.next_multiple_of(WORD);
+            Memory { base, size_bytes, keep: Keep::Heap(lines), key: None }
         }
 
         /// The same, of which [`Memory::guard`] marks pages.
@@ -317,15 +327,23 @@ impl Memory {
     /// Copies what is at `offset`, which must be a multiple of eight, word by word.
     #[inline]
     pub(crate) fn read(&self, offset: usize, bytes: &mut [u8]) {
+        // SAFETY: of the same layout, and no byte becomes uninitialised.
+        let bytes = unsafe { &mut *(std::ptr::from_mut(bytes) as *mut [MaybeUninit<u8>]) };
+        self.read_new(offset, bytes);
+    }
+
+    /// The same, into bytes that are all written by it.
+    #[inline]
+    fn read_new(&self, offset: usize, bytes: &mut [MaybeUninit<u8>]) {
         let words = self.words(offset, bytes.len().div_ceil(WORD));
         let (words, bytes) = read_blocks(words, bytes);
         let (whole, tail) = bytes.as_chunks_mut::<WORD>();
         for (to, from) in whole.iter_mut().zip(words) {
-            *to = from.load(Ordering::Relaxed).to_ne_bytes();
+            *to = from.load(Ordering::Relaxed).to_ne_bytes().map(MaybeUninit::new);
         }
         if !tail.is_empty() {
             let word = words[words.len() - 1].load(Ordering::Relaxed).to_ne_bytes();
-            tail.copy_from_slice(&word[..tail.len()]);
+            tail.write_copy_of_slice(&word[..tail.len()]);
         }
     }
 
@@ -345,6 +363,20 @@ impl Memory {
         }
     }
 
+    /// As [`Memory::write`], past the cache: for many bytes that another core reads, whose lines are not fetched first.
+    pub(crate) fn write_past(&self, offset: usize, bytes: &[u8]) {
+        // Whole lines are what goes past it.
+        let (head, rest) = bytes.split_at(bytes.len().min(offset.next_multiple_of(LINE) - offset));
+        self.write(offset, head);
+        if rest.is_empty() {
+            return;
+        }
+        let at = offset + head.len();
+        let words = self.words(at, rest.len().div_ceil(WORD));
+        let (_, tail) = write_lines_past(words, rest);
+        self.write(at + rest.len() - tail.len(), tail);
+    }
+
     /// Whether these bytes are at `offset`, which must be a multiple of eight, the last word filled up with zeroes.
     #[inline]
     pub(crate) fn holds(&self, offset: usize, bytes: &[u8]) -> bool {
@@ -357,11 +389,12 @@ impl Memory {
             && (tail.is_empty() || same(last, &words[words.len() - 1]))
     }
 
-    /// Copies bytes from any offset to the end of a buffer.
+    /// Copies as [`Memory::read`], to the end of a buffer.
     pub(crate) fn read_to_end(&self, offset: usize, length: usize, buffer: &mut Vec<u8>) {
-        let before = buffer.len();
-        buffer.resize(before + length, 0);
-        self.read(offset, &mut buffer[before..]);
+        buffer.reserve(length);
+        self.read_new(offset, &mut buffer.spare_capacity_mut()[..length]);
+        // SAFETY: there is room for them, and all were written.
+        unsafe { buffer.set_len(buffer.len() + length) };
     }
 
     /// As [`Memory::read`], from any offset.
@@ -407,9 +440,9 @@ impl Memory {
     #[inline]
     pub(crate) fn load<T: Shared>(&self, offset: usize) -> T {
         let mut image = MaybeUninit::<T>::uninit();
-        let bytes = zeroed_bytes(&mut image);
-        self.read(offset, bytes);
-        T::load(bytes)
+        self.read_new(offset, new_bytes(&mut image));
+        // SAFETY: as large as the image, of which all was written.
+        T::load(unsafe { std::slice::from_raw_parts(image.as_ptr().cast(), size_of::<T>()) })
     }
 
     /// Copies a value in.
@@ -453,6 +486,9 @@ impl Memory {
 /// four times as long. To other processes a copy is as before: each word whole, and in no order.
 #[cfg(all(target_arch = "x86_64", not(coseg_model), not(miri)))]
 mod blocks {
+    use std::arch::x86_64::_mm_sfence;
+    use std::mem::MaybeUninit;
+
     use super::WORD;
     use crate::sync::AtomicU64;
 
@@ -465,8 +501,8 @@ mod blocks {
     #[inline]
     pub(super) fn read_blocks<'w, 'b>(
         words: &'w [AtomicU64],
-        bytes: &'b mut [u8],
-    ) -> (&'w [AtomicU64], &'b mut [u8]) {
+        bytes: &'b mut [MaybeUninit<u8>],
+    ) -> (&'w [AtomicU64], &'b mut [MaybeUninit<u8>]) {
         let count = bytes.len() / BLOCK;
         if bytes.len() < LEAST {
             return (words, bytes);
@@ -474,7 +510,7 @@ mod blocks {
         let (from, rest) = words.split_at(count * BLOCK / WORD);
         let (to, tail) = bytes.split_at_mut(count * BLOCK);
         // SAFETY: both have `count` blocks; the words are atomics, which may be read while others write them.
-        unsafe { copy(to.as_mut_ptr(), from.as_ptr().cast(), count) };
+        unsafe { copy(to.as_mut_ptr().cast(), from.as_ptr().cast(), count) };
         (rest, tail)
     }
 
@@ -495,12 +531,49 @@ mod blocks {
         (rest, tail)
     }
 
+    /// As [`write_blocks`], of lines, by stores that fetch none, and are done when this returns.
+    pub(super) fn write_lines_past<'w, 'b>(
+        words: &'w [AtomicU64],
+        bytes: &'b [u8],
+    ) -> (&'w [AtomicU64], &'b [u8]) {
+        let count = bytes.len() / BLOCK;
+        let (to, rest) = words.split_at(count * BLOCK / WORD);
+        let (from, tail) = bytes.split_at(count * BLOCK);
+        for (to, from) in to.chunks_exact(BLOCK / WORD).zip(from.as_chunks::<BLOCK>().0) {
+            assert!(to.as_ptr().addr().is_multiple_of(BLOCK), "no line begins here");
+            // SAFETY: a block each, and the one written is aligned. It is of atomics, which may be written through a shared
+            // reference; each word is written as a whole.
+            unsafe {
+                std::arch::asm!(
+                    "movups {a}, [{from}]",
+                    "movups {b}, [{from} + 16]",
+                    "movups {c}, [{from} + 32]",
+                    "movups {d}, [{from} + 48]",
+                    "movntps [{to}], {a}",
+                    "movntps [{to} + 16], {b}",
+                    "movntps [{to} + 32], {c}",
+                    "movntps [{to} + 48], {d}",
+                    from = in(reg) from.as_ptr(),
+                    to = in(reg) to.as_ptr(),
+                    a = out(xmm_reg) _,
+                    b = out(xmm_reg) _,
+                    c = out(xmm_reg) _,
+                    d = out(xmm_reg) _,
+                    options(nostack, preserves_flags),
+                );
+            }
+        }
+        // SAFETY: every processor of this architecture has it.
+        unsafe { _mm_sfence() };
+        (rest, tail)
+    }
+
     /// # Safety
     /// `count` blocks can be read at `from` and written at `to`, and do not overlap; one of them may be atomics that
     /// other threads use at the same time. `count` is not 0.
     #[inline]
     unsafe fn copy(to: *mut u8, from: *const u8, count: usize) {
-        // SAFETY: as above. Processors with SSE2, so all of this architecture, load and store each aligned word of
+        // SAFETY: as the caller promises. Processors with SSE2, so all of this architecture, load and store each aligned word of
         // a register as one.
         unsafe {
             std::arch::asm!(
@@ -531,15 +604,18 @@ mod blocks {
 }
 
 #[cfg(all(target_arch = "x86_64", not(coseg_model), not(miri)))]
-use blocks::{read_blocks, write_blocks};
+use blocks::{read_blocks, write_blocks, write_lines_past};
 
 #[cfg(not(all(target_arch = "x86_64", not(coseg_model), not(miri))))]
 fn read_blocks<'w, 'b>(
     words: &'w [crate::sync::AtomicU64],
-    bytes: &'b mut [u8],
-) -> (&'w [crate::sync::AtomicU64], &'b mut [u8]) {
+    bytes: &'b mut [MaybeUninit<u8>],
+) -> (&'w [crate::sync::AtomicU64], &'b mut [MaybeUninit<u8>]) {
     (words, bytes)
 }
+
+#[cfg(not(all(target_arch = "x86_64", not(coseg_model), not(miri))))]
+use write_blocks as write_lines_past;
 
 #[cfg(not(all(target_arch = "x86_64", not(coseg_model), not(miri))))]
 fn write_blocks<'w, 'b>(
@@ -555,6 +631,13 @@ pub(crate) fn stored<'i, T: Shared>(value: &T, image: &'i mut MaybeUninit<T>) ->
     let bytes = zeroed_bytes(image);
     value.store(bytes);
     bytes
+}
+
+/// The bytes of a place for a value.
+#[inline]
+fn new_bytes<T>(image: &mut MaybeUninit<T>) -> &mut [MaybeUninit<u8>] {
+    // SAFETY: the place is as large as a `T`, and whatever is written to it is no `T` yet.
+    unsafe { std::slice::from_raw_parts_mut(image.as_mut_ptr().cast(), size_of::<T>()) }
 }
 
 /// The bytes of a place for a value, zeroed where they are: moving a `T` would leave its padding behind.
@@ -577,9 +660,16 @@ mod tests {
             let memory = Memory::heap(512);
             memory.write(8, &[0xff; 504]);
             let bytes: Vec<u8> = (1..=250).cycle().take(length).collect();
-            memory.write(8, &bytes);
             let mut back = vec![0; bytes.len()];
+            memory.write_past(8, &bytes);
             memory.read(8, &mut back);
+            assert_eq!(back, bytes);
+            memory.write(8, &[0xff; 504]);
+            memory.write(8, &bytes);
+            memory.read(8, &mut back);
+            assert_eq!(back, bytes);
+            back.clear();
+            memory.read_to_end(8, bytes.len(), &mut back);
             assert_eq!(back, bytes);
             assert!(memory.holds(8, &bytes));
             for at in 0..bytes.len() {

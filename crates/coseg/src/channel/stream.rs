@@ -11,6 +11,10 @@ use crate::sync::Ordering;
 /// Bytes of a chunk.
 pub(crate) const CHUNK: usize = 32 * 1024;
 
+/// Chunks from this size on go past the sender's cache: twice as fast between cores that share none. Between cores that do
+/// it is slower, and still faster than a socket.
+const LARGE: usize = 16 * 1024;
+
 const FIRST: u64 = 1 << 62;
 const LAST: u64 = 1 << 63;
 
@@ -61,7 +65,11 @@ pub(super) fn try_chunk(
     let flag = |is: bool, bit| if is { bit } else { 0 };
     let word = chunk.bytes.len() as u64 | flag(chunk.is_first, FIRST) | flag(chunk.is_last, LAST);
     place.memory.word(at).store(word, Ordering::Relaxed);
-    place.memory.write(place.bytes_at(), chunk.bytes);
+    if chunk.bytes.len() >= LARGE {
+        place.memory.write_past(place.bytes_at(), chunk.bytes);
+    } else {
+        place.memory.write(place.bytes_at(), chunk.bytes);
+    }
     end.publish(lane, 1);
     lane.ring();
     Ok(Some(()))
