@@ -19,7 +19,7 @@ cargo xtask COMMAND
   charts FILE… [--to DIR]                    what coseg-bench measured (--json), drawn: docs/charts
   dist --to DIR                              what a package installs, under this prefix
   guard                                      tests of the write guard, on an emulated CPU; installs what they need, as root
-  mutants [NAME…]                            known mistakes, each of which a test must find; as root
+  mutants [--share K/N] [NAME…]              known mistakes, each of which a test must find; as root
   storm [--kills N] [--seed N] [--jobs N]    processes on one region, killed at random
   histories [--count N] [--seed N] [--jobs N] [--messages N]
                                              processes at channels and a map, killed and stopped; all they did is judged

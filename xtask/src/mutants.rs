@@ -1,4 +1,5 @@
-//! `cargo xtask mutants [NAME|FILE…]`: known mistakes, put into the code one at a time; a test must fail for each.
+//! `cargo xtask mutants [--share K/N] [NAME|FILE…]`: known mistakes, put into the code one at a time; a test must fail for
+//! each.
 //!
 //! Those that are built alike are tried one after the other, in a copy of the sources of their own; two such copies
 //! at the same time.
@@ -16,6 +17,7 @@ use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
+use lexopt::ValueExt as _;
 
 use crate::build;
 use crate::run::{output, run, told};
@@ -36,13 +38,20 @@ struct Mutant {
 const LIMIT_S: &str = "120";
 
 pub(crate) fn command(mut words: lexopt::Parser) -> Result<()> {
-    let names = words.raw_args()?.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>();
+    let (mut names, mut share) = (Vec::new(), Share::ALL);
+    while let Some(word) = words.next()? {
+        match word {
+            lexopt::Arg::Long("share") => share = Share::parse(&words.value()?.string()?)?,
+            lexopt::Arg::Value(name) => names.push(name.string()?),
+            other => return Err(other.unexpected().into()),
+        }
+    }
     let wanted = |mutant: &&Mutant| {
         let is_meant = |name: &String| mutant.name.contains(name) || mutant.file.starts_with(name);
         names.is_empty() || names.iter().any(is_meant)
     };
     let all = sysv::MUTANTS.iter().chain(coseg::MUTANTS);
-    let mutants: Vec<&Mutant> = all.filter(wanted).collect();
+    let mutants: Vec<&Mutant> = share.of(all.filter(wanted)).collect();
     ensure!(!mutants.is_empty(), "no mutant is called {}", names.join(" or "));
 
     let place = build::directory()?.parent().context("a profile is in a target directory")?.join("mutants");
@@ -66,6 +75,29 @@ pub(crate) fn command(mut words: lexopt::Parser) -> Result<()> {
     println!("{:124} {:4.0} s", "all", start.elapsed().as_secs_f64());
     ensure!(survivors == 0, "{survivors} survived: a test that should fail does not");
     Ok(())
+}
+
+/// Every `count`th, from the `number`th on.
+#[derive(Clone, Copy)]
+struct Share {
+    number: usize,
+    count: usize,
+}
+
+impl Share {
+    const ALL: Share = Share { number: 1, count: 1 };
+
+    fn parse(text: &str) -> Result<Share> {
+        let parts = text.split_once('/').and_then(|(number, count)| {
+            Some(Share { number: number.parse().ok()?, count: count.parse().ok()? })
+        });
+        let is_one = |share: &Share| (1..=share.count).contains(&share.number);
+        parts.filter(is_one).with_context(|| format!("--share {text}: which of how many, as 2/3"))
+    }
+
+    fn of<T>(self, all: impl Iterator<Item = T>) -> impl Iterator<Item = T> {
+        all.skip(self.number - 1).step_by(self.count)
+    }
 }
 
 enum Outcome {
