@@ -1,7 +1,7 @@
 //! A clock that is the same in every run.
 //!
 //! How long a traced process has waited depends on its tracer, what it does must not: with the clock set, every look
-//! at a monotonic one is some milliseconds after the last, and the time of day stands still. That is asked for by
+//! at one that counts from the start is some milliseconds after the last, and the time of day stands still. That is asked for by
 //! a system call all the same, which a tracer comes to quickly.
 #![allow(unsafe_code, reason = "stands in for the C library's function in this program")]
 
@@ -32,7 +32,9 @@ pub(crate) fn set_for<T>(act: impl FnOnce() -> T) -> T {
 #[unsafe(no_mangle)]
 extern "C" fn clock_gettime(clock: libc::clockid_t, time: *mut libc::timespec) -> libc::c_int {
     let now = NEXT_NS.get();
-    if matches!(clock, libc::CLOCK_MONOTONIC | libc::CLOCK_MONOTONIC_COARSE) && now != 0 {
+    if matches!(clock, libc::CLOCK_MONOTONIC | libc::CLOCK_MONOTONIC_COARSE | libc::CLOCK_BOOTTIME)
+        && now != 0
+    {
         NEXT_NS.set(now + STEP_NS);
         let told = libc::timespec { tv_sec: now / SECOND_NS, tv_nsec: now % SECOND_NS };
         // SAFETY: the caller's place for the answer.

@@ -7,6 +7,7 @@
 
 mod clock;
 mod making;
+mod maps;
 mod marking;
 mod operations;
 mod races;
@@ -23,6 +24,9 @@ use crate::world::Setting;
 fn player() {
     let Some(role) = role() else { return };
     let setting = Setting::of_environment();
+    if let Some((part, what)) = role.split_once(" a shop: ") {
+        return maps::play(&setting, part, what);
+    }
     match role.split_once(' ') {
         Some(("operate", operation)) => operations::operate(&setting, operation),
         Some(("make", what)) => making::play(&setting, what),

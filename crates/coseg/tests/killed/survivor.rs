@@ -39,7 +39,7 @@ pub(crate) fn wait(setting: &Setting) {
     none.unwrap();
 }
 
-fn promptly<T>(what: &str, act: impl FnOnce() -> T) -> T {
+pub(crate) fn promptly<T>(what: &str, act: impl FnOnce() -> T) -> T {
     let since = Instant::now();
     let done = act();
     assert!(since.elapsed() < PROMPT, "{what} took {:?}", since.elapsed());

@@ -4,6 +4,7 @@ use std::env;
 use std::io;
 use std::time::Duration;
 
+use coseg::Contents;
 use coseg_crash::{Changes, Death, Report, Trial, survive};
 
 use crate::clock;
@@ -48,8 +49,11 @@ impl Scene {
 }
 
 /// The contents as a survivor sees them, and whom it inherited locks from.
-fn told_by_survivor(world: &World) -> Result<(String, Vec<(String, u32)>), String> {
-    let output = survive(world.place.setting.play("survive"), LIMIT)?;
+pub(crate) fn told_by_survivor<C: Contents>(
+    world: &World<C>,
+    role: &str,
+) -> Result<(String, Vec<(String, u32)>), String> {
+    let output = survive(world.place.setting.play(role), LIMIT)?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let (_, told) = text.split_once('<').ok_or("nothing was told")?;
     let (contents, rest) = told.split_once('>').ok_or("half was told")?;
@@ -70,7 +74,7 @@ fn expected(on: On, scene: Scene, operation: &str) -> [String; 2] {
             survive(world.place.setting.play(&format!("operate {operation}")), LIMIT).unwrap();
         }
         release(&world);
-        told_by_survivor(&world).unwrap().0
+        told_by_survivor(&world, "survive").unwrap().0
     })
 }
 
@@ -81,10 +85,15 @@ fn release(world: &World) {
     }
 }
 
-fn check(world: &World, death: &Death, [before, after]: &[String; 2]) -> Result<(), String> {
-    release(world);
+/// What a survivor in this role tells is as before or after, and it inherits what the dead held.
+pub(crate) fn check<C: Contents>(
+    world: &World<C>,
+    survivor: &str,
+    death: &Death,
+    [before, after]: &[String; 2],
+) -> Result<(), String> {
     let inheritances = world.inheritances();
-    let (now, mut inherited) = told_by_survivor(world)?;
+    let (now, mut inherited) = told_by_survivor(world, survivor)?;
     if now != *before && now != *after {
         return Err(format!("neither before nor after, but {now}"));
     }
@@ -137,7 +146,10 @@ fn killed_everywhere(on: On, operation: &str, plan: &Plan) -> Report {
     let recover = format!("recover {}", lock_of(operation));
     let role = format!("operate {operation}");
     let world = || plan.scene.world(on);
-    let mut trial = trial(operation, &role, world, |world, death| check(world, death, &expected));
+    let mut trial = trial(operation, &role, world, |world, death| {
+        release(world);
+        check(world, "survive", death, &expected)
+    });
     if is_long() {
         trial = trial.recovery(|world| world.place.setting.play(&recover));
     }

@@ -36,7 +36,7 @@ pub(crate) const OPENING: Account = Account { balance: 100, moves: 0 };
 
 /// Where things lie, as FORMAT.md says.
 const LOCK_AT: usize = 192;
-const LOG_AT: usize = 256;
+pub(crate) const LOG_AT: usize = 256;
 const SLOTS_AT: usize = 384;
 const SLOT_SIZE: usize = 128;
 const PID_MASK: u64 = 0x3f_ffff;
@@ -211,9 +211,9 @@ impl World {
         done.unwrap();
         let accounts = self.offset_of("accounts");
         for version_at in [self.offset_of("rates"), accounts + 64, accounts + 128] {
-            self.bytes.write(version_at, &(self.word(version_at) - 1).to_ne_bytes()).unwrap();
+            self.set_word(version_at, self.word(version_at) - 1);
         }
-        self.bytes.write(LOG_AT, &(self.word(LOG_AT) | 3).to_ne_bytes()).unwrap();
+        self.set_word(LOG_AT, self.word(LOG_AT) | 3);
         self.die_holding("region");
     }
 }
@@ -264,6 +264,15 @@ impl<C: Contents> World<C> {
         u64::from_ne_bytes(bytes)
     }
 
+    pub(crate) fn set_word(&self, at: usize, word: u64) {
+        self.bytes.write(at, &word.to_ne_bytes()).unwrap();
+    }
+
+    /// Where an entry of the log is.
+    pub(crate) fn log_entry_at(&self, index: usize) -> usize {
+        SLOTS_AT + self.participants * SLOT_SIZE + index * 16
+    }
+
     pub(crate) fn half(&self, at: usize) -> u32 {
         let mut bytes = [0; 4];
         self.bytes.read(at, &mut bytes).unwrap();
@@ -284,7 +293,7 @@ impl<C: Contents> World<C> {
         let identity = self.word(SLOTS_AT);
         drop(self.kept.take());
         let dead = identity & !PID_MASK | NOBODYS_PID;
-        self.bytes.write(SLOTS_AT, &dead.to_ne_bytes()).unwrap();
+        self.set_word(SLOTS_AT, dead);
     }
 
     /// The same, with a lock in its hands.
