@@ -86,6 +86,37 @@ impl Storable for Image<'_> {
     }
 }
 
+impl Geometry {
+    /// Fills the slot `to` with a key and what is put there. What the room has beyond the value stays as it is in the
+    /// slot `from`, or is zero in a new entry.
+    #[inline]
+    pub(crate) fn fill<V: Storable>(
+        &self,
+        memory: &Memory,
+        [from, to]: [usize; 2],
+        key: &HashedKey<'_>,
+        put: &Put<V>,
+        keeps_beyond: bool,
+    ) {
+        let (value_at, room_bytes) = (self.value_at, self.room_bytes());
+        let end = value_at + put.value.size_bytes();
+        // Before anything is written: it may be the same slot.
+        let beyond = (end < room_bytes).then(|| {
+            let mut beyond = vec![0; room_bytes - end];
+            if keeps_beyond {
+                memory.read_at(from + end, &mut beyond);
+            }
+            beyond
+        });
+        memory.word(to + UNTIL).store(put.until, Ordering::Relaxed);
+        memory.write(to + KEY, key.bytes);
+        put.value.write(memory, to + value_at);
+        if let Some(beyond) = beyond {
+            memory.write_at(to + end, &beyond);
+        }
+    }
+}
+
 impl Sight for Edit<'_> {
     fn word(&self, at: usize) -> u64 {
         let own = Committed::number_of_word(at);
@@ -239,28 +270,11 @@ impl<'e> Edit<'e> {
         if self.set.len() + ROOM > self.log.count { Err(Refused::TooMany) } else { Ok(()) }
     }
 
-    /// Writes an entry's next version. What the room has beyond the value stays as it is, or is zero in a new entry.
+    /// Writes an entry's next version.
     #[inline]
     fn write<V: Storable>(&mut self, entry: usize, key: &HashedKey<'_>, put: &Put<V>, keeps_beyond: bool) {
-        let value_at = self.map.value_at;
-        let room_bytes = self.map.item(entry).room_bytes;
-        let end = value_at + put.value.size_bytes();
-        self.stage(entry, |memory, from, to| {
-            // Before anything is written: it may be the same slot.
-            let beyond = (end < room_bytes).then(|| {
-                let mut beyond = vec![0; room_bytes - end];
-                if keeps_beyond {
-                    memory.read_at(from + end, &mut beyond);
-                }
-                beyond
-            });
-            memory.word(to + UNTIL).store(put.until, Ordering::Relaxed);
-            memory.write(to + KEY, key.bytes);
-            put.value.write(memory, to + value_at);
-            if let Some(beyond) = beyond {
-                memory.write_at(to + end, &beyond);
-            }
-        });
+        let map = self.map;
+        self.stage(entry, |memory, from, to| map.fill(memory, [from, to], key, put, keeps_beyond));
     }
 
     /// Has `fill` write an entry's next version: from the slot that this transaction reads, to the one that is next.

@@ -176,6 +176,12 @@ impl Geometry {
         }
     }
 
+    /// Bytes of a slot that are an entry's.
+    #[inline]
+    pub(crate) fn room_bytes(&self) -> usize {
+        self.first.room_bytes
+    }
+
     /// The word that counts what may lead a reader astray.
     #[inline]
     pub(crate) fn moves_at(&self) -> usize {

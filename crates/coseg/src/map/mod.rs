@@ -22,6 +22,7 @@ use std::mem::MaybeUninit;
 use std::time::Duration;
 
 pub use self::change::MapChange;
+use self::edit::Put;
 pub(crate) use self::find::Nothing;
 use self::find::{Found, NEVER, Now, Overtaken};
 pub(crate) use self::geometry::{Geometry, KEY, log_word_count, types};
@@ -29,7 +30,7 @@ pub(crate) use self::hash::HashedKey;
 pub(crate) use self::untyped::until;
 pub use self::untyped::{UntypedEntry, UntypedMap};
 pub use self::view::MapView;
-use crate::base::Base;
+use crate::base::{Base, RegionGuard};
 use crate::item::{Copied, Typed};
 use crate::lock::Deadline;
 use crate::memory::stored;
@@ -218,7 +219,11 @@ impl<K: Shared, V: Shared, const N: usize> Map<K, V, N> {
     /// Killed anywhere, the process leaves the old value, or none if there was none, or the new one.
     #[inline]
     pub fn put(&self, key: &K, value: V) -> Result<Option<V>> {
-        self.change(|map| map.put(key, value))
+        let guard = self.base().lock(Deadline::Never)?;
+        match self.replace(guard, key, &Put { until: NEVER, value })? {
+            Ok(old) => Ok(old),
+            Err(guard) => self.change_under(guard, |map| map.put(key, value)),
+        }
     }
 
     /// The same for a time: then the value is as if it were removed, and its entry may be given to another key. A value
@@ -287,7 +292,16 @@ impl<K: Shared, V: Shared, const N: usize> Map<K, V, N> {
     /// A transaction of one change.
     #[inline]
     fn change<R>(&self, change: impl FnOnce(&mut MapChange<'_, '_, K, V, N>) -> Result<R>) -> Result<R> {
-        let mut transaction = Transaction::new(self.base().lock(Deadline::Never)?);
+        self.change_under(self.base().lock(Deadline::Never)?, change)
+    }
+
+    #[inline]
+    fn change_under<R>(
+        &self,
+        guard: RegionGuard<'_>,
+        change: impl FnOnce(&mut MapChange<'_, '_, K, V, N>) -> Result<R>,
+    ) -> Result<R> {
+        let mut transaction = Transaction::new(guard);
         let result = change(&mut transaction.map(self))?;
         transaction.commit()?;
         Ok(result)
