@@ -49,6 +49,12 @@ fn count_at(place: usize) -> usize {
     progress_at(place) + 8
 }
 
+/// How many messages the receivers of a place may have been given, since it got on, and were killed before they counted
+/// them.
+fn given_at(place: usize) -> usize {
+    progress_at(place) + 16
+}
+
 /// How many messages each sender has.
 const SHARE_AT: usize = 64 * 2 * PAIRS;
 /// How many senders were killed, and behind it the numbers at which they may have sent more.
@@ -63,6 +69,8 @@ struct Player {
     place: usize,
     /// Of a sender, the number after its last.
     until: u64,
+    /// How far it was when it was killed last.
+    progress: u64,
 }
 
 struct Bulk<'a> {
@@ -107,7 +115,7 @@ impl<'a> Bulk<'a> {
                 self.words.set(progress_at(place), from);
             }
             let child = self.start(place, from + share);
-            self.players.push(Player { child, place, until: from + share });
+            self.players.push(Player { child, place, until: from + share, progress: 0 });
         }
     }
 
@@ -133,7 +141,7 @@ impl<'a> Bulk<'a> {
                 self.tell(begun);
             }
             let chosen = usize::try_from(self.random.below(self.players.len() as u64)).unwrap();
-            let Player { child, place, until } = &mut self.players[chosen];
+            let Player { child, place, until, .. } = &mut self.players[chosen];
             if let Some(status) = child.try_wait().unwrap() {
                 assert!(status.success(), "{} {place}: {status}", self.name);
                 if self.are_done(sends) {
@@ -150,7 +158,9 @@ impl<'a> Bulk<'a> {
             }
             self.kills[place % 2] += 1;
             if sends(place) {
-                self.leave_out(place, batch);
+                self.leave_out(place, batch)
+            } else {
+                self.allow(chosen)
             }
             self.players[chosen].child = self.start(place, until);
         }
@@ -170,6 +180,15 @@ impl<'a> Bulk<'a> {
         self.gaps += 1;
         self.words.set(GAPS_AT, self.gaps as u64);
         self.words.set(progress_at(place), (next + batch).min(self.players[place].until));
+    }
+
+    /// What a receiver was given and had not counted is received by nobody else, or comes again.
+    fn allow(&mut self, index: usize) {
+        let Player { place, progress, .. } = &mut self.players[index];
+        let now = self.words.get(progress_at(*place));
+        let before = if now == *progress { self.words.get(given_at(*place)) } else { 0 };
+        *progress = now;
+        self.words.set(given_at(*place), before + BATCH);
     }
 
     fn are_done(&mut self, which: impl Fn(usize) -> bool) -> bool {
@@ -290,8 +309,7 @@ fn send_each(words: &Words, sender: &mut Sender<Note, Queue<256>>, place: usize,
 fn receive_in_order(words: &Words, receiver: &mut Receiver<Note, OneToOne<1024>>, place: usize) {
     let mut expected = words.get(progress_at(place));
     let mut received = words.get(count_at(place));
-    // Its predecessor may have been given so many and not counted them.
-    let mut given = if expected == 0 { 0 } else { BATCH };
+    let mut given = words.get(given_at(place));
     let mut batch = Vec::new();
     loop {
         batch.clear();
