@@ -58,7 +58,7 @@ fn text(numbers: &mut Numbers) -> String {
 fn any_path_and_any_text_have_an_answer() {
     let seed = Numbers::seed();
     eprintln!("COSEG_SEED={seed}");
-    let mut numbers = Numbers(seed);
+    let mut numbers = Numbers::new(seed);
     let place = Place::new();
     let region = Region::<Office>::at(KEY).backend(&place.backend).create(initial).unwrap();
     let look = Inspection::join(region.segment()).unwrap();

@@ -95,7 +95,7 @@ impl<'a> Scribbler<'a> {
         Scribbler {
             memory,
             honest,
-            numbers: Numbers(seed),
+            numbers: Numbers::new(seed),
             locks,
             versions,
             bells,

@@ -30,7 +30,7 @@ fn storm(world: &World, seed: u64, span: Duration) {
     victim.hear("joined");
     let memory = office.segment().attach().unwrap();
     let look = Inspection::of(office.segment()).unwrap();
-    let mut numbers = Numbers(seed);
+    let mut numbers = Numbers::new(seed);
     let mut scribbler = Scribbler::new(&memory, &look, numbers.next());
     victim.tell("go");
 

@@ -203,7 +203,7 @@ fn suffer(backend: &Arc<dyn Backend>) {
     say("joined");
     told();
 
-    let mut numbers = Numbers(Numbers::seed());
+    let mut numbers = Numbers::new(Numbers::seed());
     let mut tallies = vec![(0_u64, Duration::ZERO); OPERATIONS.len()];
     let mut beat = 0_u64;
     while !is_enough(&beats) {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use coseg::{Cell, Contents, Counter, Event, Lock, Region, RegionOptions, Rows, RwLock, Shared, Table, Text};
+use coseg_crash::SplitMix;
 use coseg_sysv::{Backend, Kernel, Key, User};
 
 #[derive(Shared, Clone, Copy, Debug, PartialEq)]
@@ -165,10 +166,14 @@ pub(crate) fn told() -> String {
     line.trim().to_owned()
 }
 
-/// SplitMix64: the same numbers for the same seed.
-pub(crate) struct Numbers(pub(crate) u64);
+/// The same numbers for the same seed.
+pub(crate) struct Numbers(SplitMix);
 
 impl Numbers {
+    pub(crate) fn new(seed: u64) -> Numbers {
+        Numbers(SplitMix::new(seed))
+    }
+
     /// The seed that COSEG_SEED tells, or one of the clock's.
     pub(crate) fn seed() -> u64 {
         let told = std::env::var("COSEG_SEED").ok();
@@ -182,10 +187,7 @@ impl Numbers {
     }
 
     pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let word = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let word = (word ^ word >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        word ^ word >> 31
+        self.0.number()
     }
 
     pub(crate) fn below(&mut self, count: usize) -> usize {

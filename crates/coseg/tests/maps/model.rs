@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use coseg::{ErrorKind, Map, Region, Result, Stamp, Swap};
+use coseg_crash::SplitMix;
 
 use crate::book::{Book, PLACES, Position, hash, keys_alike, keys_that_meet, position, seed};
 use crate::world::on_each;
 
-/// SplitMix64: the same numbers for the same seed.
-struct Numbers(u64);
+struct Numbers(SplitMix);
 
 impl Numbers {
     /// The seed that COSEG_SEED tells, or one of the clock's.
@@ -18,18 +18,11 @@ impl Numbers {
         let told = std::env::var("COSEG_SEED").ok().map(|seed| seed.parse().unwrap());
         let seed = told.unwrap_or(u64::from(now.subsec_nanos()));
         eprintln!("COSEG_SEED={seed}");
-        Numbers(seed)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let word = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let word = (word ^ word >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        word ^ word >> 31
+        Numbers(SplitMix::new(seed))
     }
 
     fn below(&mut self, count: usize) -> usize {
-        usize::try_from(self.next() % count as u64).unwrap()
+        usize::try_from(self.0.number() % count as u64).unwrap()
     }
 }
 
@@ -57,7 +50,7 @@ impl Pair<'_> {
     }
 
     fn step(&mut self, numbers: &mut Numbers, key: u64) {
-        let value = position(i64::try_from(numbers.next() >> 1).unwrap());
+        let value = position(i64::try_from(numbers.0.number() >> 1).unwrap());
         let before = self.model.get(&key).copied();
         match numbers.below(9) {
             0 | 1 => {
@@ -126,7 +119,7 @@ impl Pair<'_> {
         let done: Result<()> = book.transaction(|change| {
             for _ in 0..numbers.below(12) {
                 let key = keys[numbers.below(keys.len())];
-                let value = position(i64::try_from(numbers.next() >> 1).unwrap());
+                let value = position(i64::try_from(numbers.0.number() >> 1).unwrap());
                 let mut own = change.map(self.map);
                 match numbers.below(4) {
                     0 => assert_eq!(own.remove(&key)?, model.remove(&key)),
