@@ -4,6 +4,7 @@
 
 mod forged;
 mod forger;
+mod maps;
 mod overtaken;
 mod paths;
 mod scribble;
