@@ -280,4 +280,64 @@ pub(super) const MUTANTS: &[Mutant] = &[
         target: "--model",
         test: "models::three_exclude_each_other_and_none_sleeps_for_ever",
     },
+    Mutant {
+        name: "the moves of a map are not looked at",
+        file: "crates/coseg/src/map/find.rs",
+        find: "Ok(None) if moves.load(Ordering::Relaxed) != moves_before => {}",
+        replace: "Ok(None) if moves.load(Ordering::Relaxed) < moves_before => {}",
+        target: "--model",
+        test: "map::models::a_key_that_moves_is_found",
+    },
+    Mutant {
+        name: "who finds no key does not look at the log",
+        file: "crates/coseg/src/map/find.rs",
+        find: "if log.state().pending() == 0 {",
+        replace: "if log.state().pending() < u64::MAX {",
+        target: "--model",
+        test: "map::models::what_is_committed_is_seen_before_it_is_applied",
+    },
+    Mutant {
+        name: "an entry that was removed does not say so",
+        file: "crates/coseg/src/map/edit.rs",
+        find: "memory.word(slot_at + UNTIL).store(GONE, Ordering::Relaxed);",
+        replace: "memory.word(slot_at + UNTIL).store(NEVER, Ordering::Relaxed);",
+        target: "--model",
+        test: "map::models::a_value_is_whole_and_neither_an_old_one_nor_another_keys",
+    },
+    Mutant {
+        name: "a map's value is not looked at again",
+        file: "crates/coseg/src/map/find.rs",
+        find: "        self.check(sight, &found)?;
+        Ok(Some((found, value)))",
+        replace: "        Ok(Some((found, value)))",
+        target: "--model",
+        test: "map::models::a_value_is_whole_and_neither_an_old_one_nor_another_keys",
+    },
+    Mutant {
+        name: "an entry that was removed is never given back",
+        file: "crates/coseg/src/map/edit.rs",
+        find: "        self.set_word(place, next);
+        self.set_used(entry, false);",
+        replace: "        self.set_word(place, next);",
+        target: "killed",
+        test: "maps::remove",
+    },
+    Mutant {
+        name: "a key's new value counts before it is there",
+        file: "crates/coseg/src/map/change.rs",
+        find: "        map.fill(memory, [found.slot_at, item.slot_at(next)], &key, put, true);
+        base.log().commit_one(Committed::new(&item, next));",
+        replace: "        base.log().commit_one(Committed::new(&item, next));
+        map.fill(memory, [found.slot_at, item.slot_at(next)], &key, put, true);",
+        target: "killed",
+        test: "maps::put_again",
+    },
+    Mutant {
+        name: "what follows in a chain is lost",
+        file: "crates/coseg/src/map/edit.rs",
+        find: "let next = if self.map.is_place_of_bucket(place) { 0 } else { self.word(self.map.link_at(entry)) };",
+        replace: "let next = 0;",
+        target: "killed",
+        test: "maps::remove_the_first_of_a_chain",
+    },
 ];
