@@ -67,7 +67,7 @@ impl Scribbler {
         let maps = [Places::new(starts[0], 12, 8 + 8 + 24), Places::new(starts[1], 70, 8 + 16 + 24)];
         assert!(maps[0].end() <= maps[1].start && maps[1].end() <= honest.len());
         let entries_of_log = SLOTS + crate::world::PARTICIPANTS * 128;
-        Scribbler { memory, honest, maps, entries_of_log, numbers: Numbers(seed) }
+        Scribbler { memory, honest, maps, entries_of_log, numbers: Numbers::new(seed) }
     }
 
     fn heal(&self) {
@@ -266,7 +266,7 @@ fn whatever_a_map_has_become_everything_ends() {
         eprintln!("COSEG_SEED={seed}, {}", world.name());
         let depot = depot(&world.backend);
         let mut scribbler = Scribbler::new(&depot, seed);
-        let mut numbers = Numbers(seed ^ 1);
+        let mut numbers = Numbers::new(seed ^ 1);
         for _ in 0..if long() { 20_000 } else { 400 } {
             scribbler.heal();
             for _ in 0..=scribbler.numbers.below(6) {
