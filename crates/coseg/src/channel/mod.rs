@@ -170,8 +170,7 @@ impl<M: Message, K: Kind> Part for Channel<M, K> {
 
     fn plan(plan: &mut Plan, name: &str, doc: &str) {
         const { assert!(K::CAPACITY.is_power_of_two(), "a channel holds a power of two of messages") }
-        let room =
-            if K::KIND == PartKind::Stream { stream::CHUNK + crate::schema::BYTES_LENGTH } else { M::ROOM };
+        let room = if K::KIND == PartKind::Stream { stream::CHUNK_ROOM } else { M::ROOM };
         plan.messages(K::KIND, name, doc, K::CAPACITY, M::describe(), room);
     }
 

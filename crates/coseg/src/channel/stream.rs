@@ -6,10 +6,13 @@ use super::kind::SendEnd;
 use super::lane::Lane;
 use super::message::Place;
 use super::refusal::Refusal;
+use crate::schema::BYTES_LENGTH;
 use crate::sync::Ordering;
 
 /// Bytes of a chunk.
 pub(crate) const CHUNK: usize = 32 * 1024;
+/// Bytes there must be for a chunk and its first word.
+pub(crate) const CHUNK_ROOM: usize = CHUNK + BYTES_LENGTH;
 
 /// Chunks from this size on go past the sender's cache: twice as fast between cores that share none. Between cores that do
 /// it is slower, and still faster than a socket.

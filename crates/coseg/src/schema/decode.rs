@@ -2,6 +2,7 @@
 
 use super::encode::{ARRAY, BYTES, NO_TYPE, STRUCT, TEXT};
 use super::{DEPTH_MAX, Field, NODES_MAX, Part, PartKind, Scalar, Schema, Struct, Type};
+use crate::channel::stream::CHUNK_ROOM;
 
 /// What is wrong with the bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,8 +84,12 @@ impl<'a> Reader<'a> {
             return Err(Malformed("a type where none belongs, or none where one does"));
         }
         // A stream's messages may be larger than the chunks that they come in.
-        if kind != PartKind::Stream && of.as_ref().is_some_and(|of| of.size_bytes() > room_bytes) {
-            return Err(Malformed("a value larger than its room"));
+        let is_possible = match (kind, &of) {
+            (PartKind::Stream, of) => matches!(of, Some(Type::Bytes { .. })) && room_bytes >= CHUNK_ROOM,
+            (_, of) => of.as_ref().is_none_or(|of| of.size_bytes() <= room_bytes),
+        };
+        if !is_possible {
+            return Err(Malformed("values larger than their room, or a stream of no bytes"));
         }
         Ok(Part { name, doc, kind, of, row_count, slot_count, room_bytes, offset })
     }

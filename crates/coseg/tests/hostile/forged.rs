@@ -37,6 +37,29 @@ fn parts_beyond_all_addresses_are_refused() {
     }
 }
 
+#[test]
+fn a_stream_of_no_bytes_or_of_smaller_chunks_is_refused() {
+    const CHUNK_ROOM: u64 = 32_768 + 8;
+    let place = Place::new();
+    let bytes = [&[67][..], &80_000_u32.to_ne_bytes()].concat();
+    for (room, of, is_stream) in
+        [(CHUNK_ROOM, &bytes[..], true), (CHUNK_ROOM, U8, false), (CHUNK_ROOM - 64, &bytes, false)]
+    {
+        let part = |offset| schema(&[Part { kind: 12, rows: 2, versions: 1, room, offset, of }]);
+        let part_at = (SCHEMA_AT + part(0).len()).next_multiple_of(64);
+        let first = part_at + 512 + 2 * 64;
+        let slot = usize::try_from(room).unwrap().next_multiple_of(64);
+        let mut bytes = region(first + 2 * slot, SCHEMA_AT, &part(part_at as u64), 0);
+        // A chunk is there, whole, and it is the first of its message.
+        bytes[part_at + 256..][..8].copy_from_slice(&1_u64.to_ne_bytes());
+        bytes[first..first + 8].copy_from_slice(&0x4000_0000_0000_8000_u64.to_ne_bytes());
+        match place.look(&bytes) {
+            Ok(look) => assert!(is_stream && look.messages("part").unwrap().next().is_none()),
+            Err(error) => assert!(!is_stream && *error.kind() == ErrorKind::Damaged, "{room}: {error}"),
+        }
+    }
+}
+
 /// A region that is mapped already is another matter: a page that is no longer there is SIGBUS, for any program that
 /// maps a file. SAFETY.md says who can do that.
 #[test]
