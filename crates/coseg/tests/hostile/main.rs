@@ -10,5 +10,6 @@ mod paths;
 mod scribble;
 mod stalls;
 mod storm;
+mod traffic;
 mod victim;
 mod world;

@@ -1,7 +1,7 @@
 //! What a hostile peer writes: noise, and values that an honest peer could have written at another time.
 
 use coseg::Inspection;
-use coseg::schema::PartKind;
+use coseg::schema::{Part, PartKind};
 use coseg_sysv::Attachment;
 
 use crate::world::{Numbers, PARTICIPANTS};
@@ -22,8 +22,11 @@ pub(crate) struct Scribbler<'a> {
     versions: Vec<usize>,
     bells: Vec<usize>,
     fields: Vec<usize>,
+    /// The words of channels.
+    channels: Vec<usize>,
     entries: usize,
-    parts_at: usize,
+    /// Where each part begins.
+    parts: Vec<usize>,
 }
 
 /// A way to scribble.
@@ -36,12 +39,13 @@ pub(crate) enum Style {
     Slots,
     Header,
     Versions,
+    Channels,
     Flood,
     Race,
     All,
 }
 
-pub(crate) const STYLES: [Style; 10] = [
+pub(crate) const STYLES: [Style; 11] = [
     Style::Noise,
     Style::Fields,
     Style::Locks,
@@ -49,6 +53,7 @@ pub(crate) const STYLES: [Style; 10] = [
     Style::Slots,
     Style::Header,
     Style::Versions,
+    Style::Channels,
     Style::Flood,
     Style::Race,
     Style::All,
@@ -59,6 +64,7 @@ impl<'a> Scribbler<'a> {
         let mut honest = vec![0; memory.size_bytes()];
         memory.read(0, &mut honest).unwrap();
         let (mut locks, mut versions, mut bells) = (vec![LOCK], Vec::new(), vec![LOCK + 4]);
+        let mut channels = Vec::new();
         let mut entries = 0;
         for part in &look.schema().parts {
             match part.kind {
@@ -76,9 +82,13 @@ impl<'a> Scribbler<'a> {
                     locks.push(part.offset);
                     bells.extend([part.offset + 4, part.offset + 32]);
                 }
+                kind if kind.is_channel() => {
+                    bells.extend([part.offset + 4, part.offset + 8]);
+                    channels.extend(words_of_channel(part));
+                }
                 _ => bells.extend([part.offset, part.offset + 8]),
             }
-            if part.kind.has_values() {
+            if part.kind.has_values() || part.kind == PartKind::Queue {
                 entries += part.row_count;
             }
         }
@@ -91,7 +101,7 @@ impl<'a> Scribbler<'a> {
         let rwlock = look.schema().parts.iter().find(|part| part.kind == PartKind::RwLock).unwrap().offset;
         fields.extend((0..PARTICIPANTS).map(|slot| rwlock + 64 + slot * 64));
         fields.extend(versions.iter().chain(&bells));
-        let parts_at = look.schema().parts[0].offset;
+        let parts = look.schema().parts.iter().map(|part| part.offset).collect();
         Scribbler {
             memory,
             honest,
@@ -100,8 +110,9 @@ impl<'a> Scribbler<'a> {
             versions,
             bells,
             fields,
+            channels,
             entries,
-            parts_at,
+            parts,
         }
     }
 
@@ -122,7 +133,11 @@ impl<'a> Scribbler<'a> {
     pub(crate) fn stroke(&mut self, style: Style) {
         match style {
             Style::Noise => {
-                let (at, word) = (self.numbers.below(self.honest.len()), self.numbers.next());
+                // Large parts no more than small ones.
+                let from = self.numbers.one_of(&self.parts);
+                let span = self.numbers.one_of(&[64, 1024, self.honest.len()]).min(self.honest.len() - from);
+                let at = self.numbers.one_of(&[0, from]) + self.numbers.below(span);
+                let word = self.numbers.next();
                 self.word(at, word);
             }
             Style::Fields => {
@@ -133,7 +148,7 @@ impl<'a> Scribbler<'a> {
             Style::Log => self.log(),
             Style::Slots => self.slot(),
             Style::Header => {
-                let (at, byte) = (self.numbers.below(self.parts_at), self.value());
+                let (at, byte) = (self.numbers.below(self.parts[0]), self.value());
                 // The slots are another style's.
                 let at = if (LOCK..ENTRIES).contains(&at) { at % LOCK } else { at };
                 self.memory.write(at, &byte.to_ne_bytes()[..1]).unwrap();
@@ -144,13 +159,19 @@ impl<'a> Scribbler<'a> {
                 let word = if self.numbers.below(4) == 0 { self.value() } else { word };
                 self.word(at, word);
             }
+            Style::Channels => {
+                let (at, word) = (self.numbers.one_of(&self.channels), self.step_of_channel());
+                let word =
+                    if self.numbers.below(2) == 0 { word } else { word.wrapping_add(self.honest_word(at)) };
+                if self.numbers.below(4) == 0 { self.half(at, word) } else { self.word(at, word) }
+            }
             Style::Flood => {
                 let byte = self.numbers.one_of(&[0, 0xff, 0x01, 0x80]);
                 self.memory.write(0, &vec![byte; self.honest.len()]).unwrap();
             }
             Style::Race => self.race(),
             Style::All => {
-                let style = self.numbers.one_of(&STYLES[..7]);
+                let style = self.numbers.one_of(&STYLES[..8]);
                 self.stroke(style);
             }
         }
@@ -191,6 +212,21 @@ impl<'a> Scribbler<'a> {
             0 | 1 => (slot as u64 + 1) | generation << 12,
             2 => (slot as u64 + 1) | (generation + 1) << 12,
             _ => self.numbers.next() & 0xffff_ffff,
+        }
+    }
+
+    /// What an honest peer's words of a channel are made of.
+    fn step_of_channel(&mut self) -> u64 {
+        let small = self.numbers.below(20) as u64;
+        match self.numbers.below(6) {
+            // How many messages are in a slot, behind its number.
+            0 => small << 8 | self.numbers.below(9) as u64,
+            // A queue's lap, state and owner.
+            1 | 2 => (small % 4) << 36 | (self.numbers.below(16) as u64) << 32 | self.owner(),
+            // A chunk's bits and bytes.
+            3 => (self.numbers.below(4) as u64) << 62 | self.numbers.one_of(&[0, 50, 32_767, 32_768, 32_769]),
+            4 => self.value(),
+            _ => small,
         }
     }
 
@@ -244,7 +280,8 @@ impl<'a> Scribbler<'a> {
         }
         let rings = self.numbers.below(4) == 0;
         let (version, bell) = (self.numbers.one_of(&self.versions), self.numbers.one_of(&self.bells));
-        let at = self.numbers.one_of(&[self.versions[0], version, LOG]);
+        let channel = self.numbers.one_of(&self.channels);
+        let at = self.numbers.one_of(&[self.versions[0], version, LOG, channel, channel]);
         let pending = self.numbers.one_of(&[2, self.entries as u64, 0xffff]);
         for count in 0..50_000 {
             // As many commits and versions further as no reader tolerates.
@@ -255,4 +292,20 @@ impl<'a> Scribbler<'a> {
             }
         }
     }
+}
+
+/// The words of a channel, and of each message the first two.
+fn words_of_channel(part: &Part) -> impl Iterator<Item = usize> {
+    let is_one = matches!(part.kind, PartKind::OneToOne | PartKind::Stream);
+    let ends = 2 * if is_one { 1 } else { PARTICIPANTS };
+    let slots = 512 + ends * 64;
+    let slot = match part.room_bytes.next_multiple_of(8) + if is_one { 0 } else { 8 } {
+        small @ ..512 => small,
+        large => large.next_multiple_of(64),
+    };
+    let ends = (0..ends).flat_map(|end| [0, 8, 16].map(|field| 512 + end * 64 + field));
+    let slots = (0..part.row_count).flat_map(move |index| [0, 0, 8].map(|word| slots + index * slot + word));
+    let at = part.offset;
+    let words = [0, 8, 128, 128, 256, 256, 384, 392].into_iter().chain(ends).chain(slots);
+    words.map(move |word| at + word)
 }

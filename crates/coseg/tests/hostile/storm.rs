@@ -9,6 +9,10 @@ use crate::scribble::{STYLES, Scribbler, Style};
 use crate::victim::{BEATS, BEATS_SIZE, inspect};
 use crate::world::{Actor, Numbers, Office, World, at, initial, long, on_each};
 
+/// Where the end of a stream that sends has its owner; and one whose slot nobody has ever taken.
+const SENDER_OF_CHANNEL: usize = 512;
+const OWNER_OF_NO_SLOT: u32 = 6 | 1 << 12;
+
 /// How long a stalled victim may take to go on once nobody holds it up.
 const RELIEF: Duration = Duration::from_secs(20);
 
@@ -30,6 +34,9 @@ fn storm(world: &World, seed: u64, span: Duration) {
     victim.hear("joined");
     let memory = office.segment().attach().unwrap();
     let look = Inspection::of(office.segment()).unwrap();
+    // Who waits for a parcel without a time limit is told that its sender has died, whenever all is well.
+    let parcels = look.schema().parts.last().unwrap().offset;
+    memory.write(parcels + SENDER_OF_CHANNEL, &OWNER_OF_NO_SLOT.to_ne_bytes()).unwrap();
     let mut numbers = Numbers::new(seed);
     let mut scribbler = Scribbler::new(&memory, &look, numbers.next());
     victim.tell("go");

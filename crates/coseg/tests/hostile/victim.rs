@@ -9,13 +9,14 @@ use std::time::{Duration, Instant};
 use coseg::{Error, Inspection, Lock, Region, RwLock};
 use coseg_sysv::{Attachment, Backend, Key, Segment};
 
+use crate::traffic;
 use crate::world::{self, Numbers, Office, say, told};
 
 /// Where the victim counts its operations, and the peer says that it is enough.
 pub(crate) const BEATS: Key = Key::new(0x4559);
 pub(crate) const BEATS_SIZE: usize = 16;
 
-const MOMENT: Duration = Duration::from_millis(3);
+pub(crate) const MOMENT: Duration = Duration::from_millis(3);
 /// How much later than its timeout a call may return.
 const GRACE: Duration = Duration::from_secs(1);
 /// How long an opener waits for somebody who is making the region.
@@ -25,7 +26,7 @@ const MEMORY_KIB: u64 = 300 << 10;
 
 /// An operation, and after what time it must have returned; `None` if it may stall for as long as somebody who
 /// seems to be alive seems to hold a lock.
-struct Operation {
+pub(crate) struct Operation {
     name: &'static str,
     limit: Option<Duration>,
     /// Done one time in so many: who stalls does nothing else meanwhile.
@@ -33,21 +34,21 @@ struct Operation {
     run: fn(&Victim),
 }
 
-struct Victim {
-    office: Region<Office>,
+pub(crate) struct Victim {
+    pub(crate) office: Region<Office>,
     backend: Arc<dyn Backend>,
 }
 
-const fn bounded(name: &'static str, run: fn(&Victim)) -> Operation {
+pub(crate) const fn bounded(name: &'static str, run: fn(&Victim)) -> Operation {
     Operation { name, limit: Some(MOMENT), seldom: 1, run }
 }
 
-const fn patient(name: &'static str, run: fn(&Victim)) -> Operation {
+pub(crate) const fn patient(name: &'static str, run: fn(&Victim)) -> Operation {
     Operation { name, limit: Some(PATIENCE), seldom: 4, run }
 }
 
 /// It may take a lock, and wait as long as somebody who seems to live seems to hold it.
-const fn locking(name: &'static str, run: fn(&Victim)) -> Operation {
+pub(crate) const fn locking(name: &'static str, run: fn(&Victim)) -> Operation {
     Operation { name, limit: None, seldom: 16, run }
 }
 
@@ -55,7 +56,7 @@ const fn reading(name: &'static str, run: fn(&Victim)) -> Operation {
     Operation { name, limit: None, seldom: 1, run }
 }
 
-fn told_well<T>(result: Result<T, Error>) {
+pub(crate) fn told_well<T>(result: Result<T, Error>) {
     if let Err(error) = result {
         assert!(!error.to_string().is_empty());
     }
@@ -142,11 +143,22 @@ pub(crate) fn inspect(segment: &Segment) -> Result<(), Error> {
         }
     }
     let _ = (look.name(), look.created_unix_ns(), look.size_bytes(), look.locks(), look.participants());
+    for channel in look.channels() {
+        assert!(
+            channel.senders.len() <= world::PARTICIPANTS && channel.receivers.len() <= world::PARTICIPANTS
+        );
+        let messages = look.messages(&channel.name)?;
+        assert!(messages.take(1000).all(|message| !message.to_string().is_empty()), "{}", channel.name);
+    }
     for path in ["board[1].stock", "ledger[3].name", "trades", "bell", "door"] {
         told_well(look.get(path));
         told_well(look.check(path, "1"));
     }
     Ok(())
+}
+
+fn operations() -> impl Iterator<Item = &'static Operation> {
+    OPERATIONS.iter().chain(traffic::OPERATIONS)
 }
 
 /// What the watchdog knows of the operation that runs.
@@ -176,9 +188,10 @@ impl Watch {
             let since = self.since_ns.load(Ordering::Acquire);
             let queued = queued_ns(thread).saturating_sub(self.queued_ns.load(Ordering::Acquire));
             let took = Duration::from_nanos(self.now_ns().saturating_sub(since).saturating_sub(queued));
-            let Some(limit) = OPERATIONS.get(index).and_then(|operation| operation.limit) else { continue };
+            let Some(operation) = operations().nth(index) else { continue };
+            let Some(limit) = operation.limit else { continue };
             if took > limit + GRACE && self.since_ns.load(Ordering::Acquire) == since {
-                eprintln!("`{}` has not returned after {took:?}", OPERATIONS[index].name);
+                eprintln!("`{}` has not returned after {took:?}", operation.name);
                 process::abort();
             }
         }
@@ -204,11 +217,12 @@ fn suffer(backend: &Arc<dyn Backend>) {
     told();
 
     let mut numbers = Numbers::new(Numbers::seed());
-    let mut tallies = vec![(0_u64, Duration::ZERO); OPERATIONS.len()];
+    let operations: Vec<&Operation> = operations().collect();
+    let mut tallies = vec![(0_u64, Duration::ZERO); operations.len()];
     let mut beat = 0_u64;
     while !is_enough(&beats) {
-        let index = numbers.below(OPERATIONS.len());
-        if numbers.below(OPERATIONS[index].seldom) != 0 {
+        let index = numbers.below(operations.len());
+        if numbers.below(operations[index].seldom) != 0 {
             continue;
         }
         watch.queued_ns.store(queued_ns(thread), Ordering::Release);
@@ -216,14 +230,14 @@ fn suffer(backend: &Arc<dyn Backend>) {
         watch.since_ns.store(watch.now_ns(), Ordering::Release);
         watch.operation.store(index, Ordering::Release);
         let since = Instant::now();
-        (OPERATIONS[index].run)(&victim);
+        (operations[index].run)(&victim);
         let tally = &mut tallies[index];
         *tally = (tally.0 + 1, tally.1.max(since.elapsed()));
         beat += 1;
         beats.write(0, &beat.to_ne_bytes()).unwrap();
     }
     watch.operation.store(usize::MAX, Ordering::Release);
-    for (operation, (count, longest)) in OPERATIONS.iter().zip(&tallies) {
+    for (operation, (count, longest)) in operations.iter().zip(&tallies) {
         eprintln!("  {:18}{count:>9} times, at most {longest:?}", operation.name);
     }
     let used = memory_kib();

@@ -6,7 +6,10 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use coseg::{Cell, Contents, Counter, Event, Lock, Region, RegionOptions, Rows, RwLock, Shared, Table, Text};
+use coseg::{
+    Broadcast, Bytes, Cell, Channel, Contents, Counter, DropOldest, Event, Fail, Lock, OneToOne, Queue,
+    Region, RegionOptions, Rows, RwLock, Shared, Stream, Table, Text,
+};
 use coseg_crash::SplitMix;
 use coseg_sysv::{Backend, Kernel, Key, User};
 
@@ -27,6 +30,15 @@ pub(crate) struct Office {
     pub(crate) door: Lock,
     pub(crate) files: RwLock,
     pub(crate) bell: Event,
+    /// Its messages share lines.
+    pub(crate) line: Channel<u64, OneToOne<16>>,
+    pub(crate) letters: Channel<Bytes<100>, OneToOne<4>>,
+    pub(crate) jobs: Channel<Currency, Queue<4>>,
+    pub(crate) notes: Channel<Bytes<100>, Queue<8>>,
+    pub(crate) news: Channel<Currency, Broadcast<4>>,
+    pub(crate) ticks: Channel<Currency, Broadcast<4, DropOldest>>,
+    pub(crate) alarms: Channel<u64, Broadcast<4, Fail>>,
+    pub(crate) parcels: Channel<Bytes<80_000>, Stream<2>>,
 }
 
 pub(crate) const KEY: Key = Key::new(0x4558);
