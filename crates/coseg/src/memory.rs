@@ -495,7 +495,7 @@ mod blocks {
     /// Bytes that one turn of the loop copies.
     const BLOCK: usize = 64;
     /// Fewer bytes are copied as fast word by word.
-    const LEAST: usize = 64;
+    const LEAST: usize = 128;
 
     /// Copies most of `words` to `bytes`; what is left of both.
     #[inline]
