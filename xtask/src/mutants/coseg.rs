@@ -188,7 +188,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a child gives back its parent's lock",
         file: "crates/coseg/src/mutex.rs",
-        find: "        if base.current() == Some(self.me) {
+        find: "        if base.is_current(self.me) {
             base.set_holder(self.lock.number, false);",
         replace: "        if self.me != Owner::NOBODY {
             base.set_holder(self.lock.number, false);",
