@@ -7,7 +7,7 @@
 //! | 0 to 31 | who writes or holds it |
 //! | 32, 33 | free, being written, ready, held |
 //! | 34 | it was held before and given back |
-//! | 35 | receivers went on before it was ready |
+//! | 35 | receivers went on before it was ready; while it is held: a transaction is to end it |
 //! | 36 to 63 | lap: how many times the slot was used, or moved on |
 //!
 //! Every step is one compare-and-exchange of this word. The positions to send to and to receive from next are only
@@ -27,6 +27,8 @@ use crate::sync::{AtomicU64, Ordering, fence};
 const PHASE_AT: u32 = 32;
 const REPEATED: u64 = 1 << 34;
 const PASSED: u64 = 1 << 35;
+/// Of what is held.
+const IN_TRANSACTION: u64 = PASSED;
 const LAP_AT: u32 = 36;
 const LAP_MASK: u64 = (1 << (64 - LAP_AT)) - 1;
 
@@ -62,6 +64,12 @@ impl State {
 
     pub(crate) fn is_repeated(self) -> bool {
         self.0 & REPEATED != 0
+    }
+
+    /// Whether it is in the same hands as it was, for the same.
+    fn is_held_as(self, before: State) -> bool {
+        let marked = |state: State| state.phase() == HELD && state.0 & IN_TRANSACTION != 0;
+        self.phase() == before.phase() && self.owner() == before.owner() && marked(self) == marked(before)
     }
 
     /// The same message one step further.
@@ -118,7 +126,8 @@ impl Slot {
     }
 
     /// Brings a message that is ours a step further, however often others have marked it or moved it on meanwhile; the
-    /// state before. A slot that has been used again is not ours: what the dead held is not held by them a second time.
+    /// state before. A slot that has been used again is not ours: another thread of the dead may hold it, but in no
+    /// transaction, for there is one at a time.
     fn step_of_own(self, memory: &Memory, next: impl Fn(State) -> State) -> Option<State> {
         let mut own = self;
         for _ in 0..DISTURBANCES {
@@ -126,12 +135,19 @@ impl Slot {
                 return Some(own.state);
             }
             own = Slot::of(memory, self.at);
-            if own.state.phase() != self.state.phase() || own.state.owner() != self.state.owner() {
+            if !own.state.is_held_as(self.state) {
                 break;
             }
         }
         // Done already, or a peer has written over it.
         None
+    }
+
+    /// The same, for a transaction to end.
+    pub(crate) fn in_transaction(self, memory: &Memory) -> Option<Slot> {
+        let marked = |own: State| State(own.0 | IN_TRANSACTION);
+        let before = self.step_of_own(memory, marked)?;
+        Some(Slot { state: marked(before), ..self })
     }
 
     /// Whether nothing has become of it since.
@@ -428,7 +444,8 @@ impl<'a> Queue<'a> {
 
     /// Takes over a message that a dead process held. Only for who holds the region's lock.
     pub(crate) fn inherit(&self, orphan: Slot, me: Owner) -> Option<Slot> {
-        orphan.step(self.memory, State(orphan.state.into_phase(HELD, me).0 | REPEATED))
+        let held = orphan.state.into_phase(HELD, me).0 & !IN_TRANSACTION;
+        orphan.step(self.memory, State(held | REPEATED))
     }
 
     /// The messages that are ready, in the order in which they are received.
@@ -458,5 +475,54 @@ impl<'a> Queue<'a> {
             HELD => (ready, writing, held + 1),
             _ => (ready, writing, held),
         })
+    }
+}
+
+#[cfg(all(test, not(coseg_model)))]
+mod tests {
+    use super::*;
+    use crate::layout::{Layout, at};
+    use crate::log::{Committed, Log};
+    use crate::schema::{Part, PartKind, Scalar, Schema, Type};
+
+    fn part(name: &str, kind: PartKind, slot_count: usize) -> Part {
+        Part {
+            name: name.into(),
+            doc: String::new(),
+            kind,
+            of: Some(Type::Scalar(Scalar::U64)),
+            row_count: 1,
+            slot_count,
+            room_bytes: 8,
+            offset: 0,
+        }
+    }
+
+    /// A thread has ended a message in a transaction and not yet cleared the log; another of the same process holds the
+    /// next message of that slot.
+    #[test]
+    fn recovery_ends_no_message_that_another_thread_of_the_dead_held() {
+        let parts = vec![part("queue", PartKind::Queue, 1), part("cell", PartKind::Cell, 4)];
+        let layout = Layout::new(Schema { name: String::new(), parts }, 1).unwrap();
+        let memory = Memory::heap(layout.size_bytes);
+        let geometry = Geometry::of(&layout.schema.parts[0], 1).unwrap();
+        let queue = Queue { memory: &memory, geometry: &geometry };
+        let (sender, receiver) = (Owner(1 | 1 << 12), Owner(2 | 1 << 12));
+        let send = || queue.reserve(sender).unwrap().publish(&memory, &geometry);
+        send();
+        let own = queue.claim(receiver, &mut 0).unwrap().in_transaction(&memory).unwrap();
+        let log = Log { memory: &memory, entries_at: layout.log_entries_at, count: layout.log_entry_count };
+        let message = Committed::message(own.at, own.state.0, geometry.senders_bell_at());
+        log.write_entry(0, message.entry());
+        log.write_entry(1, Committed::new(&layout.item(0).unwrap(), 1).entry());
+        memory.word(at::LOG).store(1 << 16 | 2, Ordering::Release);
+        own.free(&memory);
+        send();
+        let held = queue.claim(receiver, &mut 0).unwrap();
+        assert_eq!(held.at, own.at);
+        log.settle(&layout);
+        let orphans: Vec<Slot> = queue.orphans(|owner| owner == receiver).collect();
+        assert_eq!(orphans, [held]);
+        assert_eq!(queue.inherit(held, sender).unwrap().state.owner(), sender);
     }
 }
