@@ -239,6 +239,7 @@ impl Log<'_> {
         if self.state() != state {
             return;
         }
+        let _open = self.memory.open();
         for entry in entries {
             if let Some(set) = Committed::of(entry, layout) {
                 // Only who committed the end of a message, or recovers from his death, may end it: to a helper who comes late
