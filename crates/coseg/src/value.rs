@@ -147,6 +147,12 @@ pub(crate) fn encode_text(of: &Type, text: &str, bytes: &mut [u8]) -> Result<(),
         Scalar::F32 => parse!(f32),
         Scalar::F64 => parse!(f64),
     }
+    // One that is too large is read as infinite.
+    let is_infinite = matches!(decode_scalar(scalar, bytes), Value::Float(value) if value.is_infinite())
+        || matches!(decode_scalar(scalar, bytes), Value::Float32(value) if value.is_infinite());
+    if is_infinite && !text.to_ascii_lowercase().contains("inf") {
+        return Err(format!("`{text}` is beyond what {scalar} can hold"));
+    }
     Ok(())
 }
 
