@@ -133,4 +133,8 @@ impl ReceiveEnd for AnyReceive {
     fn is_ready(&mut self, lane: &mut Lane) -> bool {
         pass_on!(self, end => end.is_ready(lane))
     }
+
+    fn is_owed(&self, lane: &Lane) -> bool {
+        pass_on!(self, end => end.is_owed(lane))
+    }
 }

@@ -217,7 +217,7 @@ impl QueueReceive {
     /// Takes a message that somebody else is to end. Only for who holds the region's lock.
     pub(crate) fn take(&mut self, lane: &mut Lane) -> Option<Slot> {
         self.look_after(lane, true);
-        queue(lane).claim(lane.me, &mut self.behind)
+        queue(lane).claim(lane.me, &mut self.behind)?.in_transaction(lane.memory())
     }
 
     /// Now and then, what the dead have left: what they held, and what became ready just before they died, so that nobody
@@ -280,6 +280,10 @@ impl ReceiveEnd for QueueReceive {
     fn is_ready(&mut self, lane: &mut Lane) -> bool {
         self.look_after(lane, false);
         queue(lane).is_ready()
+    }
+
+    fn is_owed(&self, lane: &Lane) -> bool {
+        queue(lane).orphans(|owner| lane.base().is_dead(owner)).next().is_some()
     }
 }
 

@@ -29,7 +29,7 @@ pub trait Whole: Kind {}
 #[derive(Debug)]
 pub enum OneToOne<const N: usize> {}
 
-/// One sender and one receiver of large byte messages, which cross in chunks of 32 KiB that stay in the cache; `N` is
+/// One sender and one receiver of large byte messages, which cross in chunks of 32 KiB; `N` is
 /// how many chunks there are. A message may be larger than all of them: sending it then waits for the receiver.
 ///
 /// # Crash
@@ -165,4 +165,8 @@ pub trait ReceiveEnd: std::fmt::Debug + Sized {
     fn is_repeated(&self) -> bool;
     /// Whether there is a message, as far as can be seen without taking it.
     fn is_ready(&mut self, lane: &mut Lane) -> bool;
+    /// Whether a message that the dead held is still to be given to somebody.
+    fn is_owed(&self, _: &Lane) -> bool {
+        false
+    }
 }

@@ -43,8 +43,9 @@ use crate::{Participant, Result};
 /// A channel of messages `M` between processes and threads; what kind `K` it is, [`OneToOne`], [`Queue`],
 /// [`Broadcast`] or [`Stream`], is recorded in the region, and so is what a message consists of.
 ///
-/// Messages stay in the region until they are received, whoever ends meanwhile. Nobody waits for one who was stopped or
-/// killed, but the one peer of a one-to-one channel.
+/// Messages stay in the region until they are received, whoever ends meanwhile. Nobody waits for one who was killed. For
+/// one who was stopped waits the one peer of a one-to-one channel; of a broadcast, whoever sends while that one was just
+/// sending or, if receivers are waited for, receives.
 ///
 /// ```
 /// use coseg::{Channel, Key, Queue, Region, Shared};

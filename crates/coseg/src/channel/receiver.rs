@@ -78,7 +78,7 @@ impl<M, K: Kind> Receiver<M, K> {
             }
             match end.is_ready(lane) {
                 true => Ok(Some(())),
-                false if is_closed => Err(Refusal::Closed),
+                false if is_closed && !end.is_owed(lane) => Err(Refusal::Closed),
                 false => Ok(None),
             }
         })
@@ -286,7 +286,13 @@ impl<E: ReceiveEnd> Way<'_, E> {
                     lane.look_at_once();
                     return match self.end.claim(lane, want)? {
                         Next::Messages(at, count) => Ok(Some((at, count))),
+                        // Somebody has the lock without which the dead do not hand it over.
+                        Next::Nothing if self.end.is_owed(lane) => Ok(None),
                         Next::Nothing => Err(Refusal::Closed),
+                        Next::Missed(count) if lane.kind == PartKind::BroadcastDropping => {
+                            self.miss(count);
+                            continue;
+                        }
                         Next::Missed(count) => Err(self.miss(count)),
                     };
                 }
@@ -477,15 +483,6 @@ impl<const MAX: usize, const N: usize> Receiver<Bytes<MAX>, Stream<N>> {
     /// [`Refusal::Closed`], [`Refusal::Disconnected`]. [`ErrorKind::Damaged`]: a peer has written more than a message
     /// can have.
     pub fn receive_into(&mut self, buffer: &mut Vec<u8>) -> Result<usize, Refusal> {
-        self.receive_chunks(buffer, None)
-    }
-
-    /// The same, waiting at most `timeout` for each chunk.
-    ///
-    /// # Errors
-    /// Those of [`Receiver::receive_into`], and [`Refusal::TimedOut`]: the message is received from where it was by the
-    /// next call with the same buffer, which must be left as it is.
-    fn receive_chunks(&mut self, buffer: &mut Vec<u8>, timeout: Option<Duration>) -> Result<usize, Refusal> {
         let before = buffer.len();
         let mut begun = false;
         let Receiver { lane, end, is_repeated, missed_count, .. } = self;
@@ -493,7 +490,7 @@ impl<const MAX: usize, const N: usize> Receiver<Bytes<MAX>, Stream<N>> {
         loop {
             let claimed = match own.claim(lane, 1) {
                 Ok(Some((at, _))) => Ok(at),
-                Ok(None) => lane.wait(timeout, |lane| Ok(own.claim(lane, 1)?.map(|(at, _)| at))),
+                Ok(None) => lane.wait(None, |lane| Ok(own.claim(lane, 1)?.map(|(at, _)| at))),
                 Err(refusal) => Err(refusal),
             };
             let at = claimed.inspect_err(|_| buffer.truncate(before))?;

@@ -298,8 +298,9 @@ impl<'a, M: Message, K: Kind> Loan<'a, M, K> {
     /// Writes a message that exists already.
     ///
     /// # Errors
-    /// [`ErrorKind::TooLarge`]: more bytes than a message can have.
+    /// [`ErrorKind::TooLarge`]: more bytes than a message can have. [`ErrorKind::Forked`]: the loan is the parent's.
     pub fn write(self, message: &M::Sent) -> Result<Written<'a, M, K>, Refusal> {
+        self.sender.lane.check_process()?;
         if !M::fits(message, self.place().room) {
             let lane = &self.sender.lane;
             let fact = "more bytes than a message of this channel has";
@@ -320,13 +321,14 @@ impl<'a, const MAX: usize, K: Kind> Loan<'a, Bytes<MAX>, K> {
     /// earlier message had there.
     ///
     /// # Errors
-    /// [`ErrorKind::TooLarge`]: `length` is more than `MAX`.
+    /// [`ErrorKind::TooLarge`]: `length` is more than `MAX`. [`ErrorKind::Forked`]: the loan is the parent's.
     #[inline]
     pub fn fill(
         self,
         length: usize,
         write: impl FnOnce(&mut Blank<'_>),
     ) -> Result<Written<'a, Bytes<MAX>, K>, Refusal> {
+        self.sender.lane.check_process()?;
         if length > MAX {
             let fact = format!("{length} bytes: a message of this channel has at most {MAX}");
             let object = self.sender.lane.spot.object();

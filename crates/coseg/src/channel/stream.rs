@@ -1,6 +1,6 @@
-//! Large messages in chunks, which the receiver copies while the next are written: both sides stay in their caches.
+//! Large messages in chunks, which the receiver copies while the next are written.
 //!
-//! A chunk's first word: its bytes in the lower half; bit 62: it is the first of its message; bit 63: the last.
+//! A chunk's first word: its bytes in bits 0 to 61; bit 62: it is the first of its message; bit 63: the last.
 
 use super::kind::SendEnd;
 use super::lane::Lane;

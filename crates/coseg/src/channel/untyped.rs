@@ -201,10 +201,12 @@ impl UntypedReceiver {
         let most = of.size_bytes() - BYTES_LENGTH;
         loop {
             let begun = &mut self.begun;
+            let mut is_possible = true;
             let ended = patiently(timeout, stop, |slice| {
                 let held = self.receiver.hold_timeout(slice)?;
                 let place = held.place();
                 let piece = stream::piece(place);
+                is_possible = piece.is_possible();
                 if piece.is_first {
                     *begun = Some(Vec::new());
                 }
@@ -213,9 +215,9 @@ impl UntypedReceiver {
                 place.memory.read_to_end(place.bytes_at(), piece.length, message);
                 Ok(held.done() && piece.is_last)
             })?;
-            if self.begun.as_ref().is_some_and(|message| message.len() > most) {
+            if self.begun.as_ref().is_some_and(|message| message.len() > most || !is_possible) {
                 self.begun = None;
-                let fact = format!("a message of more than {most} bytes: something writes over it");
+                let fact = format!("chunks of no message of at most {most} bytes: something writes over it");
                 let object = self.receiver.lane.spot.object();
                 return Err(crate::Error::new("receive from", object, ErrorKind::Damaged, fact).into());
             }

@@ -596,6 +596,38 @@ fn what_the_dead_held_goes_to_another() {
     });
 }
 
+/// Whoever has the region's lock keeps the message of the dead from others for a while.
+#[test]
+fn a_closed_queue_is_not_over_before_the_dead_have_handed_on() {
+    on_each(|world| {
+        let post = post(world);
+        post.orders.sender().unwrap().send(&Order { trader: 1, amount: 10 }).unwrap();
+        let mut peer = world.actor("holds an order");
+        peer.hear("held");
+        peer.kill();
+        post.orders.close().unwrap();
+        let mut receiver = post.orders.receiver().unwrap();
+        let (begun, begin) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            let post = &post;
+            scope.spawn(move || {
+                let busy = post.transaction(|_| {
+                    begun.send(()).unwrap();
+                    std::thread::sleep(Duration::from_millis(50));
+                    Ok::<_, coseg::Error>(())
+                });
+                busy.unwrap();
+            });
+            begin.recv().unwrap();
+            assert!(is_empty(receiver.try_receive()), "somebody may still get it");
+            receiver.wait(LONG.into()).unwrap();
+            assert_eq!(receiver.receive_timeout(LONG).unwrap().amount, 10);
+            assert!(matches!(receiver.try_receive(), Err(Refusal::Closed)));
+        });
+        post.remove().unwrap();
+    });
+}
+
 #[test]
 fn what_the_dead_were_writing_is_room_again() {
     on_each(|world| {

@@ -474,8 +474,9 @@ fn a_child_of_fork_ends_nothing_of_its_parents() {
         let (mut news, mut reader) = (mill.news.sender().unwrap(), mill.news.receiver().unwrap());
         let mut loans = Some((sender.loan().unwrap(), news.loan().unwrap()));
         assert!(in_a_child(|| {
-            drop(loans.take());
-            true
+            let (note_loan, news_loan) = loans.take().unwrap();
+            let is_forked = |refused: Option<Refusal>| matches!(refused, Some(Refusal::Failed(error)) if *error.kind() == ErrorKind::Forked);
+            is_forked(note_loan.write(&note(666)).err()) && is_forked(news_loan.write(&666).err())
         }));
         let (note_loan, news_loan) = loans.take().unwrap();
         drop(loans);
