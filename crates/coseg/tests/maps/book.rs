@@ -61,14 +61,14 @@ pub(crate) fn keys_that_meet(book: &Region<Book>, count: usize) -> Vec<u64> {
 }
 
 /// Keys of `wide` of which two each cannot be told apart by the halves of their hashes that the index has.
-pub(crate) fn keys_alike(book: &Region<Book>) -> Vec<[u64; 2]> {
+pub(crate) fn keys_alike(book: &Region<Book>, count: usize) -> Vec<[u64; 2]> {
     let seed = seed(book, "wide");
     let mut known = std::collections::HashMap::new();
     let alike = |key: u64| {
         let hash = hash(seed, key);
         known.insert((hash >> 32, hash % 512), key).map(|other| [other, key])
     };
-    (0..4_000_000).filter_map(alike).collect()
+    (0..).filter_map(alike).take(count).collect()
 }
 
 /// What [`World::actor_in`] starts; nothing in a usual run.

@@ -202,9 +202,7 @@ fn keys_with_the_same_hash_are_told_apart() {
     on_each(|world| {
         let book = world.book();
         let seed = seed(&book, "wide");
-        let alike = keys_alike(&book);
-        assert!(!alike.is_empty());
-        for [one, other] in alike.into_iter().take(400) {
+        for [one, other] in keys_alike(&book, 2) {
             let [first, second] = [one, other].map(|key| hash(seed, key));
             assert_eq!((first >> 32, first % 512), (second >> 32, second % 512));
             book.wide.put(&one, [1; 8]).unwrap();
