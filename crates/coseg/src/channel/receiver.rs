@@ -278,23 +278,17 @@ impl<E: ReceiveEnd> Way<'_, E> {
     #[inline(always)]
     fn claim(&mut self, lane: &mut Lane, want: usize) -> Result<Option<(usize, usize)>, Refusal> {
         lane.check_process()?;
+        let mut was_closed = false;
         for _ in 0..TRIES {
             match self.end.claim(lane, want)? {
                 Next::Messages(at, count) => return Ok(Some((at, count))),
+                // Somebody has the lock without which the dead do not hand it over.
+                Next::Nothing if was_closed && self.end.is_owed(lane) => return Ok(None),
+                Next::Nothing if was_closed => return Err(Refusal::Closed),
                 Next::Nothing if lane.is_closed() => {
                     // It may have been sent before the channel was closed, and after the first look; or the dead have it.
                     lane.look_at_once();
-                    return match self.end.claim(lane, want)? {
-                        Next::Messages(at, count) => Ok(Some((at, count))),
-                        // Somebody has the lock without which the dead do not hand it over.
-                        Next::Nothing if self.end.is_owed(lane) => Ok(None),
-                        Next::Nothing => Err(Refusal::Closed),
-                        Next::Missed(count) if lane.kind == PartKind::BroadcastDropping => {
-                            self.miss(count);
-                            continue;
-                        }
-                        Next::Missed(count) => Err(self.miss(count)),
-                    };
+                    was_closed = true;
                 }
                 Next::Nothing => return Ok(None),
                 Next::Missed(count) => {

@@ -16,7 +16,7 @@ use crate::{Error, ErrorKind, Result, Shared};
 ///
 /// Where there is no room, [`Sender::send`] waits, first looking again and again, then asleep until a receiver makes
 /// room. Where the other end has died and nobody has taken its place, the next operation says so once, as
-/// [`Refusal::Disconnected`], within 10 ms of sending or 64 messages, whichever is later; then messages are kept for the
+/// [`Refusal::Disconnected`], within 20 ms of sending or 128 messages, whichever is later; then messages are kept for the
 /// next receiver as long as there is room.
 #[derive(Debug)]
 pub struct Sender<M, K: Kind> {

@@ -14,8 +14,8 @@ pub(crate) const CHUNK: usize = 32 * 1024;
 /// Bytes there must be for a chunk and its first word.
 pub(crate) const CHUNK_ROOM: usize = CHUNK + BYTES_LENGTH;
 
-/// Chunks from this size on go past the sender's cache: twice as fast between cores that share none. Between cores that do
-/// it is slower, and still faster than a socket.
+/// Chunks from this size on go past the sender's cache, which is faster between cores that share none, and slower between
+/// those that do.
 const LARGE: usize = 16 * 1024;
 
 const FIRST: u64 = 1 << 62;
