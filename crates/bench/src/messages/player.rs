@@ -259,8 +259,9 @@ impl<E: Ends<N>, const N: usize> Player for Playing<E, N> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc::{Receiver, Sender, channel};
     use std::time::Duration;
+
+    use crossbeam_channel::{Receiver, Sender, unbounded};
 
     use super::super::course::Kind;
     use super::*;
@@ -315,10 +316,13 @@ mod tests {
 
     /// What both sides say after a turn.
     fn turn(course: Course, fault: Fault) -> [Result<Done, String>; 2] {
-        let (there, back) = (channel(), channel());
-        let end = |(sender, _), (_, receiver), fault| Faulty { sender, receiver, sent_count: 0, fault };
-        let mut first = Playing::new(end((there.0, ()), ((), back.1), fault), course);
-        let mut second = Playing::new(end((back.0, ()), ((), there.1), Fault::None), course);
+        let there = unbounded();
+        // In a crowd both send to one queue and receive from it: whoever
+        // leaves first takes nothing with it that the other waits for.
+        let back = if course.shape == Shape::Crowd { there.clone() } else { unbounded() };
+        let end = |sender, receiver, fault| Faulty { sender, receiver, sent_count: 0, fault };
+        let mut first = Playing::new(end(there.0, back.1, fault), course);
+        let mut second = Playing::new(end(back.0, there.1, Fault::None), course);
         let control = Control::default();
         std::thread::scope(|scope| {
             let following = scope.spawn(|| {
@@ -368,6 +372,7 @@ mod tests {
             Ok::<_, String>(first?.wrapping_add(second))
         };
         assert_eq!(balance(Fault::None), Ok(0));
-        assert!(balance(Fault::Repeats).unwrap_err().contains("instead of"));
+        // Who receives both is out of order; if each side receives one, the balance shows it.
+        assert_ne!(balance(Fault::Repeats), Ok(0));
     }
 }
