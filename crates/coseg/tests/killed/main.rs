@@ -5,6 +5,7 @@
 //! kills of each operation.
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail like a test")]
 
+mod channels;
 mod clock;
 mod making;
 mod maps;
@@ -27,7 +28,16 @@ fn player() {
     if let Some((part, what)) = role.split_once(" a shop: ") {
         return maps::play(&setting, part, what);
     }
+    if let Some((part, what)) = role.split_once(" at ") {
+        return match part {
+            "operate" => channels::operate(&setting, what),
+            "recover" => channels::recover(&setting, what),
+            "survive" => channels::survive_at(&setting, what),
+            part => panic!("{part}?"),
+        };
+    }
     match role.split_once(' ') {
+        Some(("await", what)) => channels::wait(&setting, what),
         Some(("operate", operation)) => operations::operate(&setting, operation),
         Some(("make", what)) => making::play(&setting, what),
         Some(("race", what)) => races::play(&setting, what),

@@ -290,10 +290,17 @@ impl<C: Contents> World<C> {
 
     /// Makes the participant of our own handle one that died.
     pub(crate) fn die(&mut self) {
-        let identity = self.word(SLOTS_AT);
+        self.die_with(());
+    }
+
+    /// The same, with what it has in its hands; what giving that back changes is undone.
+    pub(crate) fn die_with(&mut self, held: impl Sized) {
+        let mut bytes = vec![0; self.bytes.size_bytes()];
+        self.bytes.read(0, &mut bytes).unwrap();
+        drop(held);
         drop(self.kept.take());
-        let dead = identity & !PID_MASK | NOBODYS_PID;
-        self.set_word(SLOTS_AT, dead);
+        self.bytes.write(0, &bytes).unwrap();
+        self.set_word(SLOTS_AT, self.word(SLOTS_AT) & !PID_MASK | NOBODYS_PID);
     }
 
     /// The same, with a lock in its hands.
