@@ -60,9 +60,7 @@ impl Forge {
     pub(crate) fn lay_out(&mut self, input: &mut Input<'_>) {
         let participants = if input.byte() < 240 { 1 + input.number() % 64 } else { input.number() };
         let mut parts = parts(input);
-        let values = parts.iter().filter(|part| part.kind <= 2);
-        let items = values.fold(0_u64, |sum, part| sum.saturating_add(part.rows));
-        let entries = items.min(4096);
+        let entries = parts.iter().map(Part::log_entries).fold(0, u64::saturating_add).min(4096);
         let schema_at =
             line_after((PARTICIPANTS_AT as u64 + entries * 16).wrapping_add(participants.wrapping_mul(128)));
         let name = input.text();
@@ -122,7 +120,40 @@ impl Part {
                 self.rows.wrapping_mul(row).wrapping_add(64)
             }
             5 => participants.wrapping_mul(64).wrapping_add(64),
+            7..=12 => self.channel_size_bytes(participants),
+            13 => {
+                let slot = self.room.wrapping_add(7) & !7;
+                let entry = line_after(self.versions.wrapping_mul(slot).wrapping_add(8));
+                let bits = line_after(self.rows.div_ceil(64).wrapping_mul(8).wrapping_add(128));
+                let buckets =
+                    self.rows.saturating_mul(2).div_ceil(7).checked_next_power_of_two().unwrap_or(0);
+                let links = line_after(self.rows.wrapping_mul(8));
+                bits.wrapping_add(buckets.wrapping_mul(64))
+                    .wrapping_add(links)
+                    .wrapping_add(self.rows.wrapping_mul(entry))
+            }
             _ => 64,
+        }
+    }
+
+    fn channel_size_bytes(&self, participants: u64) -> u64 {
+        let is_one = matches!(self.kind, 7 | 12);
+        let room = (self.room.wrapping_add(7) & !7).max(8);
+        let slot = match room.wrapping_add(if is_one { 0 } else { 8 }) {
+            large @ 512.. => line_after(large),
+            small => small,
+        };
+        let ends = if is_one { 1 } else { participants };
+        slot.wrapping_mul(self.rows).wrapping_add(ends.wrapping_mul(128)).wrapping_add(512)
+    }
+
+    /// What the log has room for because of it.
+    fn log_entries(&self) -> u64 {
+        match self.kind {
+            1 | 2 => self.rows,
+            8 => self.rows.min(64),
+            13 => self.rows.saturating_mul(3).saturating_add(6),
+            _ => 0,
         }
     }
 }
@@ -130,20 +161,61 @@ impl Part {
 fn parts(input: &mut Input<'_>) -> Vec<Part> {
     (0..input.byte() % 6)
         .map(|index| {
-            let kind = 1 + input.byte() % 6;
-            let mut of = vec![0];
-            let mut size = 0;
-            if kind <= 2 {
-                of.clear();
-                size = type_of(input, &mut of, 0);
-            }
+            let kind = 1 + input.byte() % 13;
+            let mut of = Vec::new();
+            let size = match kind {
+                1 | 2 => type_of(input, &mut of, 0),
+                7..=12 => message(input, &mut of),
+                13 => entry(input, &mut of),
+                _ => {
+                    of.push(0);
+                    0
+                }
+            };
+            let size = if kind == 12 && input.byte() < 240 { 32_768 + 8 } else { size };
             let name = if input.bit() { input.text() } else { format!("p{index}") };
-            let rows = if kind == 2 { input.number() } else { 1 };
-            let versions = if kind > 2 { 1 } else { 2 << (input.byte() % 3) };
+            let rows = match kind {
+                2 | 13 => input.number(),
+                7..=12 if input.byte() < 220 => 1 << (input.byte() % 6),
+                7..=12 => input.number(),
+                _ => 1,
+            };
+            let versions = if matches!(kind, 1 | 2 | 13) { 2 << (input.byte() % 3) } else { 1 };
             let room = if input.byte() < 200 { size } else { size.saturating_add(input.number()) };
             Part { name, kind, rows, versions, room, offset: 0, of }
         })
         .collect()
+}
+
+/// Writes the type of a channel's messages; its size.
+fn message(input: &mut Input<'_>, out: &mut Vec<u8>) -> u64 {
+    if input.bit() {
+        return type_of(input, out, 0);
+    }
+    let most = number(input);
+    out.push(67);
+    out.extend(most.to_ne_bytes());
+    u64::from(most) + 8
+}
+
+/// Writes the type of a map's entries; their size.
+fn entry(input: &mut Input<'_>, out: &mut Vec<u8>) -> u64 {
+    let (mut key, mut value) = (Vec::new(), Vec::new());
+    let key_size = type_of(input, &mut key, 1);
+    let value_at = key_size.saturating_add(15) & !7;
+    let size = value_at.saturating_add(type_of(input, &mut value, 1));
+    out.push(66);
+    text(out, "Entry");
+    out.extend(u32::try_from(size).unwrap_or(u32::MAX).to_ne_bytes());
+    out.extend(2_u32.to_ne_bytes());
+    for (name, at, of) in [("key", 8, key), ("value", value_at, value)] {
+        text(out, name);
+        out.extend(u32::try_from(at).unwrap_or(u32::MAX).to_ne_bytes());
+        text(out, "");
+        text(out, "");
+        out.extend(of);
+    }
+    size
 }
 
 /// Writes a type; its size.

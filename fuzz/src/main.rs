@@ -11,7 +11,7 @@ mod paths;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use coseg::{Inspection, Region};
+use coseg::{Inspection, Region, Value};
 use coseg_sysv::{Attachment, Backend, Key, Segment, User};
 use libfuzzer_sys::fuzz_target;
 
@@ -22,7 +22,7 @@ use crate::office::Office;
 /// How long a lock is waited for that a live owner is forged into.
 const MOMENT: Duration = Duration::from_micros(100);
 /// Odd ones too: the last word of a schema may lie across the end.
-const SIZES: [usize; 4] = [1003, 2044, 8192, 65_536];
+const SIZES: [usize; 4] = [1003, 2044, 8192, 131_072];
 
 /// A segment that is written anew for each input.
 struct Stand {
@@ -120,6 +120,11 @@ fn use_it(segment: &Segment, backend: &Arc<dyn Backend>, input: &mut Input<'_>, 
     }
     let _ = (look.name(), look.created_unix_ns(), look.participants_max(), look.participants());
     let locks = look.locks();
+    for channel in look.channels() {
+        if let Ok(messages) = look.messages(&channel.name) {
+            assert!(messages.take(100).all(|message| !message.to_string().is_empty()));
+        }
+    }
     for _ in 0..4 {
         let path = paths::path(look.schema(), input);
         let _ = look.get(&path).map(|value| value.to_string());
@@ -133,6 +138,14 @@ fn use_it(segment: &Segment, backend: &Arc<dyn Backend>, input: &mut Input<'_>, 
             let _ = joined.set(&path, &paths::text(input), MOMENT);
         }
         let _ = joined.take_recoveries();
+        for channel in joined.channels() {
+            let Ok(channel) = joined.channel(&channel.name) else { continue };
+            let message = match channel.receiver().map(|mut end| end.receive(Some(MOMENT), &|| false)) {
+                Ok(Ok(message)) => message,
+                _ => Value::Bytes(b"Dear Ada".to_vec()),
+            };
+            let _ = channel.sender().map(|mut end| end.send(&message, Some(MOMENT), &|| false));
+        }
     }
     office::use_it(segment.key(), backend, if changes && free { Some(MOMENT) } else { None });
 }

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use coseg::{Cell, Counter, Error, Event, Key, Lock, Region, Rows, RwLock, Shared, Table, Text};
+use coseg::{
+    Broadcast, Bytes, Cell, Channel, Counter, DropOldest, Error, Event, Key, Lock, Map, Message, OneToOne,
+    Queue, Region, Rows, RwLock, Shared, Table, Text, Whole,
+};
 use coseg_sysv::Backend;
 
 #[derive(Shared, Clone, Copy, Debug)]
@@ -23,6 +26,12 @@ pub(crate) struct Office {
     door: Lock,
     files: RwLock,
     bell: Event,
+    line: Channel<u64, OneToOne<8>>,
+    letters: Channel<Bytes<20>, OneToOne<2>>,
+    jobs: Channel<Currency, Queue<4>>,
+    news: Channel<u64, Broadcast<4>>,
+    ticks: Channel<Currency, Broadcast<2, DropOldest>>,
+    stocks: Map<u32, Currency, 5>,
 }
 
 pub(crate) fn initial() -> OfficeInitial {
@@ -47,7 +56,18 @@ pub(crate) fn use_it(key: Key, backend: &Arc<dyn Backend>, changes: Option<Durat
         let _ = row.read();
     }
     let _ = office.snapshot(|at| Ok::<_, Error>((at.get(&office.board)?, at.get(&office.ledger.row(1)?)?)));
+    let _ = (office.stocks.get(&7), office.stocks.iter().count(), office.stocks.len());
     let Some(moment) = changes else { return };
+    let order = Currency { buy: 2, stock: 2, name: Text::from("euro"), open: false };
+    pass_on(&office.line, &7, moment);
+    pass_on(&office.letters, b"Dear Ada", moment);
+    pass_on(&office.jobs, &order, moment);
+    pass_on(&office.news, &7, moment);
+    pass_on(&office.ticks, &order, moment);
+    for key in 0..7 {
+        let _ = office.stocks.put(&key, order);
+    }
+    let _ = (office.stocks.remove(&3), office.stocks.clear());
     let _ = office.board.update(|board| board[0].stock = board[0].stock.wrapping_add(1));
     let _ = office.transaction(|change| {
         change.update(&office.board, |board| board[1].open = false)?;
@@ -60,4 +80,18 @@ pub(crate) fn use_it(key: Key, backend: &Arc<dyn Backend>, changes: Option<Durat
     drop(office.files.write_timeout(moment));
     drop(office.files.read_timeout(moment));
     let _ = office.take_recoveries();
+}
+
+/// Sends and receives, and stays at neither end.
+fn pass_on<M: Message, K: Whole>(channel: &Channel<M, K>, message: &M::Sent, moment: Duration) {
+    let ends = channel.receiver().and_then(|receiver| Ok((receiver, channel.sender()?)));
+    let Ok((mut receiver, mut sender)) = ends else { return };
+    for _ in 0..3 {
+        let _ = sender.send_timeout(message, moment);
+        let _ = sender.try_loan().map(drop);
+        let _ = receiver.receive_timeout(moment);
+        let _ = receiver.hold_timeout(moment).map(|held| (held.get(), held.is_redelivered()));
+        let _ = receiver.wait(Some(moment));
+    }
+    let _ = (channel.close(), channel.reopen(), channel.senders(), channel.receivers());
 }

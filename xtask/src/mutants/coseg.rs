@@ -340,4 +340,118 @@ pub(super) const MUTANTS: &[Mutant] = &[
         target: "killed",
         test: "maps::remove_the_first_of_a_chain",
     },
+    Mutant {
+        name: "a message is seen before its bytes are there",
+        file: "crates/coseg/src/channel/sender.rs",
+        find: "    M::put(Place { memory: lane.memory(), at, room: lane.geometry.stride }, message);
+    end.publish(lane, 1);
+",
+        replace: "    end.publish(lane, 1);
+    M::put(Place { memory: lane.memory(), at, room: lane.geometry.stride }, message);
+",
+        target: "killed",
+        test: "channels::send",
+    },
+    Mutant {
+        name: "an heir takes what the dead held for received",
+        file: "crates/coseg/src/channel/ends.rs",
+        find: "            own.give_back(lane.memory(), &lane.geometry);",
+        replace: "            own.free(lane.memory());",
+        target: "killed",
+        test: "channels::receive_what_the_dead_held",
+    },
+    Mutant {
+        name: "what the dead had committed is not settled before it is inherited",
+        file: "crates/coseg/src/channel/ends.rs",
+        find: "if !has_lock && let Ok(_lock) = lane.base().lock(Deadline::after(Some(BURIAL_PATIENCE))) {",
+        replace: "let _ = BURIAL_PATIENCE;
+        if !has_lock {",
+        target: "killed",
+        test: "channels::transaction",
+    },
+    Mutant {
+        name: "a message that comes again does not say so",
+        file: "crates/coseg/src/channel/queue.rs",
+        find: "|own| State(own.ready().0 | REPEATED)",
+        replace: "State::ready",
+        target: "killed",
+        test: "channels::hold_of_a_queue_dropped",
+    },
+    Mutant {
+        name: "a transaction ends a message before it commits",
+        file: "crates/coseg/src/transaction.rs",
+        find: "        log.write_entry(self.set.len(), set.entry());
+        self.set.push(set);
+        Ok(Some(message))",
+        replace: "        log.write_entry(self.set.len(), set.entry());
+        self.set.push(set);
+        slot.free(&self.base().memory);
+        Ok(Some(message))",
+        target: "killed",
+        test: "channels::transaction",
+    },
+    Mutant {
+        name: "one who lost messages does not count them",
+        file: "crates/coseg/src/channel/receiver.rs",
+        find: "        *self.missed_count = self.missed_count.wrapping_add(count);
+",
+        replace: "",
+        target: "regions",
+        test: "channels::one_who_falls_behind_is_treated_as_declared",
+    },
+    Mutant {
+        name: "nobody takes over the turn of a sender who died",
+        file: "crates/coseg/src/channel/ends.rs",
+        find: "lock_senders(lane, SENDERS_PATIENCE) || lane.is_due() && inherit_senders(lane);",
+        replace: "lock_senders(lane, SENDERS_PATIENCE) || lane.is_due() && !inherit_senders(lane);",
+        target: "killed",
+        test: "channels::tell_all_in_place_of_the_dead",
+    },
+    Mutant {
+        name: "what a dead sender had sent to all is written over",
+        file: "crates/coseg/src/channel/ends.rs",
+        find: "    if inherited {
+        words(lane).settle();
+    }
+    inherited",
+        replace: "    inherited",
+        target: "killed",
+        test: "channels::tell_all",
+    },
+    Mutant {
+        name: "the end of one message is taken for that of another",
+        file: "crates/coseg/src/channel/receiver.rs",
+        find: "            if piece.is_first {
+                buffer.truncate(before);
+",
+        replace: "            if piece.is_first {
+",
+        target: "killed",
+        test: "channels::send_a_stream",
+    },
+    Mutant {
+        name: "a new sender shows what a dead one was writing",
+        file: "crates/coseg/src/channel/one.rs",
+        find: "Sending { position: sent(memory, geometry), received",
+        replace: "Sending { position: sent(memory, geometry).wrapping_add(1), received",
+        target: "killed",
+        test: "channels::loan_and_send",
+    },
+    Mutant {
+        name: "what nobody had yet is said to come again",
+        file: "crates/coseg/src/channel/ends.rs",
+        find: "if had_it && end.way.claim(lane.memory(), &lane.geometry, 1).is_some() {",
+        replace: "if had_it {",
+        target: "regions",
+        test: "channels::what_is_sent_after_a_receiver_died_nobody_had_before",
+    },
+    Mutant {
+        name: "no fence before a receiver looks whether a message is whole",
+        file: "crates/coseg/src/channel/broadcast.rs",
+        find: "        fence(Ordering::Acquire);
+        self.stamp(position).load(Ordering::Relaxed)",
+        replace: "        self.stamp(position).load(Ordering::Relaxed)",
+        target: "--model",
+        test: "channel::models::a_broadcast_that_is_overwritten_is_read_whole",
+    },
 ];
