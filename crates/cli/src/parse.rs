@@ -1,16 +1,18 @@
 //! Values from JSON, as [`value::Json`](crate::value::Json) writes it: the messages that `coseg channel send` takes, the
 //! keys and values of `coseg map`.
 
+use std::fmt;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use coseg::Value;
 use coseg::schema::Type;
-use serde::de::DeserializeOwned;
-use serde_json::Value as Json;
+use serde::de::{DeserializeOwned, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 /// A value of this type, from its JSON. What else is to be said about its type is for [`coseg::encode`] to say.
 pub(crate) fn json(of: &Type, text: &[u8]) -> Result<Value, String> {
-    document(text).and_then(|json| value_of(of, json))
+    document::<Json>(text).and_then(|json| json.value_of(of))
 }
 
 /// What a line of JSON says.
@@ -23,14 +25,6 @@ pub(crate) fn document<D: DeserializeOwned>(text: &[u8]) -> Result<D, String> {
     })
 }
 
-/// A value of this type, from JSON that was read.
-pub(crate) fn value_of(of: &Type, json: Json) -> Result<Value, String> {
-    match of {
-        Type::Bytes { .. } => bytes(json),
-        _ => value(json, ""),
-    }
-}
-
 /// A value of this type, from an argument: JSON, or a number, text or truth value without quotes.
 pub(crate) fn argument(of: &Type, text: &str) -> Result<Value, String> {
     match of {
@@ -41,48 +35,82 @@ pub(crate) fn argument(of: &Type, text: &str) -> Result<Value, String> {
     }
 }
 
-fn bytes(json: Json) -> Result<Value, String> {
-    match json {
-        Json::String(text) => Ok(Value::Bytes(text.into_bytes())),
-        Json::Object(mut fields) => match (fields.remove("base64"), fields.len()) {
-            (Some(Json::String(text)), 0) => {
-                let bytes = STANDARD.decode(&text).map_err(|error| format!("no base64: {error}"))?;
-                Ok(Value::Bytes(bytes))
-            }
-            _ => Err(NO_BYTES.to_owned()),
-        },
-        _ => Err(NO_BYTES.to_owned()),
+/// What JSON says, before it is known of which type that is to be.
+#[derive(Debug)]
+pub(crate) struct Json(Value);
+
+impl Json {
+    pub(crate) fn value_of(self, of: &Type) -> Result<Value, String> {
+        match (of, self.0) {
+            (Type::Bytes { .. }, Value::Text(text)) => Ok(Value::Bytes(text.into_bytes())),
+            (Type::Bytes { .. }, Value::Struct(fields)) => match fields.as_slice() {
+                [(name, Value::Text(text))] if name == "base64" => {
+                    STANDARD.decode(text).map(Value::Bytes).map_err(|error| format!("no base64: {error}"))
+                }
+                _ => Err(NO_BYTES.to_owned()),
+            },
+            (Type::Bytes { .. }, _) => Err(NO_BYTES.to_owned()),
+            (_, value) => Ok(value),
+        }
     }
 }
 
 const NO_BYTES: &str = "bytes are written as text, or as {\"base64\": \"…\"}";
 
-fn value(json: Json, path: &str) -> Result<Value, String> {
-    Ok(match json {
-        Json::Null if path.is_empty() => return Err("null is no value".to_owned()),
-        Json::Null => return Err(format!("`{path}`: null is no value")),
-        Json::Bool(own) => Value::Bool(own),
-        Json::Number(number) => match (number.as_u64(), number.as_i64(), number.as_f64()) {
-            (Some(own), ..) => Value::Unsigned(own.into()),
-            (_, Some(own), _) => Value::Signed(own.into()),
-            (_, _, Some(own)) => Value::Float(own),
-            _ => return Err(format!("`{path}`: {number} is too large a number")),
-        },
-        Json::String(text) => Value::Text(text),
-        Json::Array(elements) => {
-            let elements = elements.into_iter().enumerate();
-            let elements = elements.map(|(index, own)| value(own, &format!("{path}[{index}]")));
-            Value::Array(elements.collect::<Result<_, _>>()?)
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Json, D::Error> {
+        deserializer.deserialize_any(Reader).map(Json)
+    }
+}
+
+struct Reader;
+
+impl<'de> Visitor<'de> for Reader {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_bool<E>(self, own: bool) -> Result<Value, E> {
+        Ok(Value::Bool(own))
+    }
+
+    fn visit_u64<E>(self, own: u64) -> Result<Value, E> {
+        Ok(Value::Unsigned(own.into()))
+    }
+
+    fn visit_i64<E>(self, own: i64) -> Result<Value, E> {
+        Ok(Value::Signed(own.into()))
+    }
+
+    fn visit_f64<E>(self, own: f64) -> Result<Value, E> {
+        Ok(Value::Float(own))
+    }
+
+    fn visit_str<E>(self, own: &str) -> Result<Value, E> {
+        Ok(Value::Text(own.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
+        let mut elements = Vec::new();
+        while let Some(Json(own)) = seq.next_element()? {
+            elements.push(own);
         }
-        Json::Object(fields) => {
-            let dot = if path.is_empty() { "" } else { "." };
-            let fields = fields.into_iter().map(|(name, own)| {
-                let own = value(own, &format!("{path}{dot}{name}"))?;
-                Ok((name, own))
-            });
-            Value::Struct(fields.collect::<Result<_, String>>()?)
+        Ok(Value::Array(elements))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
+        let mut fields: Vec<(String, Value)> = Vec::new();
+        while let Some(name) = map.next_key::<String>()? {
+            if fields.iter().any(|(other, _)| *other == name) {
+                return Err(A::Error::custom(format!("`{name}` comes twice")));
+            }
+            let Json(own) = map.next_value()?;
+            fields.push((name, own));
         }
-    })
+        Ok(Value::Struct(fields))
+    }
 }
 
 #[cfg(test)]
@@ -110,7 +138,7 @@ mod tests {
             let text = serde_json::to_string(&Written(&Value::Bytes(bytes.to_vec()))).unwrap();
             assert_eq!(json(&BYTES, text.as_bytes()), Ok(Value::Bytes(bytes.to_vec())), "{text}");
         }
-        for text in ["{}", "1", "{\"base64\":\"/wA=\",\"a\":1}", "{\"base64\":1}"] {
+        for text in ["{}", "1", "{\"base64\":\"/wA=\",\"a\":1}", "{\"base64\":1}", "[]"] {
             assert_eq!(json(&BYTES, text.as_bytes()), Err(NO_BYTES.to_owned()), "{text}");
         }
         assert!(json(&BYTES, b"{\"base64\":\"*\"}").unwrap_err().starts_with("no base64: "));
@@ -119,8 +147,13 @@ mod tests {
     #[test]
     fn what_is_no_json_is_told_by_its_column() {
         assert_eq!(json(&U64, b"{\"a\": }"), Err("no JSON: expected value at column 7".into()));
-        assert_eq!(json(&U64, b"null"), Err("null is no value".into()));
-        assert_eq!(json(&U64, b"{\"a\": [1, {\"b\": null}]}"), Err("`a[1].b`: null is no value".into()));
+        for (text, fact) in [
+            ("null", "invalid type: null, expected a value at column 4"),
+            ("{\"a\": [1, {\"b\": null}]}", "invalid type: null, expected a value at column 20"),
+            ("{\"a\": 1, \"b\": 2, \"a\": 3}", "`a` comes twice at column 20"),
+        ] {
+            assert_eq!(json(&U64, text.as_bytes()), Err(format!("not as it should be: {fact}")), "{text}");
+        }
         assert!(json(&U64, b"1 2").unwrap_err().contains("column 3"));
     }
 

@@ -420,11 +420,11 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "the end of one message is taken for that of another",
-        file: "crates/coseg/src/channel/receiver.rs",
-        find: "            if piece.is_first {
-                buffer.truncate(before);
+        file: "crates/coseg/src/channel/stream.rs",
+        find: "        if is_first {
+            self.forget(buffer);
 ",
-        replace: "            if piece.is_first {
+        replace: "        if is_first {
 ",
         target: "killed",
         test: "channels::send_a_stream",

@@ -223,7 +223,7 @@ impl Ends<1> for Lent {
     #[inline]
     fn send(&mut self, message: &[u64; 1]) -> Outcome {
         let loan = self.0.sender.loan()?;
-        loan.fill(4 * MIB, |place| place.write(0, bytes_of(message)))?.send();
+        loan.fill(4 * MIB, |place| place.write(0, bytes_of(message)))?.send()?;
         Ok(())
     }
 

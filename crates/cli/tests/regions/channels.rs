@@ -300,11 +300,15 @@ fn the_only_channel_needs_no_name() {
         let options = Region::<Single>::at(Key::new(8)).backend(&backend(&world)).name("desk");
         let single = options.create(SingleInitial::default).unwrap();
         let price = r#"{"name":"EURO","buy":1}"#;
-        assert_eq!(with(&world, "channel send name:desk", &[price, price]).code, 0);
-        assert_eq!(with(&world, "channel send name:desk prices", &[price]).code, 0);
+        assert_eq!(with(&world, "channel send name:desk prices", &[price, price]).code, 0);
         assert_eq!(world.feed("channel send name:desk", price.as_bytes()).code, 0);
-        assert_eq!(world.ok("channel tail name:desk --keep"), format!("{price}\n").repeat(4));
-        assert_eq!(single.prices.receiver().unwrap().try_iter().count(), 4);
+        // A name that is mistyped is no message.
+        for word in ["price", price] {
+            let outcome = with(&world, "channel send name:desk", &[word]);
+            assert!(outcome.code == 1 && outcome.err.contains("Try: prices"), "{outcome:?}");
+        }
+        assert_eq!(world.ok("channel tail name:desk --keep"), format!("{price}\n").repeat(3));
+        assert_eq!(single.prices.receiver().unwrap().try_iter().count(), 3);
         assert!(world.ok("channel stat name:desk").contains("work queue: each message goes to one"));
     }
 }

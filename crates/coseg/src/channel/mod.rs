@@ -106,7 +106,8 @@ impl<M, K: Kind> Channel<M, K> {
         self.spot.schema().row_count
     }
 
-    /// Closes the channel: nothing more is sent, and receivers are told once they have what was.
+    /// Closes the channel: nothing more is sent, and receivers are told once they have what was. A message that another
+    /// is sending at this moment is refused, or comes: also, to a receiver who looks again, after it was told.
     ///
     /// # Errors
     /// [`ErrorKind::ReadOnly`](crate::ErrorKind::ReadOnly).

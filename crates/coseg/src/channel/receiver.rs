@@ -10,9 +10,9 @@ use super::lane::Lane;
 use super::message::{Bytes, Message, Place, take_into};
 use super::queue::Slot;
 use super::refusal::Refusal;
-use super::stream;
+use super::stream::{self, Assembly, Progress};
 use crate::schema::PartKind;
-use crate::{Error, ErrorKind, Result, Shared};
+use crate::{Result, Shared};
 
 /// Copies of a message that are tried while senders overwrite it.
 const TRIES: u32 = 64;
@@ -133,7 +133,7 @@ impl<M: Message, K: Whole> Receiver<M, K> {
     /// nothing.
     ///
     /// # Errors
-    /// Those of [`Receiver::receive`]. [`ErrorKind::NoResources`]: no descriptor or thread can be had.
+    /// Those of [`Receiver::receive`]. [`ErrorKind::NoResources`](crate::ErrorKind::NoResources): no descriptor or thread can be had.
     ///
     /// # Panics
     /// Outside a tokio runtime with I/O enabled.
@@ -474,11 +474,11 @@ impl<const MAX: usize, const N: usize> Receiver<Bytes<MAX>, Stream<N>> {
     /// that a receiver before this one had begun, nothing is received.
     ///
     /// # Errors
-    /// [`Refusal::Closed`], [`Refusal::Disconnected`]. [`ErrorKind::Damaged`]: a peer has written more than a message
+    /// [`Refusal::Closed`], [`Refusal::Disconnected`]. [`ErrorKind::Damaged`](crate::ErrorKind::Damaged): a peer has written more than a message
     /// can have.
     pub fn receive_into(&mut self, buffer: &mut Vec<u8>) -> Result<usize, Refusal> {
         let before = buffer.len();
-        let mut begun = false;
+        let mut message = Assembly::at_end_of(buffer);
         let Receiver { lane, end, is_repeated, missed_count, .. } = self;
         let mut own = Way { end, is_repeated, missed_count };
         loop {
@@ -487,30 +487,15 @@ impl<const MAX: usize, const N: usize> Receiver<Bytes<MAX>, Stream<N>> {
                 Ok(None) => lane.wait(None, |lane| Ok(own.claim(lane, 1)?.map(|(at, _)| at))),
                 Err(refusal) => Err(refusal),
             };
-            let at = claimed.inspect_err(|_| buffer.truncate(before))?;
+            let at = claimed.inspect_err(|_| message.forget(buffer))?;
             let place = Place { memory: lane.memory(), at, room: lane.geometry.stride };
-            let piece = stream::piece(place);
-            if piece.is_first {
-                buffer.truncate(before);
-                begun = true;
-            }
-            if begun {
-                if buffer.len() - before + piece.length > MAX || !piece.is_possible() {
-                    buffer.truncate(before);
-                    own.end.done(lane, 1);
-                    lane.ring();
-                    let fact =
-                        format!("chunks of no message of at most {MAX} bytes: something writes over it");
-                    return Err(
-                        Error::new("receive from", lane.spot.object(), ErrorKind::Damaged, fact).into()
-                    );
-                }
-                place.memory.read_to_end(place.bytes_at(), piece.length, buffer);
-            }
+            let progress = message.take(place, MAX, buffer);
             own.end.done(lane, 1);
             lane.ring();
-            if begun && piece.is_last {
-                return Ok(buffer.len() - before);
+            match progress {
+                Progress::Begun => {}
+                Progress::Whole => return Ok(buffer.len() - before),
+                Progress::Impossible => return Err(stream::impossible(lane, MAX)),
             }
         }
     }

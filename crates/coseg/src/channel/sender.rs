@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use super::geometry::Geometry;
-use super::kind::{Kind, SendEnd, Stream, Whole};
+use super::kind::{Kind, Room, SendEnd, Stream, Whole};
 use super::lane::Lane;
 use super::message::{Bytes, Message, Place};
 use super::refusal::Refusal;
@@ -38,7 +38,7 @@ pub struct Sender<M, K: Kind> {
 /// sender.loan()?.fill(10, |letter| {
 ///     letter.write(0, b"Dear ");
 ///     letter.write(5, b"Ada, ");
-/// })?.send();
+/// })?.send()?;
 /// assert_eq!(post.letters.receiver()?.receive()?, b"Dear Ada, ");
 /// # post.remove()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -163,11 +163,11 @@ impl<M: Message, K: Whole> Sender<M, K> {
     #[inline]
     pub fn loan(&mut self) -> Result<Loan<'_, M, K>, Refusal> {
         self.lane.check_peers()?;
-        let at = match reserve::<K>(&mut self.lane, &mut self.end, 1)? {
+        let at = match reserve(&mut self.lane, &mut self.end, 1)? {
             Some((at, _)) => at,
             None => {
                 let end = &mut self.end;
-                self.lane.wait(None, |lane| Ok(reserve::<K>(lane, end, 1)?.map(|(at, _)| at)))?
+                self.lane.wait(None, |lane| Ok(reserve(lane, end, 1)?.map(|(at, _)| at)))?
             }
         };
         Ok(Loan { sender: self, at })
@@ -179,7 +179,7 @@ impl<M: Message, K: Whole> Sender<M, K> {
     /// Those of [`Sender::try_send`].
     pub fn try_loan(&mut self) -> Result<Loan<'_, M, K>, Refusal> {
         self.lane.check_peers()?;
-        match reserve::<K>(&mut self.lane, &mut self.end, 1)? {
+        match reserve(&mut self.lane, &mut self.end, 1)? {
             Some((at, _)) => Ok(Loan { sender: self, at }),
             None => Err(Refusal::Full),
         }
@@ -240,16 +240,15 @@ fn message_bytes(of: &crate::schema::Type) -> usize {
 }
 
 #[inline(always)]
-pub(super) fn reserve<K: Kind>(
-    lane: &mut Lane,
-    end: &mut K::Send,
-    want: usize,
-) -> Result<Option<(usize, usize)>, Refusal> {
-    lane.check_process()?;
-    if lane.is_closed() {
-        return Err(Refusal::Closed);
-    }
+pub(super) fn reserve(lane: &mut Lane, end: &mut impl SendEnd, want: usize) -> Result<Room, Refusal> {
+    check_sendable(lane)?;
     end.reserve(lane, want)
+}
+
+#[inline(always)]
+fn check_sendable(lane: &Lane) -> Result<(), Refusal> {
+    lane.check_process()?;
+    if lane.is_closed() { Err(Refusal::Closed) } else { Ok(()) }
 }
 
 #[inline(always)]
@@ -258,7 +257,7 @@ fn try_one<M: Message, K: Kind>(
     end: &mut K::Send,
     message: &M::Sent,
 ) -> Result<Option<()>, Refusal> {
-    let Some((at, _)) = reserve::<K>(lane, end, 1)? else { return Ok(None) };
+    let Some((at, _)) = reserve(lane, end, 1)? else { return Ok(None) };
     M::put(Place { memory: lane.memory(), at, room: lane.geometry.stride }, message);
     end.publish(lane, 1);
     lane.ring();
@@ -273,7 +272,7 @@ fn try_many<T: Shared, K: Kind>(
 ) -> Result<usize, Refusal> {
     let mut sent = 0;
     while sent < messages.len() {
-        let (at, count) = match reserve::<K>(lane, end, messages.len() - sent) {
+        let (at, count) = match reserve(lane, end, messages.len() - sent) {
             Ok(Some(room)) => room,
             // It is refused again the next time.
             Err(refusal) if sent == 0 => return Err(refusal),
@@ -361,14 +360,17 @@ impl Blank<'_> {
 
 impl<M: Message, K: Kind> Written<'_, M, K> {
     /// Sends it.
+    ///
+    /// # Errors
+    /// [`Refusal::Closed`]: the channel was closed meanwhile. [`ErrorKind::Forked`]: the loan is the parent's.
     #[inline]
-    pub fn send(self) {
+    pub fn send(self) -> Result<(), Refusal> {
+        check_sendable(&self.loan.sender.lane)?;
         let mut own = std::mem::ManuallyDrop::new(self);
         let sender = &mut own.loan.sender;
-        if sender.lane.check_process().is_ok() {
-            sender.end.publish(&sender.lane, 1);
-            sender.lane.ring();
-        }
+        sender.end.publish(&sender.lane, 1);
+        sender.lane.ring();
+        Ok(())
     }
 }
 

@@ -6,8 +6,10 @@ use super::kind::SendEnd;
 use super::lane::Lane;
 use super::message::Place;
 use super::refusal::Refusal;
+use super::sender::reserve;
 use crate::schema::BYTES_LENGTH;
 use crate::sync::Ordering;
+use crate::{Error, ErrorKind};
 
 /// Bytes of a chunk.
 pub(crate) const CHUNK: usize = 32 * 1024;
@@ -29,21 +31,6 @@ pub(crate) struct Chunk<'a> {
     is_last: bool,
 }
 
-/// What a receiver finds at a place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Piece {
-    pub(crate) length: usize,
-    pub(crate) is_first: bool,
-    pub(crate) is_last: bool,
-}
-
-impl Piece {
-    /// Whether a sender can have written it: all but the last of a message are full.
-    pub(crate) fn is_possible(self) -> bool {
-        self.is_last || self.length == CHUNK
-    }
-}
-
 /// The pieces of a message; of an empty one, one.
 pub(crate) fn chunks(message: &[u8]) -> impl Iterator<Item = Chunk<'_>> {
     let count = message.len().div_ceil(CHUNK).max(1);
@@ -59,11 +46,7 @@ pub(super) fn try_chunk(
     end: &mut impl SendEnd,
     chunk: Chunk<'_>,
 ) -> Result<Option<()>, Refusal> {
-    lane.check_process()?;
-    if lane.is_closed() {
-        return Err(Refusal::Closed);
-    }
-    let Some((at, _)) = end.reserve(lane, 1)? else { return Ok(None) };
+    let Some((at, _)) = reserve(lane, end, 1)? else { return Ok(None) };
     let place = Place { memory: lane.memory(), at, room: lane.geometry.stride };
     let flag = |is: bool, bit| if is { bit } else { 0 };
     let word = chunk.bytes.len() as u64 | flag(chunk.is_first, FIRST) | flag(chunk.is_last, LAST);
@@ -78,9 +61,61 @@ pub(super) fn try_chunk(
     Ok(Some(()))
 }
 
-/// What is at a place.
-pub(crate) fn piece(place: Place<'_>) -> Piece {
-    let word = place.memory.word(place.at).load(Ordering::Relaxed);
-    let length = usize::try_from(word & !(FIRST | LAST)).unwrap_or(usize::MAX).min(CHUNK);
-    Piece { length, is_first: word & FIRST != 0, is_last: word & LAST != 0 }
+/// Puts a message together from its chunks, at the end of a buffer.
+#[derive(Debug, Default)]
+pub(crate) struct Assembly {
+    from: usize,
+    has_begun: bool,
+}
+
+/// What a chunk made of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// It goes on; or it was begun by another receiver, and is nobody's.
+    Begun,
+    Whole,
+    /// No sender writes such chunks.
+    Impossible,
+}
+
+impl Assembly {
+    pub(crate) fn at_end_of(buffer: &[u8]) -> Assembly {
+        Assembly { from: buffer.len(), has_begun: false }
+    }
+
+    /// Takes the chunk at a place, of a message of `most` bytes at most.
+    pub(crate) fn take(&mut self, place: Place<'_>, most: usize, buffer: &mut Vec<u8>) -> Progress {
+        let word = place.memory.word(place.at).load(Ordering::Relaxed);
+        let (is_first, is_last) = (word & FIRST != 0, word & LAST != 0);
+        let length = usize::try_from(word & !(FIRST | LAST)).unwrap_or(usize::MAX);
+        if is_first {
+            self.forget(buffer);
+            self.has_begun = true;
+        }
+        if !self.has_begun {
+            return Progress::Begun;
+        }
+        // All but the last are full.
+        let is_possible = length == CHUNK || is_last && length < CHUNK;
+        if !is_possible || buffer.len() - self.from + length > most {
+            self.forget(buffer);
+            return Progress::Impossible;
+        }
+        place.memory.read_to_end(place.bytes_at(), length, buffer);
+        self.has_begun = !is_last;
+        if is_last { Progress::Whole } else { Progress::Begun }
+    }
+
+    /// Leaves nothing of a message that was begun.
+    pub(crate) fn forget(&mut self, buffer: &mut Vec<u8>) {
+        buffer.truncate(self.from);
+        self.has_begun = false;
+    }
+}
+
+/// Says that chunks make no message.
+#[cold]
+pub(super) fn impossible(lane: &Lane, most: usize) -> Refusal {
+    let fact = format!("chunks of no message of at most {most} bytes: something writes over it");
+    Error::new("receive from", lane.spot.object(), ErrorKind::Damaged, fact).into()
 }

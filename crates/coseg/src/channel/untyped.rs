@@ -9,12 +9,12 @@ use super::message::Place;
 use super::receiver::Receiver;
 use super::refusal::Refusal;
 use super::sender::Sender;
-use super::stream;
+use super::stream::{self, Assembly, Progress};
 use crate::bell::LONGEST_SLEEP;
 use crate::lock::Deadline;
 use crate::part::Spot;
 use crate::schema::{BYTES_LENGTH, Part, PartKind, Type};
-use crate::{ErrorKind, Result, Value, decode, encode};
+use crate::{Result, Value, decode, encode};
 
 /// A channel whose kind and messages are told by the region; see [`Inspection::channel`](crate::Inspection::channel).
 #[derive(Debug)]
@@ -36,7 +36,8 @@ pub struct UntypedReceiver {
     holds: bool,
     is_redelivered: bool,
     /// What there is of a streamed message whose first chunk was received.
-    begun: Option<Vec<u8>>,
+    begun: Assembly,
+    message: Vec<u8>,
 }
 
 impl UntypedChannel {
@@ -63,7 +64,13 @@ impl UntypedChannel {
     /// Those of [`UntypedChannel::sender`].
     pub fn receiver(&self) -> Result<UntypedReceiver> {
         let receiver = self.channel.receiver()?;
-        Ok(UntypedReceiver { receiver, holds: false, is_redelivered: false, begun: None })
+        Ok(UntypedReceiver {
+            receiver,
+            holds: false,
+            is_redelivered: false,
+            begun: Assembly::default(),
+            message: Vec::new(),
+        })
     }
 
     /// Closes the channel: nothing more is sent, and receivers are told once they have what was.
@@ -200,29 +207,16 @@ impl UntypedReceiver {
     ) -> Result<Vec<u8>, Refusal> {
         let most = of.size_bytes() - BYTES_LENGTH;
         loop {
-            let begun = &mut self.begun;
-            let mut is_possible = true;
-            let ended = patiently(timeout, stop, |slice| {
+            let progress = patiently(timeout, stop, |slice| {
                 let held = self.receiver.hold_timeout(slice)?;
-                let place = held.place();
-                let piece = stream::piece(place);
-                is_possible = piece.is_possible();
-                if piece.is_first {
-                    *begun = Some(Vec::new());
-                }
-                // The rest of a message that another receiver had begun is nobody's.
-                let Some(message) = begun else { return Ok(!held.done()) };
-                place.memory.read_to_end(place.bytes_at(), piece.length, message);
-                Ok(held.done() && piece.is_last)
+                let progress = self.begun.take(held.place(), most, &mut self.message);
+                held.done();
+                Ok(progress)
             })?;
-            if self.begun.as_ref().is_some_and(|message| message.len() > most || !is_possible) {
-                self.begun = None;
-                let fact = format!("chunks of no message of at most {most} bytes: something writes over it");
-                let object = self.receiver.lane.spot.object();
-                return Err(crate::Error::new("receive from", object, ErrorKind::Damaged, fact).into());
-            }
-            if ended && let Some(message) = self.begun.take() {
-                return Ok(message);
+            match progress {
+                Progress::Begun => {}
+                Progress::Whole => return Ok(std::mem::take(&mut self.message)),
+                Progress::Impossible => return Err(stream::impossible(&self.receiver.lane, most)),
             }
         }
     }

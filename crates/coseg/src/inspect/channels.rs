@@ -3,7 +3,8 @@
 use super::Inspection;
 use crate::channel::broadcast::{Broadcast, Found};
 use crate::channel::queue::Queue;
-use crate::channel::{CLOSED, Geometry, LOCK, Place, Side, UntypedChannel, one, owners, read, stream};
+use crate::channel::stream::{Assembly, Progress};
+use crate::channel::{CLOSED, Geometry, LOCK, Place, Side, UntypedChannel, one, owners, read};
 use crate::lock::LockWords;
 use crate::memory::Memory;
 use crate::part::Spot;
@@ -139,20 +140,15 @@ impl Inspection {
     /// The messages of a stream that are there from their first chunk to their last.
     fn streamed(&self, geometry: Geometry, most: usize) -> impl Iterator<Item = Value> {
         let memory = &self.base.memory;
-        let mut begun: Option<Vec<u8>> = None;
+        let (mut begun, mut message) = (Assembly::default(), Vec::new());
         waiting(memory, &geometry).filter_map(move |position| {
-            let at = geometry.slot_at(position);
-            let place = Place { memory, at, room: geometry.stride };
-            let piece = stream::piece(place);
-            if piece.is_first {
-                begun = Some(Vec::new());
+            let place = Place { memory, at: geometry.slot_at(position), room: geometry.stride };
+            let progress = begun.take(place, most, &mut message);
+            if !one::is_unreceived(memory, &geometry, position) {
+                begun.forget(&mut message);
+                return None;
             }
-            let message = begun.as_mut()?;
-            memory.read_to_end(place.bytes_at(), piece.length, message);
-            if !one::is_unreceived(memory, &geometry, position) || message.len() > most {
-                begun = None;
-            }
-            piece.is_last.then(|| begun.take().map(Value::Bytes))?
+            (progress == Progress::Whole).then(|| Value::Bytes(std::mem::take(&mut message)))
         })
     }
 

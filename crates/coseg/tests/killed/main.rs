@@ -1,7 +1,7 @@
 //! Every operation on a region, killed at every instruction that changes shared bytes, and its recovery too.
 //!
 //! The next process must find each value as it was or as it is to be, a transaction whole or not at all, each lock
-//! within moments, and be told whom it inherits from. `COSEG_LONG=1` kills every recovery and makes 2,000 random
+//! within moments, and be told whom it inherits from. `COSEG_LONG=1` kills every recovery and makes 100 random
 //! kills of each operation.
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail like a test")]
 

@@ -134,7 +134,7 @@ pub(crate) fn trial<'a, W: Ground>(
             Ok(())
         })
         .check(check)
-        .random_kills(if is_long() { 2000 } else { 4 }, 7)
+        .random_kills(if is_long() { 100 } else { 4 }, 7)
 }
 
 struct Plan {

@@ -208,7 +208,7 @@ fn a_loan_is_sent_only_when_written() {
                     at += piece.len();
                 }
             });
-            written.unwrap().send();
+            written.unwrap().send().unwrap();
             let held = receiver.hold().unwrap();
             assert_eq!(held.length(), length);
             let mut middle = vec![0; length / 2];
@@ -220,7 +220,7 @@ fn a_loan_is_sent_only_when_written() {
         assert!(matches!(sender.loan().unwrap().fill(101, |_| ()), Err(Refusal::Failed(_))));
         let (mut to, mut from) = (post.orders.sender().unwrap(), post.orders.receiver().unwrap());
         let order = Order { trader: 1, amount: -1 };
-        to.loan().unwrap().write(&order).unwrap().send();
+        to.loan().unwrap().write(&order).unwrap().send().unwrap();
         drop(to.loan().unwrap());
         to.send(&order).unwrap();
         assert_eq!((from.receive().unwrap(), from.receive().unwrap()), (order, order));
@@ -265,7 +265,9 @@ fn a_closed_channel_is_emptied_first() {
         let (mut sender, mut receiver) = (post.orders.sender().unwrap(), post.orders.receiver().unwrap());
         let order = Order { trader: 3, amount: 4 };
         sender.send(&order).unwrap();
+        let written = sender.loan().unwrap().write(&order).unwrap();
         post.orders.close().unwrap();
+        assert!(matches!(written.send(), Err(Refusal::Closed)));
         assert!(matches!(sender.send(&order), Err(Refusal::Closed)));
         assert!(matches!(sender.loan(), Err(Refusal::Closed)));
         assert_eq!(receiver.iter().collect::<Vec<_>>(), [order]);
@@ -365,7 +367,7 @@ fn one_who_holds_a_message_keeps_nobody_waiting() {
             sender.try_send(&Order { trader: 0, amount }).unwrap();
             assert_eq!(quick.try_receive().unwrap().amount, amount);
         }
-        loan.write(&Order { trader: 0, amount: 100 }).unwrap().send();
+        loan.write(&Order { trader: 0, amount: 100 }).unwrap().send().unwrap();
         assert_eq!(quick.try_receive().unwrap().amount, 100);
         assert_eq!(held.get().amount, -1);
         held.done();

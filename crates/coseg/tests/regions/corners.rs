@@ -105,7 +105,7 @@ fn many_laps_pass_one_who_holds_and_one_who_writes() {
             sender.try_send(&note(number)).unwrap();
             assert_eq!(quick.try_receive().unwrap(), note(number));
         }
-        loan.write(&Note { from: 2, number: 1 }).unwrap().send();
+        loan.write(&Note { from: 2, number: 1 }).unwrap().send().unwrap();
         assert_eq!(quick.try_receive().unwrap(), Note { from: 2, number: 1 });
         drop(held);
         assert_eq!(quick.try_receive().unwrap(), note(0));
@@ -258,7 +258,7 @@ fn one_who_writes_a_broadcast_for_long_keeps_nobody_beyond_his_time() {
             assert!(since.elapsed() < IN_TIME);
         });
         mill.news.reopen().unwrap();
-        loan.write(&2).unwrap().send();
+        loan.write(&2).unwrap().send().unwrap();
         quick.try_send(&3).unwrap();
         assert_eq!([receiver.try_receive().unwrap(), receiver.try_receive().unwrap()], [2, 3]);
         mill.remove().unwrap();
@@ -480,8 +480,8 @@ fn a_child_of_fork_ends_nothing_of_its_parents() {
         }));
         let (note_loan, news_loan) = loans.take().unwrap();
         drop(loans);
-        note_loan.write(&note(3)).unwrap().send();
-        news_loan.write(&3).unwrap().send();
+        note_loan.write(&note(3)).unwrap().send().unwrap();
+        news_loan.write(&3).unwrap().send().unwrap();
         assert_eq!((other.try_receive().unwrap(), reader.try_receive().unwrap()), (note(3), 3));
         assert!(in_a_child(|| {
             let forked = |refused: Result<(), Refusal>| matches!(refused, Err(Refusal::Failed(error)) if *error.kind() == ErrorKind::Forked);

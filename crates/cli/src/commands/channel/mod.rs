@@ -60,10 +60,6 @@ pub(crate) fn run(args: &Channel, global: &Global) -> Result<ExitCode> {
     }
 }
 
-fn channels(region: &Inspection) -> impl Iterator<Item = &Part> {
-    region.schema().parts.iter().filter(|part| part.kind.is_channel())
-}
-
 /// The channel of this name; without one, the only channel there is.
 fn chosen<'a>(region: &'a Inspection, stat: &Stat, name: Option<&str>) -> Result<&'a Part> {
     regions::part_of_kind(region, stat, "channel", PartKind::is_channel, name)

@@ -49,8 +49,7 @@ pub(crate) struct Send {
     /// The region's segment
     #[arg(value_name = "SEGMENT")]
     selector: Selector,
-    /// The channel; may be left out where the region has one
-    #[arg(allow_negative_numbers = true)]
+    /// The channel; may be left out where the region has one and messages come from standard input
     channel: Option<String>,
     /// Messages to send instead of standard input
     #[arg(value_name = "MESSAGE", allow_negative_numbers = true)]
@@ -78,17 +77,7 @@ pub(crate) fn run(args: &Send, global: &Global) -> Result<ExitCode> {
     let view = View::open(global)?;
     let stat = args.selector.one(&view)?.stat;
     let region = regions::join(&view, &stat)?;
-    let mut messages: Vec<&str> = args.messages.iter().map(String::as_str).collect();
-    let mut name = args.channel.as_deref();
-    // Where there is one channel, what does not name it is a message.
-    let mut own = super::channels(&region);
-    if let (Some(word), Some(only), None) = (name, own.next(), own.next())
-        && word != only.name
-    {
-        messages.insert(0, word);
-        name = None;
-    }
-    let part = super::chosen(&region, &stat, name)?;
+    let part = super::chosen(&region, &stat, args.channel.as_deref())?;
     let object = format!("`{}` of {}", printable(&part.name), title(&stat));
     let Part { of: Some(of), .. } = part else {
         return Err(Failure::nothing(format!("send to {object}: it has no messages")));
@@ -102,7 +91,8 @@ pub(crate) fn run(args: &Send, global: &Global) -> Result<ExitCode> {
         }
         (None, _) => 0,
     };
-    let messages = messages
+    let messages = args
+        .messages
         .iter()
         .enumerate()
         .map(|(index, text)| {

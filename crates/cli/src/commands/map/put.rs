@@ -74,8 +74,8 @@ pub(crate) struct Put {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Line {
-    key: serde_json::Value,
-    value: serde_json::Value,
+    key: parse::Json,
+    value: parse::Json,
     expires_in_ms: Option<u64>,
 }
 
@@ -186,8 +186,8 @@ impl Target<'_> {
 
     fn entry(&self, text: &[u8]) -> Result<(Value, Value, Option<Duration>), String> {
         let Line { key, value, expires_in_ms } = parse::document(text)?;
-        let read = |what, of, json| {
-            let value = parse::value_of(of, json).and_then(|value| checked(of, value));
+        let read = |what, of, json: parse::Json| {
+            let value = json.value_of(of).and_then(|value| checked(of, value));
             value.map_err(|fact| format!("{what}: {fact}"))
         };
         let key = read("key", self.map.key_type(), key)?;

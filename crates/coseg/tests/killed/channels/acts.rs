@@ -59,7 +59,7 @@ fn at<T: Numbered, K: Whole>(channel: &Channel<T, K>, act: &str) {
         }
         "loan and send" => {
             let mut sender = sender();
-            marked(|| sender.loan().unwrap().write(&T::of(3)).unwrap().send());
+            marked(|| sender.loan().unwrap().write(&T::of(3)).unwrap().send().unwrap());
         }
         "loan and drop" => {
             let mut sender = sender();
@@ -130,7 +130,7 @@ fn behind(port: &Region<Port>) {
         assert_eq!(receiver.try_receive().unwrap(), number);
     }
     receiver.try_receive().unwrap_err();
-    marked(|| written.send());
+    marked(|| written.send().unwrap());
 }
 
 fn at_files(setting: &Setting, act: &str) {
