@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use coseg::Value;
 use coseg::schema::Type;
-use serde::de::{DeserializeOwned, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeOwned, Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 /// A value of this type, from its JSON. What else is to be said about its type is for [`coseg::encode`] to say.
@@ -70,6 +70,10 @@ impl<'de> Visitor<'de> for Reader {
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a value")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Value, E> {
+        Err(E::custom("null is no value"))
     }
 
     fn visit_bool<E>(self, own: bool) -> Result<Value, E> {
@@ -148,8 +152,8 @@ mod tests {
     fn what_is_no_json_is_told_by_its_column() {
         assert_eq!(json(&U64, b"{\"a\": }"), Err("no JSON: expected value at column 7".into()));
         for (text, fact) in [
-            ("null", "invalid type: null, expected a value at column 4"),
-            ("{\"a\": [1, {\"b\": null}]}", "invalid type: null, expected a value at column 20"),
+            ("null", "null is no value at column 4"),
+            ("{\"a\": [1, {\"b\": null}]}", "null is no value at column 20"),
             ("{\"a\": 1, \"b\": 2, \"a\": 3}", "`a` comes twice at column 20"),
         ] {
             assert_eq!(json(&U64, text.as_bytes()), Err(format!("not as it should be: {fact}")), "{text}");

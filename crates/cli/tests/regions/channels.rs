@@ -166,7 +166,7 @@ fn a_line_that_is_no_message_is_told_and_the_others_are_sent() {
             "coseg: line 5: encode `buy` of Price: it is missing: Price has name, buy\n",
             "coseg: line 6: encode `sell` of Price: there is no such field: Price has name, buy\n",
             "coseg: line 7: encode `name` of Price: `much too long` has 13 bytes, there is room for 8\n",
-            "coseg: line 8: `name`: null is no value\n",
+            "coseg: line 8: not as it should be: null is no value at column 13\n",
             "coseg: line 9: encode Price: an array where a struct belongs\n",
             "coseg: line 10: encode `buy` of Price: 1.5 is no u32",
             "coseg: line 11: encode `buy` of Price: 1e30 may have lost digits: write whole numbers beyond 64 bits as text",

@@ -283,7 +283,7 @@ fn a_line_that_is_no_entry_holds_up_no_other() {
             "line 4: not as it should be: missing field `value`",
             "line 5: value: encode f64: a truth value where f64 belongs",
             "line 6: not as it should be: unknown field `for`",
-            "line 7: key: null is no value",
+            "line 7: not as it should be: null is no value at column 11",
         ] {
             assert!(outcome.err.contains(fact), "{fact}: {}", outcome.err);
         }
