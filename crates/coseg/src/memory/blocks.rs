@@ -1,0 +1,115 @@
+//! Copies of words by the processor's widest loads and stores: what the compiler makes of a loop over atomics takes
+//! four times as long. To other processes a copy is as before: each word whole, and in no order.
+
+use std::arch::x86_64::_mm_sfence;
+use std::mem::MaybeUninit;
+
+use super::WORD;
+use crate::sync::AtomicU64;
+
+/// Bytes that one turn of the loop copies.
+const BLOCK: usize = 64;
+/// Fewer bytes are copied as fast word by word.
+const LEAST: usize = 128;
+
+/// Copies most of `words` to `bytes`; what is left of both.
+#[inline]
+pub(super) fn read_blocks<'w, 'b>(
+    words: &'w [AtomicU64],
+    bytes: &'b mut [MaybeUninit<u8>],
+) -> (&'w [AtomicU64], &'b mut [MaybeUninit<u8>]) {
+    let count = bytes.len() / BLOCK;
+    if bytes.len() < LEAST {
+        return (words, bytes);
+    }
+    let (from, rest) = words.split_at(count * BLOCK / WORD);
+    let (to, tail) = bytes.split_at_mut(count * BLOCK);
+    // SAFETY: both have `count` blocks; the words are atomics, which may be read while others write them.
+    unsafe { copy(to.as_mut_ptr().cast(), from.as_ptr().cast(), count) };
+    (rest, tail)
+}
+
+/// Copies most of `bytes` to `words`; what is left of both.
+#[inline]
+pub(super) fn write_blocks<'w, 'b>(words: &'w [AtomicU64], bytes: &'b [u8]) -> (&'w [AtomicU64], &'b [u8]) {
+    let count = bytes.len() / BLOCK;
+    if bytes.len() < LEAST {
+        return (words, bytes);
+    }
+    let (to, rest) = words.split_at(count * BLOCK / WORD);
+    let (from, tail) = bytes.split_at(count * BLOCK);
+    // SAFETY: both have `count` blocks; the words are atomics, which may be written through a shared reference.
+    unsafe { copy(to.as_ptr().cast_mut().cast(), from.as_ptr(), count) };
+    (rest, tail)
+}
+
+/// As [`write_blocks`], of lines, by stores that fetch none, and are done when this returns.
+pub(super) fn write_lines_past<'w, 'b>(
+    words: &'w [AtomicU64],
+    bytes: &'b [u8],
+) -> (&'w [AtomicU64], &'b [u8]) {
+    let count = bytes.len() / BLOCK;
+    let (to, rest) = words.split_at(count * BLOCK / WORD);
+    let (from, tail) = bytes.split_at(count * BLOCK);
+    for (to, from) in to.chunks_exact(BLOCK / WORD).zip(from.as_chunks::<BLOCK>().0) {
+        assert!(to.as_ptr().addr().is_multiple_of(BLOCK), "no line begins here");
+        // SAFETY: a block each, and the one written is aligned. It is of atomics, which may be written through a shared
+        // reference; each word is written as a whole.
+        unsafe {
+            std::arch::asm!(
+                "movups {a}, [{from}]",
+                "movups {b}, [{from} + 16]",
+                "movups {c}, [{from} + 32]",
+                "movups {d}, [{from} + 48]",
+                "movntps [{to}], {a}",
+                "movntps [{to} + 16], {b}",
+                "movntps [{to} + 32], {c}",
+                "movntps [{to} + 48], {d}",
+                from = in(reg) from.as_ptr(),
+                to = in(reg) to.as_ptr(),
+                a = out(xmm_reg) _,
+                b = out(xmm_reg) _,
+                c = out(xmm_reg) _,
+                d = out(xmm_reg) _,
+                options(nostack, preserves_flags),
+            );
+        }
+    }
+    // SAFETY: every processor of this architecture has it.
+    unsafe { _mm_sfence() };
+    (rest, tail)
+}
+
+/// # Safety
+/// `count` blocks can be read at `from` and written at `to`, and do not overlap; one of them may be atomics that
+/// other threads use at the same time. `count` is not 0.
+#[inline]
+unsafe fn copy(to: *mut u8, from: *const u8, count: usize) {
+    // SAFETY: as the caller promises. Processors with SSE2, so all of this architecture, load and store each aligned word of
+    // a register as one.
+    unsafe {
+        std::arch::asm!(
+            "2:",
+            "movups {a}, [{from}]",
+            "movups {b}, [{from} + 16]",
+            "movups {c}, [{from} + 32]",
+            "movups {d}, [{from} + 48]",
+            "movups [{to}], {a}",
+            "movups [{to} + 16], {b}",
+            "movups [{to} + 32], {c}",
+            "movups [{to} + 48], {d}",
+            "add {from}, 64",
+            "add {to}, 64",
+            "dec {count}",
+            "jnz 2b",
+            from = inout(reg) from => _,
+            to = inout(reg) to => _,
+            count = inout(reg) count => _,
+            a = out(xmm_reg) _,
+            b = out(xmm_reg) _,
+            c = out(xmm_reg) _,
+            d = out(xmm_reg) _,
+            options(nostack),
+        );
+    }
+}

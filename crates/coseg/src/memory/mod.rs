@@ -1,0 +1,276 @@
+//! A region's bytes, which other processes write at any time: atomics of one fixed width per place, and copies.
+//!
+//! No reference to a value in here exists anywhere, only to atomics. Offsets come from a layout that was checked
+//! when the region was opened and is kept in private memory; one that lies outside is our own bug and panics.
+#![allow(unsafe_code, reason = "the one room that touches a region's memory")]
+
+#[cfg_attr(not(all(target_arch = "x86_64", not(coseg_model), not(miri))), path = "no_blocks.rs")]
+mod blocks;
+#[cfg(not(coseg_model))]
+mod mapped;
+#[cfg(coseg_model)]
+mod modelled;
+
+use std::mem::MaybeUninit;
+
+#[cfg(not(coseg_model))]
+pub(crate) use self::mapped::Memory;
+#[cfg(coseg_model)]
+pub(crate) use self::modelled::Memory;
+
+use self::blocks::{read_blocks, write_blocks, write_lines_past};
+use crate::Shared;
+use crate::layout::LINE;
+use crate::sync::{AtomicU64, Ordering};
+
+/// Bytes of the unit that is copied.
+pub(crate) const WORD: usize = size_of::<u64>();
+
+impl Memory {
+    /// Copies what is at `offset`, which must be a multiple of eight, word by word.
+    #[inline]
+    pub(crate) fn read(&self, offset: usize, bytes: &mut [u8]) {
+        // SAFETY: of the same layout, and no byte becomes uninitialised.
+        let bytes = unsafe { &mut *(std::ptr::from_mut(bytes) as *mut [MaybeUninit<u8>]) };
+        self.read_new(offset, bytes);
+    }
+
+    /// The same, into bytes that are all written by it.
+    #[inline]
+    fn read_new(&self, offset: usize, bytes: &mut [MaybeUninit<u8>]) {
+        let words = self.words(offset, bytes.len().div_ceil(WORD));
+        let (words, bytes) = read_blocks(words, bytes);
+        let (whole, tail) = bytes.as_chunks_mut::<WORD>();
+        for (to, from) in whole.iter_mut().zip(words) {
+            *to = from.load(Ordering::Relaxed).to_ne_bytes().map(MaybeUninit::new);
+        }
+        if !tail.is_empty() {
+            let word = words[words.len() - 1].load(Ordering::Relaxed).to_ne_bytes();
+            tail.write_copy_of_slice(&word[..tail.len()]);
+        }
+    }
+
+    /// Copies `bytes` to `offset`, which must be a multiple of eight; the last word is filled up with zeroes.
+    #[inline]
+    pub(crate) fn write(&self, offset: usize, bytes: &[u8]) {
+        let words = self.words(offset, bytes.len().div_ceil(WORD));
+        let (words, bytes) = write_blocks(words, bytes);
+        let (whole, tail) = bytes.as_chunks::<WORD>();
+        for (from, to) in whole.iter().zip(words) {
+            to.store(u64::from_ne_bytes(*from), Ordering::Relaxed);
+        }
+        if !tail.is_empty() {
+            let mut word = [0; WORD];
+            word[..tail.len()].copy_from_slice(tail);
+            words[words.len() - 1].store(u64::from_ne_bytes(word), Ordering::Relaxed);
+        }
+    }
+
+    /// As [`Memory::write`], past the cache: for many bytes that another core reads, whose lines are not fetched first.
+    pub(crate) fn write_past(&self, offset: usize, bytes: &[u8]) {
+        // Whole lines are what goes past it.
+        let (head, rest) = bytes.split_at(bytes.len().min(offset.next_multiple_of(LINE) - offset));
+        self.write(offset, head);
+        if rest.is_empty() {
+            return;
+        }
+        let at = offset + head.len();
+        let words = self.words(at, rest.len().div_ceil(WORD));
+        let (_, tail) = write_lines_past(words, rest);
+        self.write(at + rest.len() - tail.len(), tail);
+    }
+
+    /// Whether these bytes are at `offset`, which must be a multiple of eight, the last word filled up with zeroes.
+    #[inline]
+    pub(crate) fn holds(&self, offset: usize, bytes: &[u8]) -> bool {
+        let words = self.words(offset, bytes.len().div_ceil(WORD));
+        let (whole, tail) = bytes.as_chunks::<WORD>();
+        let same = |own: [u8; WORD], word: &AtomicU64| word.load(Ordering::Relaxed).to_ne_bytes() == own;
+        let mut last = [0; WORD];
+        last[..tail.len()].copy_from_slice(tail);
+        whole.iter().zip(words).all(|(own, word)| same(*own, word))
+            && (tail.is_empty() || same(last, &words[words.len() - 1]))
+    }
+
+    /// Copies as [`Memory::read`], to the end of a buffer.
+    pub(crate) fn read_to_end(&self, offset: usize, length: usize, buffer: &mut Vec<u8>) {
+        buffer.reserve(length);
+        self.read_new(offset, &mut buffer.spare_capacity_mut()[..length]);
+        // SAFETY: there is room for them, and all were written.
+        unsafe { buffer.set_len(buffer.len() + length) };
+    }
+
+    /// As [`Memory::read`], from any offset.
+    pub(crate) fn read_at(&self, offset: usize, bytes: &mut [u8]) {
+        let inside = offset % WORD;
+        if inside == 0 {
+            return self.read(offset, bytes);
+        }
+        let (head, rest) = bytes.split_at_mut(bytes.len().min(WORD - inside));
+        let word = self.word(offset - inside).load(Ordering::Relaxed).to_ne_bytes();
+        head.copy_from_slice(&word[inside..][..head.len()]);
+        if !rest.is_empty() {
+            self.read(offset - inside + WORD, rest);
+        }
+    }
+
+    /// Copies bytes to any offset; what is beside them stays.
+    pub(crate) fn write_at(&self, offset: usize, bytes: &[u8]) {
+        let inside = offset % WORD;
+        let (head, rest) = bytes.split_at(if inside == 0 { 0 } else { bytes.len().min(WORD - inside) });
+        self.write_within(offset, head);
+        let (whole, tail) = rest.split_at(rest.len() / WORD * WORD);
+        let at = offset + head.len();
+        if !whole.is_empty() {
+            self.write(at, whole);
+        }
+        self.write_within(at + whole.len(), tail);
+    }
+
+    /// Copies bytes into a part of a word.
+    fn write_within(&self, offset: usize, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        let inside = offset % WORD;
+        let word = self.word(offset - inside);
+        let mut own = word.load(Ordering::Relaxed).to_ne_bytes();
+        own[inside..][..bytes.len()].copy_from_slice(bytes);
+        word.store(u64::from_ne_bytes(own), Ordering::Relaxed);
+    }
+
+    /// Copies a value that may be half of one write and half of another: the caller checks.
+    #[inline]
+    pub(crate) fn load<T: Shared>(&self, offset: usize) -> T {
+        let mut image = MaybeUninit::<T>::uninit();
+        self.read_new(offset, new_bytes(&mut image));
+        // SAFETY: as large as the image, of which all was written.
+        T::load(unsafe { std::slice::from_raw_parts(image.as_ptr().cast(), size_of::<T>()) })
+    }
+
+    /// Copies a value in.
+    #[inline]
+    pub(crate) fn store<T: Shared>(&self, offset: usize, value: &T) {
+        let mut image = MaybeUninit::<T>::uninit();
+        let bytes = zeroed_bytes(&mut image);
+        value.store(bytes);
+        self.write(offset, bytes);
+    }
+
+    /// Copies values in, side by side: each is a number of whole words.
+    #[inline]
+    pub(crate) fn store_all<T: Shared>(&self, offset: usize, values: &[T]) {
+        let words = self.words(offset, size_of_val(values) / WORD);
+        for (value, words) in values.iter().zip(words.chunks_exact(size_of::<T>() / WORD)) {
+            let mut image = MaybeUninit::<T>::uninit();
+            let (own, _) = stored(value, &mut image).as_chunks::<WORD>();
+            for (from, to) in own.iter().zip(words) {
+                to.store(u64::from_ne_bytes(*from), Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Copies values that lie side by side to the end of a list.
+    #[inline]
+    pub(crate) fn load_all<T: Shared>(&self, offset: usize, count: usize, values: &mut Vec<T>) {
+        let words = self.words(offset, count * size_of::<T>() / WORD);
+        values.extend(words.chunks_exact(size_of::<T>() / WORD).map(|words| {
+            let mut image = MaybeUninit::<T>::uninit();
+            let bytes = zeroed_bytes(&mut image);
+            for (to, from) in bytes.as_chunks_mut::<WORD>().0.iter_mut().zip(words) {
+                *to = from.load(Ordering::Relaxed).to_ne_bytes();
+            }
+            T::load(bytes)
+        }));
+    }
+}
+
+/// The bytes of a value as they are stored, in a place for it.
+#[inline]
+pub(crate) fn stored<'i, T: Shared>(value: &T, image: &'i mut MaybeUninit<T>) -> &'i [u8] {
+    let bytes = zeroed_bytes(image);
+    value.store(bytes);
+    bytes
+}
+
+/// The bytes of a place for a value.
+#[inline]
+fn new_bytes<T>(image: &mut MaybeUninit<T>) -> &mut [MaybeUninit<u8>] {
+    // SAFETY: the place is as large as a `T`, and whatever is written to it is no `T` yet.
+    unsafe { std::slice::from_raw_parts_mut(image.as_mut_ptr().cast(), size_of::<T>()) }
+}
+
+/// The bytes of a place for a value, zeroed where they are: moving a `T` would leave its padding behind.
+#[inline]
+fn zeroed_bytes<T>(image: &mut MaybeUninit<T>) -> &mut [u8] {
+    let start = image.as_mut_ptr().cast::<u8>();
+    // SAFETY: the place is as large as a `T`.
+    unsafe { start.write_bytes(0, size_of::<T>()) };
+    // SAFETY: all bytes are initialised now; nothing but bytes is written while they are lent.
+    unsafe { std::slice::from_raw_parts_mut(start, size_of::<T>()) }
+}
+
+#[cfg(all(test, not(coseg_model)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_of_any_length_cross_and_fill_their_last_word() {
+        for length in (0..=17).chain(250..400) {
+            let memory = Memory::heap(512);
+            memory.write(8, &[0xff; 504]);
+            let bytes: Vec<u8> = (1..=250).cycle().take(length).collect();
+            let mut back = vec![0; bytes.len()];
+            memory.write_past(8, &bytes);
+            memory.read(8, &mut back);
+            assert_eq!(back, bytes);
+            memory.write(8, &[0xff; 504]);
+            memory.write(8, &bytes);
+            memory.read(8, &mut back);
+            assert_eq!(back, bytes);
+            back.clear();
+            memory.read_to_end(8, bytes.len(), &mut back);
+            assert_eq!(back, bytes);
+            assert!(memory.holds(8, &bytes));
+            for at in 0..bytes.len() {
+                let mut other = bytes.clone();
+                other[at] ^= 0x80;
+                assert!(!memory.holds(8, &other), "{at} of {length}");
+            }
+            let last = (bytes.len().next_multiple_of(WORD)).max(WORD);
+            let mut word = [0; WORD];
+            memory.read(8 + last - WORD, &mut word);
+            let filled = last - bytes.len();
+            assert!(length == 0 || word[WORD - filled..].iter().all(|&byte| byte == 0), "{word:?}");
+            assert_eq!(memory.word(0).load(Ordering::Relaxed), 0, "nothing before");
+        }
+    }
+
+    #[test]
+    fn padding_is_zero_whatever_the_stack_held() {
+        #[derive(coseg::Shared, Clone, Copy)]
+        #[repr(C)]
+        struct Padded {
+            a: u8,
+            b: u64,
+        }
+        let memory = Memory::heap(16);
+        let dirty = std::hint::black_box([0xee_u8; 4096]);
+        for a in 0..100 {
+            memory.store(0, &std::hint::black_box(Padded { a, b: u64::from(dirty[usize::from(a)]) }));
+            assert_eq!(memory.word(0).load(Ordering::Relaxed).to_ne_bytes(), [a, 0, 0, 0, 0, 0, 0, 0]);
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "outside the region's layout")]
+    fn a_word_across_the_end_is_refused() {
+        let _ = Memory::heap(32).word(32);
+    }
+
+    #[test]
+    #[should_panic(expected = "outside the region's layout")]
+    fn a_crooked_word_is_refused() {
+        let _ = Memory::heap(32).word(4);
+    }
+}
