@@ -27,6 +27,19 @@ pub(crate) struct Method {
     pub(crate) notes: Vec<&'static str>,
 }
 
+impl Method {
+    /// What is said last of how it was measured.
+    pub(crate) fn end(&self, text: &mut String) {
+        for note in &self.notes {
+            let _ = write!(text, " {note}");
+        }
+        if !self.optimised {
+            text.push_str(" **Unoptimised build: not to be quoted.**");
+        }
+        text.push('\n');
+    }
+}
+
 /// Contenders in columns, operations in rows.
 #[derive(Debug, Serialize)]
 pub(crate) struct Table {
@@ -91,19 +104,13 @@ impl Report {
             table.markdown(&mut text);
             text.push('\n');
         }
-        let Method { round_count, turn_us, cpu, processor, kernel, load, optimised, notes } = &self.method;
+        let Method { round_count, turn_us, cpu, processor, kernel, load, .. } = &self.method;
         let _ = write!(
             text,
             "Method: {round_count} rounds in which the contenders take turns of at least {turn_us} µs each; median of \
              the rounds (10th to 90th percentile), per operation; pinned to CPU {cpu}, {processor}, Linux {kernel}, load {load} at the start."
         );
-        for note in notes {
-            let _ = write!(text, " {note}");
-        }
-        if !optimised {
-            text.push_str(" **Unoptimised build: not to be quoted.**");
-        }
-        text.push('\n');
+        self.method.end(&mut text);
         text
     }
 }

@@ -244,7 +244,7 @@ impl Report {
         for table in &self.tables {
             table.markdown(&mut text);
         }
-        let Method { round_count, turn_us, cpu, processor, kernel, load, optimised, notes } = &self.method;
+        let Method { round_count, turn_us, cpu, processor, kernel, load, .. } = &self.method;
         let _ = write!(
             text,
             "Method: {round_count} rounds in which the contenders take turns of {turn_us} µs, {}; median of the rounds \
@@ -252,13 +252,7 @@ impl Report {
              load {load} at the start, backend {}.",
             self.longer, self.backend
         );
-        for note in notes {
-            let _ = write!(text, " {note}");
-        }
-        if !optimised {
-            text.push_str(" **Unoptimised build: not to be quoted.**");
-        }
-        text.push('\n');
+        self.method.end(&mut text);
         text
     }
 }

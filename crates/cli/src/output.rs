@@ -37,6 +37,11 @@ pub(crate) fn is_terminal() -> bool {
     io::stdout().is_terminal()
 }
 
+/// Several words for a column of a table: one, where lines may be split at their blanks.
+pub(crate) fn words(text: String) -> String {
+    if is_terminal() { text } else { text.replace(' ', ":") }
+}
+
 /// Columns of the terminal on standard output.
 pub(crate) fn terminal_width() -> u16 {
     terminal_size::terminal_size_of(io::stdout()).map_or(80, |(width, _)| width.0)

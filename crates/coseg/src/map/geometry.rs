@@ -110,10 +110,13 @@ impl Geometry {
         let used_at = part.offset.checked_add(USED)?;
         let buckets_at = line_after(used_at.checked_add(capacity.div_ceil(BITS) * WORD)?)?;
         // Half of the places of all buckets are filled at most, so that few of them overflow; in a model, most do.
-        let bucket_count =
-            if cfg!(coseg_model) { 2 } else { (2 * capacity).div_ceil(CHAIN).next_power_of_two() };
+        let bucket_count = if cfg!(coseg_model) {
+            2
+        } else {
+            capacity.checked_mul(2)?.div_ceil(CHAIN).checked_next_power_of_two()?
+        };
         let links_at = bucket_count.checked_mul(LINE)?.checked_add(buckets_at)?;
-        let entries_at = line_after(links_at.checked_add(capacity * WORD)?)?;
+        let entries_at = line_after(links_at.checked_add(capacity.checked_mul(WORD)?)?)?;
         let slot_stride = part.room_bytes.checked_next_multiple_of(WORD)?;
         let stride = line_after(part.slot_count.checked_mul(slot_stride)?.checked_add(WORD)?)?;
         stride.checked_mul(capacity)?.checked_add(entries_at)?;

@@ -108,17 +108,14 @@ fn table(regions: &[(&(Stat, Inspection), Vec<NamedChannel>)]) -> String {
         ("RECEIVERS", Align::Right),
         ("STATUS", Align::Left),
     ]);
-    // Whoever splits lines at blanks gets one word for each column.
-    let is_terminal = output::is_terminal();
-    let words = |text: String| if is_terminal { text } else { text.replace(' ', ":") };
     for ((stat, region), channels) in regions {
         for channel in channels {
             let state = &channel.state;
             table.row(vec![
-                words(regions::short_title(stat, region)),
-                words(printable(&channel.name)),
-                words(channel.kind.strip_suffix(" channel").unwrap_or(&channel.kind).to_owned()),
-                words(printable(&channel.of.to_string())),
+                output::words(regions::short_title(stat, region)),
+                output::words(printable(&channel.name)),
+                output::words(channel.kind.strip_suffix(" channel").unwrap_or(&channel.kind).to_owned()),
+                output::words(printable(&channel.of.to_string())),
                 state.capacity.to_string(),
                 state.ready_count.to_string(),
                 state.held_count.map(|held| held.to_string()).unwrap_or_default(),
@@ -132,7 +129,7 @@ fn table(regions: &[(&(Stat, Inspection), Vec<NamedChannel>)]) -> String {
     if table.is_empty() {
         return String::new();
     }
-    if is_terminal {
+    if output::is_terminal() {
         let width = output::terminal_width().into();
         table.fit(width, ("MESSAGE", 10), &["SENT", "HELD", "KIND", "CAPACITY"]);
     }

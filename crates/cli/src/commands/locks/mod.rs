@@ -217,22 +217,20 @@ fn table(regions: &[RegionLocks]) -> String {
         ("WAITING", Align::Left),
         ("READING", Align::Left),
     ]);
-    // Whoever splits lines at blanks gets one word for each column.
     let is_terminal = output::is_terminal();
-    let words = |text: String| if is_terminal { text } else { text.replace(' ', ":") };
     let list = |parts: Vec<String>| {
         let comma = if is_terminal { ", " } else { "," };
-        parts.into_iter().map(words).collect::<Vec<_>>().join(comma)
+        parts.into_iter().map(output::words).collect::<Vec<_>>().join(comma)
     };
     for region in regions {
         for lock in &region.locks {
             let state = format!("{:?}", lock.state).to_lowercase();
             let held = lock.held_since_unix_ns.filter(|_| lock.state == State::Held);
             table.row(vec![
-                words(region.title()),
-                words(printable(&lock.name)),
+                output::words(region.title()),
+                output::words(printable(&lock.name)),
                 state,
-                words(lock.holder.as_ref().map(Party::short).unwrap_or_default()),
+                output::words(lock.holder.as_ref().map(Party::short).unwrap_or_default()),
                 held.map(|since| format!("{}+", time::short_since(since))).unwrap_or_default(),
                 lock.acquisition_count.to_string(),
                 list(lock.waiters.iter().map(Waiter::short).collect()),

@@ -128,15 +128,12 @@ fn table(maps: &[(&(Stat, Inspection), UntypedMap)]) -> String {
         ("USED", Align::Right),
         ("EXPIRED", Align::Right),
     ]);
-    // Whoever splits lines at blanks gets one word for each column.
-    let is_terminal = output::is_terminal();
-    let words = |text: String| if is_terminal { text } else { text.replace(' ', ":") };
     for ((stat, region), map) in maps {
         table.row(vec![
-            words(regions::short_title(stat, region)),
-            words(printable(&map.schema().name)),
-            words(printable(&map.key_type().to_string())),
-            words(printable(&map.value_type().to_string())),
+            output::words(regions::short_title(stat, region)),
+            output::words(printable(&map.schema().name)),
+            output::words(printable(&map.key_type().to_string())),
+            output::words(printable(&map.value_type().to_string())),
             map.capacity().to_string(),
             map.len().to_string(),
             map.expired_count().to_string(),
