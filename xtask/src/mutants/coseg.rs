@@ -409,12 +409,11 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "what a dead sender had sent to all is written over",
-        file: "crates/coseg/src/channel/ends.rs",
-        find: "    if inherited {
-        words(lane).settle();
-    }
-    inherited",
-        replace: "    inherited",
+        file: "crates/coseg/src/channel/broadcast.rs",
+        find: "        if self.stamp(position).load(Ordering::Acquire) == position.wrapping_add(1) {
+            self.sent()",
+        replace: "        if position == u64::MAX {
+            self.sent()",
         target: "killed",
         test: "channels::tell_all",
     },

@@ -36,6 +36,8 @@ pub(crate) struct Quay {
 }
 
 const CHUNK_BYTES: usize = 32 * 1024;
+/// What is sent after a death.
+const NEXT: u64 = 99;
 /// Longer than whatever is there takes to come.
 const SOON: Duration = Duration::from_millis(60);
 
@@ -88,7 +90,7 @@ pub(crate) struct Dock {
 }
 
 pub(crate) enum Listener {
-    News(Receiver<u64, Broadcast<4>>),
+    News([Receiver<u64, Broadcast<4>>; 2]),
     Ticks(Receiver<u64, Broadcast<4, DropOldest>>),
     Wide(Receiver<u64, Queue<128>>),
 }
@@ -124,7 +126,7 @@ impl Dock {
             }
         }
         let listener = match listens_to {
-            "news" => Some(Listener::News(port.news.receiver().unwrap())),
+            "news" => Some(Listener::News([(); 2].map(|()| port.news.receiver().unwrap()))),
             "ticks" => {
                 let receiver = port.ticks.receiver().unwrap();
                 fill_one(&port.ticks, 3..=6);
@@ -149,7 +151,15 @@ impl Dock {
     pub(crate) fn heard(&self) -> String {
         match self.listener.take() {
             None => String::new(),
-            Some(Listener::News(receiver)) => all(receiver, Duration::ZERO),
+            Some(Listener::News([first, second])) => {
+                let heard = all(first, Duration::ZERO);
+                // What one has heard the other hears too, also if somebody has sent since.
+                let port = self.setting().at::<Port>("teller").open().unwrap();
+                port.news.sender().unwrap().send_timeout(&NEXT, SOON).unwrap();
+                let later = all(second, Duration::ZERO);
+                assert_eq!(later, format!("{heard} {NEXT}").trim_start());
+                heard
+            }
             Some(Listener::Ticks(receiver)) => all(receiver, Duration::ZERO),
             // It comes without anybody saying so, if its sender died just then.
             Some(Listener::Wide(receiver)) => all(receiver, SOON),
