@@ -14,6 +14,9 @@ Examples:
   coseg create --key 0x4242 --size 4K     make a segment, print its id
   echo hello | coseg write 0x4242         put bytes in
   coseg read 0x4242 --length 6            get them out
+  coseg hex 0x4242                        see them
+  coseg dump 0x4242 FILE                  keep them, for coseg restore
+  coseg diff FILE 0x4242                  what has changed since
   coseg ls                                every segment, and who is attached
   coseg rm 0x4242                         remove it
   coseg show name:market                  a typed region, with names and units
@@ -86,6 +89,11 @@ pub(crate) enum Command {
     Chmod(commands::chmod::Chmod),
     Chown(commands::chown::Chown),
     Read(commands::read::Read),
+    Hex(commands::hex::Hex),
+    Dump(commands::dump::Dump),
+    Restore(commands::restore::Restore),
+    Diff(commands::diff::Diff),
+    Pages(commands::pages::Pages),
     Write(commands::write::Write),
     Show(commands::show::Show),
     Get(commands::get::Get),

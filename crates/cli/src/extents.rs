@@ -20,7 +20,17 @@ impl Extents {
         Extents::of_file(&file(view, stat)?, stat.size_bytes as u64)
     }
 
-    fn of_file(file: &File, size_bytes: u64) -> Option<Extents> {
+    /// A single one.
+    pub(crate) fn whole(size_bytes: u64) -> Extents {
+        Extents(std::iter::once(0..size_bytes).collect())
+    }
+
+    /// Those that were found in some other way, in their order.
+    pub(crate) fn of_ranges(ranges: &[Range<usize>]) -> Extents {
+        Extents(ranges.iter().map(|range| range.start as u64..range.end as u64).collect())
+    }
+
+    pub(crate) fn of_file(file: &File, size_bytes: u64) -> Option<Extents> {
         let mut found = Vec::new();
         let mut at = 0;
         while at < size_bytes {
@@ -31,10 +41,45 @@ impl Extents {
                 Err(_) => return None,
             };
             let end = seek(file, SeekFrom::Hole(start)).ok().filter(|&end| end > start)?;
-            found.push(start..end);
+            // A file ends with a page, a segment anywhere.
+            if start < size_bytes {
+                found.push(start..end.min(size_bytes));
+            }
             at = end;
         }
         Some(Extents(found))
+    }
+
+    /// In the order of their offsets, and apart from each other.
+    pub(crate) fn ranges(&self) -> &[Range<u64>] {
+        &self.0
+    }
+
+    /// Those parts of them that lie within some bytes.
+    pub(crate) fn within(&self, bytes: Range<u64>) -> impl Iterator<Item = Range<u64>> + '_ {
+        let first = self.0.partition_point(|extent| extent.end <= bytes.start);
+        let touching = self.0[first..].iter().take_while(move |extent| extent.start < bytes.end);
+        touching.map(move |extent| extent.start.max(bytes.start)..extent.end.min(bytes.end))
+    }
+
+    /// What lies in either.
+    pub(crate) fn union(&self, other: &Extents) -> Extents {
+        let mut all: Vec<Range<u64>> = [&self.0[..], &other.0].concat();
+        all.sort_unstable_by_key(|extent| extent.start);
+        let mut joined: Vec<Range<u64>> = Vec::new();
+        for extent in all {
+            match joined.last_mut() {
+                Some(last) if extent.start <= last.end => last.end = last.end.max(extent.end),
+                _ => joined.push(extent),
+            }
+        }
+        Extents(joined)
+    }
+
+    /// The first byte at or behind an offset that may differ from zero.
+    pub(crate) fn next(&self, offset: u64) -> Option<u64> {
+        let next = self.0.partition_point(|extent| extent.end <= offset);
+        self.0.get(next).map(|extent| extent.start.max(offset))
     }
 
     /// Whether any of these bytes may differ from zero.
@@ -73,6 +118,17 @@ mod tests {
             assert_eq!(extents.touch(&bytes), touched, "{bytes:?}");
         }
         assert!(!extents.touch(&(40..50)));
+    }
+
+    #[test]
+    fn what_touches_is_joined() {
+        let union = Extents(vec![0..10, 20..30]).union(&Extents(vec![5..20, 40..50]));
+        assert_eq!(union, Extents(vec![0..30, 40..50]));
+        assert_eq!(union.within(25..45).collect::<Vec<_>>(), [25..30, 40..45]);
+        assert_eq!(
+            [union.next(0), union.next(30), union.next(45), union.next(50)],
+            [Some(0), Some(40), Some(45), None]
+        );
     }
 
     #[test]

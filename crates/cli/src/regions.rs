@@ -82,7 +82,7 @@ fn segment_of(view: &View, stat: &Stat) -> Segment {
 }
 
 /// The last detach destroys a segment where the sysctl says so, removed or not.
-fn refuse_destruction(view: &View, stat: &Stat) -> Result<(), Refused> {
+pub(crate) fn refuse_destruction(view: &View, stat: &Stat) -> Result<(), Refused> {
     let now = view.facility.backend.stat(stat.id).map_or(stat.attachment_count, |now| now.attachment_count);
     match destroys_at_last_detach(view) {
         Some(command) if now == 0 => Err(Refused::WouldDestroy(*stat, command)),

@@ -6,14 +6,19 @@ pub(crate) mod chown;
 pub(crate) mod completions;
 pub(crate) mod create;
 pub(crate) mod demo;
+pub(crate) mod diff;
+pub(crate) mod dump;
 pub(crate) mod get;
+pub(crate) mod hex;
 pub(crate) mod key;
 pub(crate) mod limits;
 pub(crate) mod locks;
 pub(crate) mod ls;
 pub(crate) mod man;
 pub(crate) mod map;
+pub(crate) mod pages;
 pub(crate) mod read;
+pub(crate) mod restore;
 pub(crate) mod rm;
 pub(crate) mod run;
 pub(crate) mod set;
@@ -39,6 +44,11 @@ pub(crate) fn run(command: &Command, global: &Global) -> Result<ExitCode> {
         Command::Chmod(args) => chmod::run(args, global),
         Command::Chown(args) => chown::run(args, global),
         Command::Read(args) => read::run(args, global),
+        Command::Hex(args) => hex::run(args, global),
+        Command::Dump(args) => dump::run(args, global),
+        Command::Restore(args) => restore::run(args, global),
+        Command::Diff(args) => diff::run(args, global),
+        Command::Pages(args) => pages::run(args, global),
         Command::Write(args) => write::run(args, global),
         Command::Show(args) => show::run(args, global),
         Command::Get(args) => get::run(args, global),

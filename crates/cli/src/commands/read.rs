@@ -4,16 +4,17 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Args;
-use coseg_sysv::{Attachment, Stat};
+use coseg_sysv::Stat;
 use serde::Serialize;
 
 use crate::args::Global;
+use crate::contents::{CHUNK_BYTES, Contents};
 use crate::failure::{Failure, Result};
 use crate::output;
 use crate::record::Origin;
 use crate::selector::Selector;
 use crate::size;
-use crate::view::{View, named, title};
+use crate::view::{View, title};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -22,8 +23,6 @@ Examples:
   coseg read 0x4242 | hexdump -C
 Other processes may write while this reads: what arrives is each 8 bytes as they were then.";
 
-/// Copied at a time: large enough to cost nothing, small enough to show progress.
-pub(crate) const CHUNK_BYTES: usize = 1 << 20;
 /// From here on a terminal gets a progress bar.
 const PROGRESS_BYTES: u64 = 64 << 20;
 /// More than this of text nobody wants on a terminal either.
@@ -60,45 +59,55 @@ struct Document {
 pub(crate) fn run(args: &Read, global: &Global) -> Result<ExitCode> {
     let view = View::open(global)?;
     let stat = args.selector.one(&view)?.stat;
-    let memory = view.segment(&stat).attach_read_only().map_err(named(&stat))?;
-    let size_bytes = memory.size_bytes();
-    let rest = size_bytes.saturating_sub(args.offset);
-    let length = args.length.unwrap_or(rest);
-    if args.offset > size_bytes || length > rest {
-        return Err(Failure::error(format!(
-            "read {}: ERANGE: {} at offset {} do not lie in a segment of {}",
-            title(&stat),
-            output::count(length as u64, "byte", "bytes"),
-            args.offset,
-            size::sentence(size_bytes as u64)
-        ))
-        .hint("a smaller --offset or --length"));
-    }
+    let contents = Contents::attach(&view, &stat)?;
+    let length = length_of("read", &stat, args.offset, args.length)?;
     if global.json {
         let mut bytes = vec![0; length];
-        memory.read(args.offset, &mut bytes)?;
-        let bytes_hex = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        contents.read(args.offset, &mut bytes)?;
+        let bytes_hex = hex_of(&bytes);
         let (id, offset_bytes) = (stat.id.raw(), args.offset);
         let origin = Origin::of(&view.facility);
         output::print_json(&Document { origin, id, offset_bytes, length_bytes: length, bytes_hex })?;
     } else if output::is_terminal() && !args.force {
-        to_terminal(&memory, args.offset, length, &stat)?;
+        to_terminal(&contents, args.offset, length, &stat)?;
     } else {
-        copy(&memory, args.offset, length)?;
+        copy(&contents, args.offset, length)?;
     }
-    memory.detach()?;
+    contents.close()?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn copy(memory: &Attachment, offset: usize, length: usize) -> Result<()> {
+/// How many bytes are meant from an offset on: all to the end, unless less was asked for.
+pub(crate) fn length_of(command: &str, stat: &Stat, offset: usize, length: Option<usize>) -> Result<usize> {
+    let rest = stat.size_bytes.saturating_sub(offset);
+    let length = length.unwrap_or(rest);
+    if offset > stat.size_bytes || length > rest {
+        return Err(Failure::error(format!(
+            "{command} {}: ERANGE: {} at offset {offset} do not lie in a segment of {}",
+            title(stat),
+            output::count(length as u64, "byte", "bytes"),
+            size::sentence(stat.size_bytes as u64)
+        ))
+        .hint("a smaller --offset or --length"));
+    }
+    Ok(length)
+}
+
+/// `6d696c6b`
+pub(crate) fn hex_of(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn copy(contents: &Contents<'_>, offset: usize, length: usize) -> Result<()> {
     let progress = progress_bar(length as u64, "read");
+    let extents = contents.extents();
     let mut out = io::stdout().lock();
     let mut chunk = vec![0; CHUNK_BYTES.min(length)];
     let end = offset + length;
     let mut at = offset;
     while at < end {
         let part = &mut chunk[..CHUNK_BYTES.min(end - at)];
-        memory.read(at, part)?;
+        contents.read_written(&extents, at, part)?;
         out.write_all(part)?;
         at += part.len();
         progress.inc(part.len() as u64);
@@ -121,9 +130,9 @@ pub(crate) fn progress_bar(length: u64, verb: &'static str) -> indicatif::Progre
 }
 
 /// Text goes through, with the zeros after it counted instead of sent; anything else is refused.
-fn to_terminal(memory: &Attachment, offset: usize, length: usize, stat: &Stat) -> Result<()> {
+fn to_terminal(contents: &Contents<'_>, offset: usize, length: usize, stat: &Stat) -> Result<()> {
     let mut bytes = vec![0; length.min(TERMINAL_BYTES)];
-    memory.read(offset, &mut bytes)?;
+    contents.read(offset, &mut bytes)?;
     let text_length = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
     let is_long = length > TERMINAL_BYTES;
     if is_long || !is_text(&bytes[..text_length]) {

@@ -9,8 +9,9 @@ use clap::Args;
 use coseg_sysv::Attachment;
 use serde::Serialize;
 
-use super::read::{CHUNK_BYTES, progress_bar};
+use super::read::progress_bar;
 use crate::args::Global;
+use crate::contents::CHUNK_BYTES;
 use crate::failure::{Failure, Result};
 use crate::output;
 use crate::record::Origin;

@@ -1,9 +1,10 @@
-//! `show`, `get`, `set`, `locks`, `channel` and `name:`: regions, looked into without the program that made them.
+//! `show`, `get`, `set`, `locks`, `channel`, `dump`, `diff` and `name:`: regions, looked into without the program that made them.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod channels;
 #[path = "../common/mod.rs"]
 mod common;
+mod kept;
 mod locks;
 mod maps;
 mod office;

@@ -133,6 +133,17 @@ impl LockState {
         }
     }
 
+    /// Who has it, without how long and who else would like to.
+    pub(crate) fn owned_by(&self) -> String {
+        let holder = self.holder.as_ref().map_or_else(|| "somebody".to_owned(), Party::sentence);
+        match self.state {
+            State::Free => "free".to_owned(),
+            State::Reading => "read".to_owned(),
+            State::Held => format!("held by {holder}"),
+            State::Orphaned => format!("orphaned by {holder}"),
+        }
+    }
+
     /// `held by 12 trader for 3s at least, 2 wait`
     pub(crate) fn sentence(&self) -> String {
         let holder = self.holder.as_ref().map_or_else(|| "somebody".to_owned(), Party::sentence);

@@ -1,7 +1,7 @@
 //! `coseg show`: a region, decoded by its own schema.
 
 mod document;
-mod parts;
+pub(crate) mod parts;
 
 use std::fmt::Write;
 use std::process::ExitCode;

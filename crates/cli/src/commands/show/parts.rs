@@ -71,7 +71,7 @@ pub(super) fn rows(shown: &Shown<'_>, part: &Part) -> Result<Vec<(usize, Value)>
 }
 
 /// A map's keys and values, in the order of the keys.
-pub(super) fn entries(region: &Inspection, index: usize) -> Result<Vec<(Value, Value)>> {
+pub(crate) fn entries(region: &Inspection, index: usize) -> Result<Vec<(Value, Value)>> {
     let Value::Array(entries) = value(region, index)? else { return Ok(Vec::new()) };
     let pairs = entries.into_iter().filter_map(|entry| match entry {
         Value::Struct(fields) => {
@@ -99,7 +99,7 @@ fn describe_map(text: &mut String, shown: &Shown<'_>, index: usize, part: &Part,
 }
 
 /// The values of a part that has some.
-pub(super) fn value(region: &Inspection, index: usize) -> Result<Value> {
+pub(crate) fn value(region: &Inspection, index: usize) -> Result<Value> {
     Ok(patiently(|| region.part(index).map(|value| value.unwrap_or(Value::Bool(false))))?)
 }
 

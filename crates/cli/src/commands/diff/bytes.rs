@@ -1,0 +1,107 @@
+//! Bytes that differ, in ranges.
+
+use serde::Serialize;
+
+use crate::commands::read::hex_of;
+use crate::contents::CHUNK_BYTES;
+use crate::failure::Result;
+use crate::image::{Image, chunks};
+use crate::table::{Align, Table};
+
+/// Fewer equal bytes than this between two differences do not part them: a number is seldom changed in each byte.
+const GAP_BYTES: usize = 8;
+/// Shown of a range.
+const SHOWN_BYTES: usize = 16;
+
+#[derive(Debug, Serialize)]
+pub(super) struct BytesDifference {
+    offset_bytes: usize,
+    length_bytes: usize,
+    /// The first bytes, not more than 16; empty behind the end.
+    before_hex: String,
+    after_hex: String,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) listed: Vec<BytesDifference>,
+    pub(super) count: usize,
+    /// That differ.
+    pub(super) bytes: usize,
+}
+
+/// As far as both go; `limit` of them with their bytes.
+pub(super) fn differences(before: &Image, after: &Image, limit: usize) -> Result<Found> {
+    let size = before.size_bytes().min(after.size_bytes());
+    let mut found = Found::default();
+    let mut open: Option<(usize, usize)> = None;
+    let close = |(start, end): (usize, usize), found: &mut Found| -> Result<()> {
+        found.count += 1;
+        if found.listed.len() < limit {
+            found.listed.push(BytesDifference {
+                offset_bytes: start,
+                length_bytes: end - start,
+                before_hex: first(before, start, end)?,
+                after_hex: first(after, start, end)?,
+            });
+        }
+        Ok(())
+    };
+    let (mut one, mut other) = (vec![0; CHUNK_BYTES], vec![0; CHUNK_BYTES]);
+    for chunk in chunks(&before.extents().union(&after.extents())) {
+        before.stop().check()?;
+        let chunk = chunk.start.min(size)..chunk.end.min(size);
+        let (one, other) = (&mut one[..chunk.len()], &mut other[..chunk.len()]);
+        before.read(chunk.start, one)?;
+        after.read(chunk.start, other)?;
+        if one == other {
+            continue;
+        }
+        for (at, _) in one.iter().zip(&*other).enumerate().filter(|(_, (one, other))| one != other) {
+            let at = chunk.start + at;
+            found.bytes += 1;
+            match &mut open {
+                Some((_, end)) if at < *end + GAP_BYTES => *end = at + 1,
+                _ => {
+                    if let Some(done) = open.replace((at, at + 1)) {
+                        close(done, &mut found)?;
+                    }
+                }
+            }
+        }
+    }
+    if let Some(done) = open {
+        close(done, &mut found)?;
+    }
+    Ok(found)
+}
+
+fn first(image: &Image, start: usize, end: usize) -> Result<String> {
+    let mut bytes = vec![0; (end - start).min(SHOWN_BYTES)];
+    image.read(start, &mut bytes)?;
+    Ok(hex_of(&bytes))
+}
+
+pub(super) fn table<'a>(differences: impl Iterator<Item = &'a BytesDifference>) -> String {
+    let mut table = Table::new(vec![
+        ("OFFSET", Align::Left),
+        ("BYTES", Align::Right),
+        ("BEFORE", Align::Left),
+        ("AFTER", Align::Left),
+    ]);
+    for difference in differences {
+        let spaced = |hex: &str| {
+            let pairs: Vec<&str> =
+                hex.as_bytes().chunks(2).filter_map(|pair| std::str::from_utf8(pair).ok()).collect();
+            let more = if difference.length_bytes > SHOWN_BYTES { " …" } else { "" };
+            pairs.join(" ") + more
+        };
+        table.row(vec![
+            format!("{:#x}", difference.offset_bytes),
+            difference.length_bytes.to_string(),
+            spaced(&difference.before_hex),
+            spaced(&difference.after_hex),
+        ]);
+    }
+    table.render()
+}
