@@ -117,10 +117,12 @@ fn print(args: &Hex, contents: &Contents<'_>, end: usize) -> Result<()> {
     // Of one width, however far it goes.
     let digits = if end > 0xffff_ffff { 16 } else { 8 };
     let mut text = String::new();
+    // Written to be taken out again, the colors would be most of the work.
+    let color = if output::shows_color() { class } else { |_| Style::new() };
     let mut is_squeezing = false;
     each_line(args, contents, end, |offset, run| {
         match run {
-            Run::Bytes(bytes) => write_line(&mut text, offset, digits, bytes, args.width),
+            Run::Bytes(bytes) => write_line(&mut text, offset, digits, bytes, args.width, color),
             Run::Repeated(_) if !is_squeezing => text.push_str("*\n"),
             Run::Repeated(_) => {}
         }
@@ -187,13 +189,20 @@ fn whole_lines(extents: &Extents, at: usize, end: usize, width: usize) -> usize 
     (next.unwrap_or(end).min(end) - at) / width
 }
 
-fn write_line(text: &mut String, offset: usize, digits: usize, bytes: &[u8], width: usize) {
+fn write_line(
+    text: &mut String,
+    offset: usize,
+    digits: usize,
+    bytes: &[u8],
+    width: usize,
+    color: fn(u8) -> Style,
+) {
     // Writing to a String cannot fail.
     let _ = write!(text, "{} ", output::paint(DIM, format!("{offset:0digits$x}")));
     let mut painted = Painted::default();
     for column in 0..width {
         let gap = if column > 0 && column % 8 == 0 { "  " } else { " " };
-        painted.set(text, bytes.get(column).map_or(Style::new(), |&byte| class(byte)));
+        painted.set(text, bytes.get(column).map_or(Style::new(), |&byte| color(byte)));
         text.push_str(gap);
         match bytes.get(column) {
             Some(byte) => text.extend([byte >> 4, byte & 0xf].map(digit)),
@@ -203,7 +212,7 @@ fn write_line(text: &mut String, offset: usize, digits: usize, bytes: &[u8], wid
     painted.set(text, Style::new());
     text.push_str("  │");
     for column in 0..width {
-        painted.set(text, bytes.get(column).map_or(Style::new(), |&byte| class(byte)));
+        painted.set(text, bytes.get(column).map_or(Style::new(), |&byte| color(byte)));
         text.push(bytes.get(column).map_or(' ', |&byte| sign(byte)));
     }
     painted.set(text, Style::new());
@@ -261,7 +270,7 @@ mod tests {
     #[test]
     fn a_line_has_offset_bytes_and_text() {
         let mut text = String::new();
-        write_line(&mut text, 0x10, 8, b"a\0\n\x7f\xff", 10);
+        write_line(&mut text, 0x10, 8, b"a\0\n\x7f\xff", 10, class);
         let plain = anstream::adapter::strip_str(&text).to_string();
         assert_eq!(plain, "00000010  61 00 0a 7f ff                  │a⋄_•×     │\n");
     }
@@ -269,7 +278,7 @@ mod tests {
     #[test]
     fn colors_change_with_the_class_only() {
         let mut text = String::new();
-        write_line(&mut text, 0, 8, b"abcdabcd", 8);
+        write_line(&mut text, 0, 8, b"abcdabcd", 8, class);
         assert_eq!(text.matches(&class(b'a').to_string()).count(), 2, "{text:?}");
     }
 
