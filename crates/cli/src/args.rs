@@ -18,6 +18,7 @@ Examples:
   coseg dump 0x4242 FILE                  keep them, for coseg restore
   coseg diff FILE 0x4242                  what has changed since
   coseg ls                                every segment, and who is attached
+  coseg who 0x4242                        its attachers: user, access, container, namespace
   coseg rm 0x4242                         remove it
   coseg show name:market                  a typed region, with names and units
   coseg set name:market 'price=13.72'     change it under its lock
@@ -86,6 +87,7 @@ pub(crate) enum Command {
     Ls(commands::ls::Ls),
     Create(commands::create::Create),
     Stat(commands::stat::StatArgs),
+    Who(commands::who::WhoArgs),
     Chmod(commands::chmod::Chmod),
     Chown(commands::chown::Chown),
     Read(commands::read::Read),

@@ -43,6 +43,10 @@ pub(crate) fn fate(pid: i32, seen: i64) -> Fate {
     if test_kill_process(number) == Err(rustix::io::Errno::SRCH) {
         return Fate::Gone;
     }
+    // Where /proc shows nothing of it, the signal's answer stands.
+    if stat(pid).is_some_and(|stat| stat.has_ended()) {
+        return Fate::Gone;
+    }
     match started(pid) {
         // Both clocks are read in whole seconds, and the boot time moves when the clock is set.
         Some(start) if start > seen + 2 => Fate::Reused,
@@ -52,13 +56,66 @@ pub(crate) fn fate(pid: i32, seen: i64) -> Fate {
 
 /// When a process started, in seconds since 1970.
 fn started(pid: i32) -> Option<i64> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name before it may hold spaces and brackets; field 22 is the 20th after the last bracket.
-    let ticks: u64 = text[text.rfind(')')? + 1..].split_ascii_whitespace().nth(19)?.parse().ok()?;
     let stat = fs::read_to_string("/proc/stat").ok()?;
     let boot: i64 = stat.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
-    let seconds = ticks / rustix::param::clock_ticks_per_second().max(1);
+    let seconds = start_ticks(pid)? / rustix::param::clock_ticks_per_second().max(1);
     Some(boot + i64::try_from(seconds).ok()?)
+}
+
+/// When a process started, in ticks since boot.
+pub(crate) fn start_ticks(pid: i32) -> Option<u64> {
+    Some(stat(pid)?.start_ticks)
+}
+
+/// Whether a process has ended, and at most waits for its parent to collect it; not known of one that hides it.
+pub(crate) fn has_ended(pid: i32) -> bool {
+    match stat(pid) {
+        Some(stat) => stat.has_ended(),
+        None => !fs::exists(format!("/proc/{pid}")).unwrap_or(true),
+    }
+}
+
+/// The pids in /proc, in their order.
+pub(crate) fn all() -> Vec<i32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let mut pids: Vec<i32> = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    pids.sort_unstable();
+    pids
+}
+
+/// The pid that a process has in its own PID namespace, and that namespace's number.
+pub(crate) fn own_pid(pid: i32) -> Option<(u64, u32)> {
+    let namespace = fs::metadata(format!("/proc/{pid}/ns/pid")).ok()?.ino();
+    let status = fs::read(format!("/proc/{pid}/status")).ok()?;
+    let status = String::from_utf8_lossy(&status);
+    let pids = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
+    Some((namespace, pids.split_ascii_whitespace().next_back()?.parse().ok()?))
+}
+
+/// What /proc/PID/stat tells.
+struct ProcessStat {
+    is_zombie: bool,
+    thread_count: u64,
+    start_ticks: u64,
+}
+
+impl ProcessStat {
+    fn has_ended(&self) -> bool {
+        // The main thread's end is the process's only if no other thread runs.
+        self.is_zombie && self.thread_count <= 1
+    }
+}
+
+fn stat(pid: i32) -> Option<ProcessStat> {
+    let text = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let text = String::from_utf8_lossy(&text);
+    // The name before it may hold spaces and brackets; the state is field 3.
+    let mut words = text[text.rfind(')')? + 1..].split_ascii_whitespace();
+    Some(ProcessStat {
+        is_zombie: matches!(words.next()?, "Z" | "X"),
+        thread_count: words.nth(16)?.parse().ok()?,
+        start_ticks: words.nth(1)?.parse().ok()?,
+    })
 }
 
 #[cfg(test)]
@@ -73,6 +130,30 @@ mod tests {
         assert_eq!(fate(0, 0), Fate::None);
         assert!(command(pid).is_some());
         assert!(command_line(pid).is_some());
+    }
+
+    #[test]
+    fn a_process_knows_its_own_pid() {
+        let pid = std::process::id();
+        let (namespace, own) = own_pid(i32::try_from(pid).unwrap()).unwrap();
+        assert_eq!(namespace, fs::metadata("/proc/self/ns/pid").unwrap().ino());
+        assert!(own == pid && all().contains(&i32::try_from(pid).unwrap()));
+    }
+
+    #[test]
+    fn a_child_that_nobody_collected_is_gone() {
+        let mut child =
+            std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        assert_eq!(fate(pid, crate::time::now()), Fate::Alive);
+        child.stdin.take();
+        rustix::process::waitid(
+            rustix::process::WaitId::Pid(Pid::from_raw(pid).unwrap()),
+            rustix::process::WaitIdOptions::EXITED | rustix::process::WaitIdOptions::NOWAIT,
+        )
+        .unwrap();
+        assert_eq!(fate(pid, crate::time::now()), Fate::Gone);
+        child.wait().unwrap();
     }
 
     #[test]

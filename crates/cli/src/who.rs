@@ -6,6 +6,7 @@ use coseg_sysv::{Backend, ShmId, Stat};
 use serde::Serialize;
 
 use crate::failure::Result;
+use crate::namespaces;
 use crate::people::People;
 use crate::process;
 
@@ -99,9 +100,16 @@ pub(crate) fn hidden_note(hidden: u64) -> Option<String> {
         return None;
     }
     let attachers = crate::output::count(hidden, "attacher", "attachers");
-    Some(if coseg_sysv::caller::effective_uid() == 0 {
-        format!("{attachers} hidden; in another PID namespace, or gone since")
+    Some(format!("{attachers} hidden; {}", shown_by()))
+}
+
+/// Where the hidden are, and what would show them.
+fn shown_by() -> &'static str {
+    if coseg_sysv::caller::effective_uid() != 0 {
+        "run as root"
+    } else if namespaces::sees_all_pids() {
+        "they have left this IPC namespace since, or are gone by now"
     } else {
-        format!("{attachers} hidden; run as root")
-    })
+        "in another PID namespace: run in the host's; or gone by now"
+    }
 }

@@ -176,7 +176,8 @@ pub(crate) fn kernel_id_of(line: &MapLine<'_>) -> Option<ShmId> {
 /// Mappings of the kernel's segments. The same ids exist in other IPC
 /// namespaces, so only processes of ours count.
 pub(crate) fn of_kernel() -> Attachers {
-    let ours = ipc_namespace_of("/proc/self".as_ref());
+    // A thread may have moved to another namespace, and what it asks is asked there.
+    let ours = ipc_namespace_of("/proc/thread-self".as_ref());
     scan(|pid| ipc_namespace_of(format!("/proc/{pid}").as_ref()) == ours, kernel_id_of)
 }
 

@@ -24,14 +24,18 @@ pub(crate) mod run;
 pub(crate) mod set;
 pub(crate) mod show;
 pub(crate) mod stat;
+pub(crate) mod who;
 pub(crate) mod write;
 
 use std::process::ExitCode;
+
+use coseg_sysv::Listed;
 
 use crate::args::{Command, Global};
 use crate::failure::{Failure, Result};
 use crate::output;
 use crate::selector::Selector;
+use crate::view::View;
 
 pub(crate) fn run(command: &Command, global: &Global) -> Result<ExitCode> {
     if !global.columns.is_empty() && !matches!(command, Command::Ls(_)) {
@@ -41,6 +45,7 @@ pub(crate) fn run(command: &Command, global: &Global) -> Result<ExitCode> {
         Command::Ls(args) => ls::run(args, global),
         Command::Create(args) => create::run(args, global),
         Command::Stat(args) => stat::run(args, global),
+        Command::Who(args) => who::run(args, global),
         Command::Chmod(args) => chmod::run(args, global),
         Command::Chown(args) => chown::run(args, global),
         Command::Read(args) => read::run(args, global),
@@ -64,6 +69,24 @@ pub(crate) fn run(command: &Command, global: &Global) -> Result<ExitCode> {
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),
     }
+}
+
+/// The segments meant, each once, in the order they were named; without a selector all. And what the absence of one
+/// ends with.
+fn each_once<'a>(selectors: &[Selector], view: &'a View) -> Result<(Vec<&'a Listed>, ExitCode)> {
+    let mut found: Vec<&Listed> = Vec::new();
+    if selectors.is_empty() {
+        return Ok((view.listed.iter().collect(), ExitCode::SUCCESS));
+    }
+    let code = for_each(selectors, |selector| {
+        for listed in selector.all(view)? {
+            if !found.iter().any(|other| other.stat.id == listed.stat.id) {
+                found.push(listed);
+            }
+        }
+        Ok(())
+    })?;
+    Ok((found, code))
 }
 
 /// Does the same to each selector, reports each failure, and ends with the gravest one's code.

@@ -56,15 +56,7 @@ struct Described {
 
 pub(crate) fn run(args: &StatArgs, global: &Global) -> Result<ExitCode> {
     let view = View::open(global)?;
-    let mut found: Vec<&Listed> = Vec::new();
-    let code = super::for_each(&args.selectors, |selector| {
-        for listed in selector.all(&view)? {
-            if !found.iter().any(|other| other.stat.id == listed.stat.id) {
-                found.push(listed);
-            }
-        }
-        Ok(())
-    })?;
+    let (found, code) = super::each_once(&args.selectors, &view)?;
     if found.is_empty() {
         return Ok(code);
     }

@@ -116,3 +116,20 @@ fn without_regions_there_is_nothing_to_say() {
         assert!(outcome.err.contains("no regions on the"), "{}", outcome.err);
     }
 }
+
+#[test]
+fn attachers_that_are_participants_are_named() {
+    for world in worlds() {
+        let _region = office(&world, 7, "market");
+        let holder = Player::start(&world, "holder", "7");
+        let document = world.json("who name:market");
+        let segment = &document["segments"][0];
+        assert_eq!(segment["region"]["name"], "market");
+        let attached = segment["attached"].as_array().unwrap();
+        let one = attached.iter().find(|one| one["pid"] == holder.pid()).unwrap();
+        assert_eq!(one["participants"][0]["name"], "holder");
+        let slot = one["participants"][0]["slot"].as_u64().unwrap();
+        let text = world.ok("who 0x7");
+        assert!(text.contains(&format!("holder/{slot}")), "{text}");
+    }
+}

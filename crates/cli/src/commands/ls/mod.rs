@@ -1,5 +1,7 @@
 //! `coseg ls`: every segment on one line, with the processes attached to it.
 
+mod everywhere;
+
 use std::cmp::Ordering;
 use std::process::ExitCode;
 
@@ -11,6 +13,7 @@ use crate::args::Global;
 use crate::failure::{Failure, Result};
 use crate::filter::Filter;
 use crate::output::{self, DIM};
+use crate::people::People;
 use crate::record::{Origin, Record};
 use crate::regions;
 use crate::selector::Selector;
@@ -29,6 +32,7 @@ Examples:
   coseg ls --columns key,size,attached-by      three columns
   coseg ls --regions                           which are typed regions, and of what type
   coseg ls --json | jq '.segments[] | select(.removed)'
+  coseg ls --all-namespaces                    as root: those of every container, too
 
 Columns: key, id, owner, group, creator, mode, size, resident, swapped, attached (a count), status,
 changed (when created, or last changed), attach-time, detach-time, cpid (the creator), lpid (who
@@ -51,6 +55,9 @@ pub(crate) struct Ls {
     /// Tell which are regions: type and name
     #[arg(long)]
     regions: bool,
+    /// List those of every IPC namespace that a process is in: as root, on the kernel backend
+    #[arg(long, conflicts_with = "selectors")]
+    all_namespaces: bool,
     /// Sort by this column instead of by the kernel's order
     #[arg(long, value_enum, value_name = "COLUMN")]
     sort: Option<Sort>,
@@ -147,9 +154,12 @@ struct Document {
 
 pub(crate) fn run(args: &Ls, global: &Global) -> Result<ExitCode> {
     let columns = columns(&global.columns, args)?;
+    if args.all_namespaces {
+        return everywhere::run(args, &columns, global);
+    }
     let view = View::open(global)?;
     let mut listed = chosen(args, &view)?;
-    sort(&mut listed, args, &view);
+    sort(&mut listed, args, &view.people, |listed| listed);
     let wants_who = !args.no_who && (global.json || columns.contains(&Column::AttachedBy));
     let who = if wants_who && !listed.is_empty() { Some(view.who()?) } else { None };
     let hidden = who.map_or(0, |who| listed.iter().map(|listed| who.hidden(&listed.stat)).sum());
@@ -215,20 +225,20 @@ fn chosen(args: &Ls, view: &View) -> Result<Vec<Listed>> {
     Ok(all.filter(|listed| is_named(&listed.stat) && args.filter.accepts(listed)).copied().collect())
 }
 
-fn sort(listed: &mut [Listed], args: &Ls, view: &View) {
+fn sort<T>(rows: &mut [T], args: &Ls, people: &People, listed: impl Fn(&T) -> &Listed) {
     if let Some(column) = args.sort {
-        listed.sort_by(|a, b| compare(column, a, b, view));
+        rows.sort_by(|a, b| compare(column, listed(a), listed(b), people));
     }
     if args.reverse {
-        listed.reverse();
+        rows.reverse();
     }
 }
 
-fn compare(column: Sort, a: &Listed, b: &Listed, view: &View) -> Ordering {
+fn compare(column: Sort, a: &Listed, b: &Listed, people: &People) -> Ordering {
     match column {
         Sort::Key => a.stat.key.bits().cmp(&b.stat.key.bits()),
         Sort::Id => a.stat.id.cmp(&b.stat.id),
-        Sort::Owner => view.people.user_or_number(a.stat.uid).cmp(&view.people.user_or_number(b.stat.uid)),
+        Sort::Owner => people.user_or_number(a.stat.uid).cmp(&people.user_or_number(b.stat.uid)),
         Sort::Size => a.stat.size_bytes.cmp(&b.stat.size_bytes),
         Sort::Resident => a.resident_bytes.cmp(&b.resident_bytes),
         Sort::Attached => a.stat.attachment_count.cmp(&b.stat.attachment_count),
@@ -243,7 +253,7 @@ fn print_table(
     global: &Global,
     view: &View,
 ) -> Result<()> {
-    let mut table = fill(listed, columns, who, global, view);
+    let table = fill(listed, columns, who, global, view);
     if !output::is_terminal() {
         return output::print(&table.render());
     }
@@ -254,6 +264,10 @@ fn print_table(
         output::count(view.listed.len() as u64, "segment", "segments"),
         size::human(bytes)
     );
+    print_on_terminal(table, &heading, columns, global)
+}
+
+fn print_on_terminal(mut table: Table, heading: &str, columns: &[Column], global: &Global) -> Result<()> {
     // Columns asked for by name are shown, whatever becomes of them.
     let expendable = match (global.columns.is_empty(), columns.contains(&Column::Region)) {
         (true, true) => [&EXPENDABLE[..], &["ATTACHED-BY", "MODE"]].concat(),
@@ -270,13 +284,22 @@ fn print_table(
 }
 
 fn fill(listed: &[Listed], columns: &[Column], who: Option<&Who>, global: &Global, view: &View) -> Table {
-    let separator = if output::is_terminal() { ' ' } else { 'T' };
     let mut table = Table::new(columns.iter().map(|column| column.header()).collect());
     for segment in listed {
-        let cells = columns.iter().map(|column| cell(*column, segment, who, global.bytes, separator, view));
-        table.row(cells.collect());
+        table.row(cells(columns, segment, who, global, view));
     }
     table
+}
+
+fn cells(
+    columns: &[Column],
+    segment: &Listed,
+    who: Option<&Who>,
+    global: &Global,
+    view: &View,
+) -> Vec<String> {
+    let separator = if output::is_terminal() { ' ' } else { 'T' };
+    columns.iter().map(|column| cell(*column, segment, who, global.bytes, separator, view)).collect()
 }
 
 fn cell(
