@@ -20,6 +20,8 @@ Examples:
   coseg ls                                every segment, and who is attached
   coseg who 0x4242                        its attachers: user, access, container, namespace
   coseg rm 0x4242                         remove it
+  coseg gc                                what nobody uses any more, and why
+  coseg doctor                            what is wrong, and what mends it
   coseg show name:market                  a typed region, with names and units
   coseg set name:market 'price=13.72'     change it under its lock
   coseg locks                             who holds what, and who waits
@@ -104,6 +106,8 @@ pub(crate) enum Command {
     Channel(commands::channel::Channel),
     Map(commands::map::Map),
     Rm(commands::rm::Rm),
+    Gc(commands::gc::Gc),
+    Doctor(commands::doctor::Doctor),
     Limits(commands::limits::LimitsArgs),
     Key(commands::key::KeyArgs),
     Run(commands::run::Run),

@@ -91,7 +91,7 @@ pub(crate) fn refuse_destruction(view: &View, stat: &Stat) -> Result<(), Refused
 }
 
 /// Whether `shm_rmid_forced` is set; the command that ends it.
-fn destroys_at_last_detach(view: &View) -> Option<&'static str> {
+pub(crate) fn destroys_at_last_detach(view: &View) -> Option<&'static str> {
     match &view.facility.user {
         Some(user) => {
             let is_set = user.knobs().is_ok_and(|knobs| knobs.remove_forced);

@@ -7,7 +7,9 @@ pub(crate) mod completions;
 pub(crate) mod create;
 pub(crate) mod demo;
 pub(crate) mod diff;
+pub(crate) mod doctor;
 pub(crate) mod dump;
+pub(crate) mod gc;
 pub(crate) mod get;
 pub(crate) mod hex;
 pub(crate) mod key;
@@ -62,6 +64,8 @@ pub(crate) fn run(command: &Command, global: &Global) -> Result<ExitCode> {
         Command::Channel(args) => channel::run(args, global),
         Command::Map(args) => map::run(args, global),
         Command::Rm(args) => rm::run(args, global),
+        Command::Gc(args) => gc::run(args, global),
+        Command::Doctor(args) => doctor::run(args, global),
         Command::Limits(args) => limits::run(args, global),
         Command::Key(args) => key::run(args, global),
         Command::Run(args) => run::run(args, global),

@@ -133,3 +133,46 @@ fn attachers_that_are_participants_are_named() {
         assert!(text.contains(&format!("holder/{slot}")), "{text}");
     }
 }
+
+#[test]
+fn a_dead_makers_region_goes_by_its_name() {
+    for world in worlds() {
+        Player::start(&world, "maker", "7").kill();
+        let path = world.directory().join("policy.toml");
+        let text = "[[policy]]\nname = \"old markets\"\nnames = [\"mark*\"]\nolder_than = \"0s\"\n";
+        std::fs::write(&path, text.replace("mark", "shop")).unwrap();
+        let line = format!("--older-than 0 --policy {}", path.display());
+        assert_eq!(world.ok(&format!("gc --apply --yes {line}")).matches("removed").count(), 0);
+        std::fs::write(&path, text).unwrap();
+        let plan = world.run(&format!("gc {line}"));
+        // Only the user backend's can be looked into without an attachment.
+        let (code, word) = if world.backend == "user" { (1, "garbage") } else { (0, "--apply attaches it") };
+        assert!(plan.code == code && plan.out.contains(word), "{plan:?}");
+        let done = world.ok(&format!("gc --apply --yes {line}"));
+        assert!(done.starts_with("removed key 0x00000007"), "{done}");
+        assert_eq!(world.run("stat key:7").code, 1);
+    }
+}
+
+#[test]
+fn the_dead_of_regions_are_told_by_the_doctor() {
+    for world in worlds() {
+        let region = office(&world, 7, "market");
+        let findings = |check: &str| -> Vec<Value> {
+            let all: Value = serde_json::from_str(&world.run("doctor --json").out).unwrap();
+            all["findings"].as_array().unwrap().iter().filter(|one| one["check"] == check).cloned().collect()
+        };
+        let mut holder = Player::start(&world, "holder", "7");
+        assert_eq!((findings("orphaned-lock").len(), findings("dead-participant").len()), (0, 0));
+        holder.kill();
+        let (orphaned, dead) = (findings("orphaned-lock"), findings("dead-participant"));
+        assert_eq!((orphaned.len(), dead.len()), (1, 1));
+        assert_eq!((&orphaned[0]["severity"], &dead[0]["severity"]), (&"warning".into(), &"note".into()));
+        let pid = format!("holder (pid {}", holder.pid());
+        for one in [&orphaned[0], &dead[0]] {
+            assert!(one["evidence"][0].as_str().unwrap().contains(&pid), "{one}");
+        }
+        drop(region.door.lock().unwrap());
+        assert_eq!(findings("orphaned-lock").len(), 0);
+    }
+}

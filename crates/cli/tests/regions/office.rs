@@ -170,7 +170,12 @@ pub fn play() {
     let keys = variable("COSEG_TEST_KEYS");
     let regions: Vec<Region<Office>> = keys
         .split(',')
-        .map(|key| open(&backend, key.parse().unwrap()).participant(&role).open().unwrap())
+        .map(|key| {
+            let options = open(&backend, key.parse().unwrap());
+            let made = role == "maker";
+            if made { options.name("market").create(initial) } else { options.participant(&role).open() }
+                .unwrap()
+        })
         .collect();
     let wait = || {
         println!("ready");
@@ -180,6 +185,7 @@ pub fn play() {
     };
     let long = Duration::from_secs(60);
     match role.as_str() {
+        "maker" => wait(),
         "holder" => {
             let _door = regions[0].door.lock().unwrap();
             wait();
