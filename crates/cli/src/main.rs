@@ -10,6 +10,7 @@ mod dumpfile;
 mod extents;
 mod failure;
 mod filter;
+mod foreign;
 mod image;
 mod input;
 mod namespaces;

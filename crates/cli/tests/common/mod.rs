@@ -11,6 +11,8 @@ use tempfile::TempDir;
 pub struct World {
     pub backend: &'static str,
     directory: TempDir,
+    /// The user's own files.
+    home: TempDir,
 }
 
 #[derive(Debug)]
@@ -44,7 +46,7 @@ pub fn copy_program(from: &Path, to: &Path) {
 
 impl World {
     pub fn new(backend: &'static str) -> World {
-        World { backend, directory: tempfile::tempdir().unwrap() }
+        World { backend, directory: tempfile::tempdir().unwrap(), home: tempfile::tempdir().unwrap() }
     }
 
     pub fn directory(&self) -> &Path {
@@ -59,6 +61,7 @@ impl World {
         for name in ["NO_COLOR", "COSEG_PRELOAD", "LD_PRELOAD", "COSEG_RESERVE", "CLICOLOR_FORCE"] {
             command.env_remove(name);
         }
+        command.env("XDG_CONFIG_HOME", self.home.path());
         command.env("TZ", "UTC").stdin(Stdio::null());
         command
     }

@@ -1,6 +1,7 @@
-//! `coseg show`: a region, decoded by its own schema.
+//! `coseg show`: a region, decoded by its own schema; any other segment, by a type that is told.
 
 mod document;
+mod foreign;
 pub(crate) mod parts;
 
 use std::fmt::Write;
@@ -8,14 +9,14 @@ use std::process::ExitCode;
 
 use clap::Args;
 use coseg::schema::Part;
-use coseg::{Inspection, Participant};
+use coseg::{ErrorKind, Inspection, Participant};
 use coseg_sysv::Stat;
 
 use crate::args::Global;
 use crate::extents::Extents;
 use crate::failure::{Failure, Result};
 use crate::output::{self, BOLD, DIM, printable};
-use crate::regions;
+use crate::regions::{self, Mark, Refused};
 use crate::selector::Selector;
 use crate::view::{View, title};
 use crate::{size, time};
@@ -26,9 +27,17 @@ Examples:
   coseg show 0x4558 ledger            one of its parts
   coseg show 0x4558 ledger --all      with the rows that are all zero
   coseg show id:3 --json | jq '.parts[] | select(.name == \"board\").value'
+  coseg show 0x4558 --as 'struct { double sell, buy, stock; } [4]'
+  coseg show 5678 --as 'char text[27]'
+  coseg show 0x4557 --type 'Currency[4]' --debug-info ./exchange     a program compiled with -g
 What is inside a region is told by the region itself; the program that made it is not needed.
 A value is shown as it was at one moment; values, rows and parts are read one after the other.
-Looking makes one read-only attachment for a moment, and changes nothing in the region.";
+Looking makes one read-only attachment for a moment, and changes nothing in the region.
+What is no region is shown by a type: a C declaration (what is declared last; [] for as many as
+there is room), or one of a program's debug information: structs, unions, arrays, enums; of a
+bit-field the bytes that hold it. For a key it is remembered. NTP's and PostgreSQL's segments
+are known. Such a segment's bytes are read without attaching it if a program is attached, and
+may be of several moments.";
 
 /// Show what is in a region, with names and units
 #[derive(Debug, Args)]
@@ -42,6 +51,8 @@ pub(crate) struct Show {
     /// Show rows and elements that are all zero, and long arrays in full
     #[arg(long)]
     all: bool,
+    #[command(flatten, next_help_heading = "Of a segment that is no region")]
+    told: foreign::Told,
 }
 
 /// A region, and how much of it is shown.
@@ -65,7 +76,13 @@ impl Shown<'_> {
 pub(crate) fn run(args: &Show, global: &Global) -> Result<ExitCode> {
     let view = View::open(global)?;
     let stat = args.selector.one(&view)?.stat;
-    let region = regions::look(&view, &stat)?;
+    if args.told.forget(&stat)? {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let Some(region) = region(args, &view, &stat)? else {
+        foreign::show(args, global, &view, &stat)?;
+        return Ok(ExitCode::SUCCESS);
+    };
     let chosen = chosen(args, &region, &stat)?;
     let shown = Shown { region: &region, extents: Extents::of(&view, &stat), all: args.all };
     if global.json {
@@ -84,6 +101,19 @@ pub(crate) fn run(args: &Show, global: &Global) -> Result<ExitCode> {
     }
     output::print(&text)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The region; `None`: the segment is none, or is to be shown as if it were none.
+fn region(args: &Show, view: &View, stat: &Stat) -> Result<Option<Inspection>> {
+    // What can be told without attaching is.
+    if args.told.is_told() || regions::mark(view, stat, false) == Mark::Plain {
+        return Ok(None);
+    }
+    match regions::look(view, stat) {
+        Ok(region) => Ok(Some(region)),
+        Err(Refused::Error(error)) if *error.kind() == ErrorKind::NotARegion => Ok(None),
+        Err(refused) => Err(refused.into()),
+    }
 }
 
 /// The indexes of the parts to show.

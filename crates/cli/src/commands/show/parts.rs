@@ -123,15 +123,27 @@ fn heading(text: &mut String, part: &Part, kind: &str, value: Option<&str>) {
 
 fn describe_cell(text: &mut String, part: &Part, of: &Type, value: &Value, all: bool) {
     let kind = format!("cell of {of}");
+    if has_lines(of) {
+        heading(text, part, &kind, None);
+        describe_value(text, of, value, all);
+    } else {
+        heading(text, part, &kind, Some(&line(value, all)));
+    }
+}
+
+/// Whether a value takes lines of its own.
+fn has_lines(of: &Type) -> bool {
+    match of {
+        Type::Struct(_) => true,
+        Type::Array { element, .. } => matches!(**element, Type::Struct(_)),
+        _ => false,
+    }
+}
+
+/// A value alone: indented lines, or rows.
+pub(super) fn describe_value(text: &mut String, of: &Type, value: &Value, all: bool) {
     match (of, value) {
-        (Type::Struct(_), _) => {
-            heading(text, part, &kind, None);
-            let mut tree = Tree { lines: Vec::new(), all };
-            tree.add("", 0, of, value, None);
-            tree.write(text);
-        }
-        (Type::Array { element, .. }, Value::Array(values)) if matches!(**element, Type::Struct(_)) => {
-            heading(text, part, &kind, None);
+        (Type::Array { element, .. }, Value::Array(values)) if has_lines(of) => {
             let rows: Vec<(usize, Value)> = values
                 .iter()
                 .enumerate()
@@ -141,7 +153,13 @@ fn describe_cell(text: &mut String, part: &Part, of: &Type, value: &Value, all: 
             let folded = values.len() - rows.len();
             describe_rows(text, element, &labelled(rows), folded, "element", all);
         }
-        _ => heading(text, part, &kind, Some(&line(value, all))),
+        _ if has_lines(of) => {
+            let mut tree = Tree { lines: Vec::new(), all };
+            tree.add("", 0, of, value, None);
+            tree.write(text);
+        }
+        // Writing to a String cannot fail.
+        _ => _ = writeln!(text, "{INDENT}{}", line(value, all)),
     }
 }
 

@@ -1,0 +1,129 @@
+//! Where C compilers put things, where this runs.
+
+use coseg::schema::{Field, Scalar, Struct, Type};
+
+/// More elements or bytes than any segment has.
+const SIZE_MAX: usize = 1 << 46;
+
+/// A type and the multiple at which it begins.
+#[derive(Clone, Debug)]
+pub(super) struct Laid {
+    pub(super) of: Type,
+    pub(super) align: usize,
+}
+
+pub(super) fn scalar(scalar: Scalar) -> Laid {
+    Laid { of: Type::Scalar(scalar), align: scalar.size_bytes() }
+}
+
+pub(super) fn pointer() -> Laid {
+    scalar(Scalar::U64)
+}
+
+/// What pointers may point to.
+pub(super) fn void() -> Laid {
+    let of = Type::Array { element: Box::new(Type::Scalar(Scalar::U8)), count: 0 };
+    Laid { of, align: 1 }
+}
+
+/// A character, and an array of them, is text.
+fn character() -> Laid {
+    Laid { of: Type::Text { size_bytes: 1 }, align: 1 }
+}
+
+pub(super) fn array(of: Laid, count: usize) -> Option<Laid> {
+    let size_bytes = of.of.size_bytes().checked_mul(count).filter(|&size| size <= SIZE_MAX)?;
+    let is_character = of.of == character().of;
+    let Laid { of, align } = of;
+    Some(Laid {
+        of: if is_character {
+            Type::Text { size_bytes }
+        } else {
+            Type::Array { element: Box::new(of), count }
+        },
+        align,
+    })
+}
+
+/// A type of words that were sorted.
+pub(super) fn arithmetic(words: &[&str]) -> Option<Laid> {
+    Some(match words {
+        ["char"] => character(),
+        ["void"] => void(),
+        ["_Bool" | "bool"] => scalar(Scalar::Bool),
+        ["float"] => scalar(Scalar::F32),
+        ["double"] => scalar(Scalar::F64),
+        // Of which no number here has as many bits.
+        ["double", "long"] => Laid { align: 16, ..array(scalar(Scalar::U8), 16)? },
+        ["char", "signed"] => scalar(Scalar::I8),
+        ["char", "unsigned"] => scalar(Scalar::U8),
+        ["__int128"] | ["__int128", "signed"] => scalar(Scalar::I128),
+        ["__int128", "unsigned"] => scalar(Scalar::U128),
+        _ => {
+            let count = |word| words.iter().filter(|&&own| own == word).count();
+            let known = count("int") + count("long") + count("short") + count("signed") + count("unsigned");
+            let signs = count("signed") + count("unsigned");
+            if known != words.len() || count("int") > 1 || signs > 1 {
+                return None;
+            }
+            scalar(match (count("short"), count("long"), count("unsigned") == 1) {
+                (0, 0, false) => Scalar::I32,
+                (0, 0, true) => Scalar::U32,
+                (1, 0, false) => Scalar::I16,
+                (1, 0, true) => Scalar::U16,
+                (0, 1 | 2, false) => Scalar::I64,
+                (0, 1 | 2, true) => Scalar::U64,
+                _ => return None,
+            })
+        }
+    })
+}
+
+/// Types of the standard headers.
+pub(super) fn standard(name: &str) -> Option<Laid> {
+    Some(scalar(match name {
+        "int8_t" => Scalar::I8,
+        "uint8_t" | "u_char" => Scalar::U8,
+        "int16_t" => Scalar::I16,
+        "uint16_t" | "in_port_t" => Scalar::U16,
+        "int32_t" | "pid_t" | "key_t" | "wchar_t" | "atomic_int" | "sig_atomic_t" => Scalar::I32,
+        "uint32_t" | "uid_t" | "gid_t" | "mode_t" | "in_addr_t" | "u_int" | "atomic_uint" | "uint" => {
+            Scalar::U32
+        }
+        "int64_t" | "time_t" | "off_t" | "ssize_t" | "ptrdiff_t" | "intptr_t" | "suseconds_t"
+        | "atomic_long" => Scalar::I64,
+        "uint64_t" | "size_t" | "uintptr_t" | "shmatt_t" | "ino_t" | "dev_t" | "u_long" | "atomic_ulong" => {
+            Scalar::U64
+        }
+        "atomic_bool" => Scalar::Bool,
+        _ => return None,
+    }))
+}
+
+/// A struct's or union's layout; `None`: it is too large.
+pub(super) fn laid_out(
+    name: &str,
+    members: Vec<(String, Laid)>,
+    is_union: bool,
+    packs: bool,
+) -> Option<Laid> {
+    let (mut end, mut size_bytes, mut align) = (0_usize, 0_usize, 1);
+    let mut fields = Vec::new();
+    for (name, Laid { of, align: own }) in members {
+        let own = if packs { 1 } else { own };
+        let offset = if is_union { 0 } else { end.checked_next_multiple_of(own)? };
+        end = offset.checked_add(of.size_bytes()).filter(|&end| end <= SIZE_MAX)?;
+        size_bytes = size_bytes.max(end);
+        align = align.max(own);
+        match of {
+            Type::Struct(inner) if name.is_empty() => {
+                fields.extend(
+                    inner.fields.into_iter().map(|field| Field { offset: offset + field.offset, ..field }),
+                );
+            }
+            of => fields.push(Field { name, offset, of, unit: String::new(), doc: String::new() }),
+        }
+    }
+    let size_bytes = size_bytes.checked_next_multiple_of(align)?;
+    Some(Laid { of: Type::Struct(Struct { name: name.to_owned(), size_bytes, fields }), align })
+}

@@ -1,0 +1,201 @@
+//! `coseg show` of segments that no region describes.
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail like a test")]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+use std::fs;
+use std::io::BufRead;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use common::{Outcome, Running, World, finish, worlds};
+use serde_json::{Value, json};
+
+const KEY: &str = "0x4d41524b";
+
+/// Compiles the program with these words for the compiler.
+fn compiled(directory: &Path, name: &str, words: &[&str]) -> PathBuf {
+    let path = directory.join(name);
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/foreign/market.c");
+    let status = Command::new("cc").args(words).arg("-o").arg(&path).arg(source).status();
+    assert!(status.unwrap().success(), "cc {words:?}");
+    path
+}
+
+/// Runs it until its segment is there.
+fn started(world: &World, program: &Path) -> Running {
+    let mut command = match world.backend {
+        "user" => world.command("run --"),
+        _ => Command::new("env"),
+    };
+    command.arg(program).arg(KEY);
+    command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+    let mut running = Running(command.stderr(std::process::Stdio::piped()).spawn().unwrap());
+    let mut line = String::new();
+    std::io::BufReader::new(running.0.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "ready\n", "{}", world.backend);
+    running
+}
+
+fn show(world: &World, words: &[&str]) -> Outcome {
+    let mut command = world.command("show");
+    command.args(words);
+    finish(command)
+}
+
+fn shown(world: &World, words: &[&str]) -> Value {
+    let outcome = show(world, &[words, &["--json"]].concat());
+    assert_eq!(outcome.code, 0, "{}: {words:?}: {outcome:?}", world.backend);
+    serde_json::from_str(&outcome.out).unwrap()
+}
+
+/// What the program wrote into its second quote.
+fn quote() -> Value {
+    json!({
+        "name": "EURO", "side": "b", "rate": 13.72, "prices": [[1, 2, 3], [4, 5, 6]],
+        "where": [{"x": 0, "y": 0}, {"x": -3, "y": 4}], "color": 6, "both": {"number": 1_065_353_216, "real": 1.0},
+        "inner": -7, "ready": 1, "level": -9, "next": 0x1234, "open": true, "small": 0.1, "delta": -1,
+    })
+}
+
+#[test]
+fn a_programs_own_types_show_its_segment() {
+    for world in worlds() {
+        let directory = tempfile::tempdir().unwrap();
+        for (name, words) in [
+            ("market", &["-g", "-O2"][..]),
+            ("old", &["-gdwarf-3", "-gstrict-dwarf"]),
+            ("packed", &["-gdwarf-5", "-gz"]),
+        ] {
+            let program = compiled(directory.path(), name, words);
+            let running = started(&world, &program);
+            let stat = || {
+                let mut stat = world.json(&format!("stat {KEY}"))["segments"][0].clone();
+                // Their numbers go up while this is looked at.
+                stat.as_object_mut()
+                    .unwrap()
+                    .retain(|name, _| name.contains("attach") || name.contains("unix"));
+                stat
+            };
+            let before = stat();
+            let told =
+                shown(&world, &[KEY, "--type", "struct market", "--debug-info", program.to_str().unwrap()]);
+            assert_eq!(told["value"]["count"], -2, "{name}");
+            assert_eq!(told["value"]["quotes"][1], quote(), "{name}");
+            assert_eq!(told["value"]["quotes"][0]["name"], "");
+            // The program that is attached tells it as well; a typedef has no other name.
+            let told = shown(&world, &[KEY, "--type", "Quote", "--offset", "8"]);
+            assert_eq!(told["type"]["size_bytes"], 88, "{name}");
+            let both = shown(&world, &[KEY, "--type", "Quote[2]", "--offset", "8"]);
+            assert_eq!((&both["value"][0], &both["value"][1]), (&told["value"], &quote()), "{name}");
+            let all = shown(&world, &[KEY, "--type", "Quote[]", "--offset", "8"]);
+            assert_eq!(all["value"].as_array().unwrap().len(), (4096 - 8) / 88, "{name}");
+            let text = show(&world, &[KEY, "--type", "market", "--all"]);
+            assert!(text.out.contains("13.72") && text.out.contains("0 RED, 5 GREEN, 6 BLUE"), "{text:?}");
+            assert_eq!(stat(), before, "{name}: nobody was disturbed");
+            let none = show(&world, &[KEY, "--type", "markt"]);
+            assert!(none.code == 2 && none.err.contains("nearest names are market"), "{none:?}");
+            assert_eq!(running.finish().code, 0);
+        }
+    }
+}
+
+#[test]
+fn a_declaration_shows_a_segment_and_is_remembered() {
+    for world in worlds() {
+        let id = world.ok("create --key 0x4558 --size 96").trim().to_owned();
+        let bytes: Vec<u8> = [1.5_f64, 2.5, 3.5].iter().flat_map(|own| own.to_ne_bytes()).collect();
+        assert_eq!(world.feed("write 0x4558 --offset 24", &bytes).code, 0);
+        let plain = show(&world, &["0x4558"]);
+        assert!(plain.code == 2 && plain.err.contains("--as"), "{plain:?}");
+
+        let declaration = "struct { double sell, buy, stock; } [4]";
+        let told = show(&world, &["0x4558", "--as", declaration]);
+        assert!(told.err.contains("types.json"), "{told:?}");
+        // Where nobody has it attached, the kernel shows it to nobody else.
+        assert_eq!(told.err.contains("read-only"), world.backend == "kernel", "{told:?}");
+        let rows: Vec<&str> = told.out.lines().filter(|line| line.contains("1.5")).collect();
+        assert!(rows.len() == 1 && rows[0].trim_start().starts_with("[1]"), "{told:?}");
+        assert!(told.out.contains("3 elements of zeroes"), "{told:?}");
+
+        let again = shown(&world, &["0x4558"]);
+        assert_eq!(
+            (&again["declared"], &again["declared_by"]),
+            (&json!(declaration), &json!("as remembered"))
+        );
+        assert_eq!(again["value"][1], json!({"sell": 1.5, "buy": 2.5, "stock": 3.5}));
+        assert_eq!(shown(&world, &["0x4558", "--as", "double []", "--offset", "24"])["value"][2], 3.5);
+        assert_eq!(shown(&world, &["0x4558"])["value"].as_array().unwrap().len(), 9, "{id}");
+
+        for (declaration, fact) in [
+            ("double [13]", "the type has 104 bytes, and there are 96"),
+            ("double [12", "at its end: `]` belongs here"),
+            ("struct nothing *p; void v", "no type with values"),
+            ("struct {} ", "has no bytes"),
+        ] {
+            let refused = show(&world, &["0x4558", "--as", declaration]);
+            assert!(refused.code == 2 && refused.err.contains(fact), "{declaration}: {refused:?}");
+        }
+        assert!(show(&world, &["0x4558", "--forget"]).err.contains("forgotten"));
+        assert_eq!(show(&world, &["0x4558"]).code, 2);
+        let private = world.ok("create --private --size 64");
+        assert_eq!(shown(&world, &[private.trim(), "--as", "int"])["value"], 0);
+        assert!(!show(&world, &[private.trim(), "--as", "int"]).err.contains("types.json"));
+    }
+}
+
+#[test]
+fn what_is_out_there_is_known() {
+    for world in worlds() {
+        world.ok("create --key 0x4e545032 --size 96");
+        assert_eq!(world.feed("write 0x4e545032", &1_i32.to_ne_bytes()).code, 0);
+        let clock = shown(&world, &["0x4e545032"]);
+        assert_eq!(
+            (&clock["declared"], &clock["value"]["mode"]),
+            (&json!("NTP's shared memory clock"), &json!(1))
+        );
+        world.ok("create --key 5432 --size 4096");
+        assert_eq!(world.feed("write key:5432", &679_834_894_i32.to_ne_bytes()).code, 0);
+        let header = shown(&world, &["key:5432"]);
+        assert_eq!(
+            (&header["declared"], &header["value"]["creator_pid"]),
+            (&json!("PostgreSQL's header"), &json!(0))
+        );
+        // One that is too small is none.
+        world.ok("create --key 0x4e545033 --size 95");
+        assert!(show(&world, &["0x4e545033"]).err.contains("the type has 96 bytes"));
+    }
+}
+
+#[test]
+fn a_file_without_types_is_refused() {
+    let world = World::new("user");
+    world.ok("create --key 7 --size 64");
+    let directory = tempfile::tempdir().unwrap();
+    let stripped = compiled(directory.path(), "stripped", &["-s"]);
+    let whole = fs::read(compiled(directory.path(), "whole", &["-g"])).unwrap();
+    let cut = directory.path().join("cut");
+    for (file, fact) in [
+        (Path::new("/nowhere"), "ENOENT"),
+        (Path::new("/etc/passwd"), "no program"),
+        (stripped.as_path(), "no debug information"),
+    ] {
+        let refused = show(&world, &["key:7", "--type", "market", "--debug-info", file.to_str().unwrap()]);
+        assert!(refused.code == 2 && refused.err.contains(fact), "{refused:?}");
+    }
+    // Damaged anywhere, it says so, or says something: it does not fall over.
+    for at in (64..whole.len()).step_by(whole.len() / 40) {
+        let mut damaged = whole.clone();
+        damaged[at..].iter_mut().step_by(3).take(100).for_each(|byte| *byte ^= 0x5a);
+        fs::write(&cut, &damaged).unwrap();
+        let outcome =
+            show(&world, &["key:7", "--type", "struct market", "--debug-info", cut.to_str().unwrap()]);
+        assert!([0, 2].contains(&outcome.code), "{at}: {outcome:?}");
+        fs::write(&cut, &whole[..at]).unwrap();
+        let outcome =
+            show(&world, &["key:7", "--type", "struct market", "--debug-info", cut.to_str().unwrap()]);
+        assert_eq!(outcome.code, 2, "{at}: {outcome:?}");
+    }
+    assert_eq!(show(&world, &["key:7", "--type", "int"]).code, 2, "nobody is attached");
+}
