@@ -9,9 +9,11 @@ use coseg::schema::{Scalar, Type};
 
 use super::Declared;
 use super::layout::{Laid, arithmetic, array, laid_out, pointer, scalar, standard, void};
+use super::tokens::{Token, Tokens};
 
 /// A declaration that nests deeper is no honest one.
 const DEPTH_MAX: usize = 16;
+
 /// What a declaration makes of bytes.
 pub(crate) fn declared(text: &str) -> Result<Declared, String> {
     let mut parser = Parser::new(text)?;
@@ -19,23 +21,15 @@ pub(crate) fn declared(text: &str) -> Result<Declared, String> {
     declared.ok_or_else(|| "it declares nothing".to_owned())
 }
 
-/// A type that a declarator made of another; `None` as its last count: as many as there is room for.
+/// A type that a declarator made of another.
 struct Shaped {
     name: Option<String>,
     laid: Laid,
     is_open: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Token {
-    Word(String),
-    Number(usize),
-    Sign(char),
-}
-
 struct Parser {
-    tokens: Vec<(usize, Token)>,
-    at: usize,
+    tokens: Tokens,
     depth: usize,
     types: HashMap<String, Laid>,
     /// By `struct NAME`, `union NAME` and `enum NAME`.
@@ -45,105 +39,17 @@ struct Parser {
 
 impl Parser {
     fn new(text: &str) -> Result<Parser, String> {
-        let mut parser = Parser {
-            tokens: Vec::new(),
-            at: 0,
-            depth: 0,
-            types: HashMap::new(),
-            tags: HashMap::new(),
-            constants: HashMap::new(),
-        };
-        parser.tokenize(text)?;
-        Ok(parser)
-    }
-
-    fn tokenize(&mut self, text: &str) -> Result<(), String> {
-        let mut rest = text;
-        while let Some(first) = rest.chars().next() {
-            let column = text.len() - rest.len() + 1;
-            let length = if first.is_whitespace() {
-                first.len_utf8()
-            } else if rest.starts_with("//") || first == '#' {
-                let line = rest.lines().next().unwrap_or_default();
-                self.define(line);
-                line.len()
-            } else if rest.starts_with("/*") {
-                rest.find("*/").map_or(rest.len(), |end| end + 2)
-            } else if first.is_ascii_digit() {
-                let word = word_of(rest);
-                let number = number(word).ok_or_else(|| format!("column {column}: `{word}` is no number"))?;
-                self.tokens.push((column, Token::Number(number)));
-                word.len()
-            } else if first.is_ascii_alphabetic() || first == '_' {
-                let word = word_of(rest);
-                self.tokens.push((column, Token::Word(word.to_owned())));
-                word.len()
-            } else {
-                self.tokens.push((column, Token::Sign(first)));
-                first.len_utf8()
-            };
-            rest = &rest[length..];
-        }
-        Ok(())
-    }
-
-    /// A constant of the preprocessor's; all else that it is told concerns no types.
-    fn define(&mut self, line: &str) {
-        let mut words = line.trim_start_matches('#').split_whitespace();
-        if let (Some("define"), Some(name), Some(value)) = (words.next(), words.next(), words.next())
-            && let Some(value) = number(value)
-        {
-            self.constants.insert(name.to_owned(), value);
-        }
-    }
-
-    fn peek(&self) -> Option<&Token> {
-        self.tokens.get(self.at).map(|(_, token)| token)
-    }
-
-    fn is(&self, sign: char) -> bool {
-        self.peek() == Some(&Token::Sign(sign))
-    }
-
-    fn take(&mut self, sign: char) -> bool {
-        let is = self.is(sign);
-        self.at += usize::from(is);
-        is
-    }
-
-    fn take_word(&mut self, word: &str) -> bool {
-        let is = matches!(self.peek(), Some(Token::Word(own)) if own == word);
-        self.at += usize::from(is);
-        is
-    }
-
-    fn name(&mut self) -> Option<String> {
-        let Some(Token::Word(word)) = self.peek() else { return None };
-        let word = word.clone();
-        self.at += 1;
-        Some(word)
-    }
-
-    fn expect(&mut self, sign: char) -> Result<(), String> {
-        if self.take(sign) { Ok(()) } else { Err(self.wrong(&format!("`{sign}` belongs here"))) }
-    }
-
-    fn wrong(&self, fact: &str) -> String {
-        match self.tokens.get(self.at) {
-            Some((column, Token::Word(word))) => format!("column {column}, at `{word}`: {fact}"),
-            Some((column, Token::Number(number))) => format!("column {column}, at {number}: {fact}"),
-            Some((column, Token::Sign(sign))) => format!("column {column}, at `{sign}`: {fact}"),
-            None => format!("at its end: {fact}"),
-        }
+        let (tokens, constants) = Tokens::of(text)?;
+        Ok(Parser { tokens, depth: 0, types: HashMap::new(), tags: HashMap::new(), constants })
     }
 
     fn unit(&mut self) -> Result<Option<Declared>, String> {
         let mut last = None;
-        while self.peek().is_some() {
-            if self.take(';') {
+        while self.tokens.peek().is_some() {
+            if self.tokens.take(';') {
                 continue;
             }
-            let is_typedef = self.take_word("typedef");
+            let is_typedef = self.tokens.take_word("typedef");
             let base = self.specifiers()?;
             loop {
                 let shaped = self.declarator(base.clone())?;
@@ -151,12 +57,12 @@ impl Parser {
                     self.types.insert(name.clone(), shaped.laid.clone());
                 }
                 last = Some(Declared { of: shaped.laid.of, is_open: shaped.is_open, bits: Vec::new() });
-                if !self.take(',') {
+                if !self.tokens.take(',') {
                     break;
                 }
             }
-            if self.peek().is_some() {
-                self.expect(';')?;
+            if self.tokens.peek().is_some() {
+                self.tokens.expect(';')?;
             }
         }
         Ok(last)
@@ -164,14 +70,14 @@ impl Parser {
 
     /// `const unsigned long`, `struct x { … }`, a type's name.
     fn specifiers(&mut self) -> Result<Laid, String> {
-        let start = self.at;
+        let start = self.tokens.at;
         let mut words: Vec<String> = Vec::new();
         let mut found: Option<Laid> = None;
-        while let Some(Token::Word(word)) = self.peek() {
+        while let Some(Token::Word(word)) = self.tokens.peek() {
             match word.as_str() {
                 "const" | "volatile" | "static" | "extern" | "register" | "restrict" | "_Atomic"
                 | "inline" => {
-                    self.at += 1;
+                    self.tokens.at += 1;
                 }
                 "__attribute__" => {
                     self.attributes()?;
@@ -183,16 +89,16 @@ impl Parser {
                     if found.is_none() =>
                 {
                     words.push(word.clone());
-                    self.at += 1;
+                    self.tokens.at += 1;
                 }
                 name if found.is_none() && words.is_empty() => {
                     match self.types.get(name).cloned().or_else(|| standard(name)) {
                         Some(laid) => {
-                            self.at += 1;
+                            self.tokens.at += 1;
                             found = Some(laid);
                         }
                         None => {
-                            return Err(self.wrong(
+                            return Err(self.tokens.wrong(
                                 "no type is called so: declare it before, or write what it stands for",
                             ));
                         }
@@ -202,33 +108,33 @@ impl Parser {
             }
         }
         if words.is_empty() {
-            return found.ok_or_else(|| self.wrong("a type belongs here"));
+            return found.ok_or_else(|| self.tokens.wrong("a type belongs here"));
         }
         words.sort_unstable();
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         arithmetic(&words).ok_or_else(|| {
-            self.at = start;
-            self.wrong(&format!("`{}` is no type with values", words.join(" ")))
+            self.tokens.at = start;
+            self.tokens.wrong(&format!("`{}` is no type with values", words.join(" ")))
         })
     }
 
     /// Skips attributes; whether one of them packs.
     fn attributes(&mut self) -> Result<bool, String> {
         let mut packs = false;
-        while self.take_word("__attribute__") {
+        while self.tokens.take_word("__attribute__") {
             let mut open = 0;
             loop {
-                match self.peek() {
+                match self.tokens.peek() {
                     Some(Token::Sign('(')) => open += 1,
                     Some(Token::Sign(')')) => open -= 1,
                     Some(Token::Word(word)) if word.contains("packed") => packs = true,
                     Some(Token::Word(word)) if word.contains("aligned") => {
-                        return Err(self.wrong("types that are aligned otherwise are not known here"));
+                        return Err(self.tokens.wrong("types that are aligned otherwise are not known here"));
                     }
                     Some(_) => {}
-                    None => return Err(self.wrong("`)` belongs here")),
+                    None => return Err(self.tokens.wrong("`)` belongs here")),
                 }
-                self.at += 1;
+                self.tokens.at += 1;
                 if open == 0 {
                     break;
                 }
@@ -238,35 +144,35 @@ impl Parser {
     }
 
     fn compound(&mut self) -> Result<Laid, String> {
-        let is_union = matches!(self.name().as_deref(), Some("union"));
+        let is_union = matches!(self.tokens.name().as_deref(), Some("union"));
         let keyword = if is_union { "union" } else { "struct" };
         let packed_before = self.attributes()?;
-        let tag = self.name();
+        let tag = self.tokens.name();
         let key = tag.as_ref().map(|tag| format!("{keyword} {tag}"));
-        if !self.is('{') {
-            let Some(key) = key else { return Err(self.wrong("`{` belongs here")) };
+        if !self.tokens.is('{') {
+            let Some(key) = key else { return Err(self.tokens.wrong("`{` belongs here")) };
             // What nobody has declared can be pointed to.
-            let known = self.tags.get(&key).cloned().or_else(|| self.is('*').then(void));
+            let known = self.tags.get(&key).cloned().or_else(|| self.tokens.is('*').then(void));
             return known.ok_or_else(|| {
-                self.at -= 1;
-                self.wrong(&format!("`{key}` was not declared before"))
+                self.tokens.at -= 1;
+                self.tokens.wrong(&format!("`{key}` was not declared before"))
             });
         }
         self.depth += 1;
         if self.depth > DEPTH_MAX {
-            return Err(self.wrong("it is nested too deeply"));
+            return Err(self.tokens.wrong("it is nested too deeply"));
         }
-        let (opened, mut members) = (self.at, Vec::new());
-        self.expect('{')?;
-        while !self.take('}') {
+        let (opened, mut members) = (self.tokens.at, Vec::new());
+        self.tokens.expect('{')?;
+        while !self.tokens.take('}') {
             self.members(&mut members)?;
         }
         self.depth -= 1;
         let packs = self.attributes()? || packed_before;
         let laid = laid_out(key.as_deref().unwrap_or(keyword), members, is_union, packs);
         let laid = laid.ok_or_else(|| {
-            self.at = opened;
-            self.wrong("it is larger than any segment")
+            self.tokens.at = opened;
+            self.tokens.wrong("it is larger than any segment")
         })?;
         if let Some(key) = key {
             self.tags.insert(key, laid.clone());
@@ -278,8 +184,8 @@ impl Parser {
         let base = self.specifiers()?;
         loop {
             let shaped = self.declarator(base.clone())?;
-            if self.is(':') {
-                return Err(self.wrong(
+            if self.tokens.is(':') {
+                return Err(self.tokens.wrong(
                     "bit-fields have no layout that all compilers agree on: declare what holds them",
                 ));
             }
@@ -287,24 +193,26 @@ impl Parser {
                 (Some(name), _) => members.push((name, shaped.laid)),
                 // The fields of one without a name are its owner's.
                 (None, Type::Struct(_)) => members.push((String::new(), shaped.laid)),
-                _ => return Err(self.wrong("a field's name belongs here")),
+                _ => return Err(self.tokens.wrong("a field's name belongs here")),
             }
-            if !self.take(',') {
-                return self.expect(';');
+            if !self.tokens.take(',') {
+                return self.tokens.expect(';');
             }
         }
     }
 
     fn enumeration(&mut self) -> Result<Laid, String> {
-        self.at += 1;
-        let tag = self.name();
-        if self.take('{') {
+        self.tokens.at += 1;
+        let tag = self.tokens.name();
+        if self.tokens.take('{') {
             let mut next = 0;
-            while !self.take('}') {
-                let Some(name) = self.name() else { return Err(self.wrong("a name belongs here")) };
-                if self.take('=') {
+            while !self.tokens.take('}') {
+                let Some(name) = self.tokens.name() else {
+                    return Err(self.tokens.wrong("a name belongs here"));
+                };
+                if self.tokens.take('=') {
                     // Negative ones are no sizes.
-                    if !self.take('-') {
+                    if !self.tokens.take('-') {
                         next = self.number()?;
                     } else {
                         self.number()?;
@@ -312,12 +220,12 @@ impl Parser {
                 }
                 self.constants.insert(name, next);
                 next = next.saturating_add(1);
-                if !self.take(',') && !self.is('}') {
-                    return Err(self.wrong("`,` or `}` belongs here"));
+                if !self.tokens.take(',') && !self.tokens.is('}') {
+                    return Err(self.tokens.wrong("`,` or `}` belongs here"));
                 }
             }
         } else if tag.is_none() {
-            return Err(self.wrong("`{` belongs here"));
+            return Err(self.tokens.wrong("`{` belongs here"));
         }
         Ok(scalar(Scalar::I32))
     }
@@ -325,99 +233,75 @@ impl Parser {
     /// `*name[3][4]`, without a name too.
     fn declarator(&mut self, base: Laid) -> Result<Shaped, String> {
         let mut laid = base;
-        while self.take('*') {
+        while self.tokens.take('*') {
             laid = pointer();
-            while self.take_word("const") || self.take_word("volatile") || self.take_word("restrict") {}
+            while self.tokens.take_word("const")
+                || self.tokens.take_word("volatile")
+                || self.tokens.take_word("restrict")
+            {}
         }
         let mut name = None;
-        if self.is('(') {
+        if self.tokens.is('(') {
             // A pointer to a function or an array is a pointer, whatever follows.
-            self.at += 1;
-            if !self.take('*') {
-                return Err(self.wrong("`*` belongs here"));
+            self.tokens.at += 1;
+            if !self.tokens.take('*') {
+                return Err(self.tokens.wrong("`*` belongs here"));
             }
-            name = self.name();
-            self.skip_to(')')?;
-            while self.is('(') || self.is('[') {
-                let close = if self.is('(') { ')' } else { ']' };
-                self.at += 1;
-                self.skip_to(close)?;
+            name = self.tokens.name();
+            self.tokens.skip_to(')')?;
+            while self.tokens.is('(') || self.tokens.is('[') {
+                let close = if self.tokens.is('(') { ')' } else { ']' };
+                self.tokens.at += 1;
+                self.tokens.skip_to(close)?;
             }
             return Ok(Shaped { name, laid: pointer(), is_open: false });
         }
-        if !matches!(self.peek(), Some(Token::Word(word)) if word == "__attribute__") {
-            name = self.name().or(name);
+        if !matches!(self.tokens.peek(), Some(Token::Word(word)) if word == "__attribute__") {
+            name = self.tokens.name().or(name);
         }
         let (mut counts, mut is_open) = (Vec::new(), false);
-        while self.take('[') {
-            if self.take(']') {
+        while self.tokens.take('[') {
+            if self.tokens.take(']') {
                 if !counts.is_empty() {
-                    return Err(self.wrong("only the first size may be left out"));
+                    return Err(self.tokens.wrong("only the first size may be left out"));
                 }
                 is_open = true;
                 continue;
             }
             let mut count = self.number()?;
-            while self.take('*') {
-                count = count.checked_mul(self.number()?).ok_or_else(|| self.wrong("it is too many"))?;
+            while self.tokens.take('*') {
+                count =
+                    count.checked_mul(self.number()?).ok_or_else(|| self.tokens.wrong("it is too many"))?;
             }
-            self.expect(']')?;
+            self.tokens.expect(']')?;
             counts.push(count);
         }
         self.attributes()?;
         if laid.of == void().of {
-            return Err(self.wrong("`void` is no type with values"));
+            return Err(self.tokens.wrong("`void` is no type with values"));
         }
         for &count in counts.iter().rev() {
-            laid = array(laid, count).ok_or_else(|| self.wrong("it is larger than any segment"))?;
+            laid = array(laid, count).ok_or_else(|| self.tokens.wrong("it is larger than any segment"))?;
         }
         // Of characters, what there is is one text.
         if is_open && self.depth > 0 {
-            laid = array(laid, 0).ok_or_else(|| self.wrong("it is larger than any segment"))?;
+            laid = array(laid, 0).ok_or_else(|| self.tokens.wrong("it is larger than any segment"))?;
             is_open = false;
         }
         Ok(Shaped { name, laid, is_open })
     }
 
     fn number(&mut self) -> Result<usize, String> {
-        let number = match self.peek() {
+        let number = match self.tokens.peek() {
             Some(Token::Number(number)) => *number,
             Some(Token::Word(word)) => match self.constants.get(word) {
                 Some(number) => *number,
-                None => return Err(self.wrong("a number belongs here; this has no #define")),
+                None => return Err(self.tokens.wrong("a number belongs here; this has no #define")),
             },
-            _ => return Err(self.wrong("a number belongs here")),
+            _ => return Err(self.tokens.wrong("a number belongs here")),
         };
-        self.at += 1;
+        self.tokens.at += 1;
         Ok(number)
-    }
-
-    fn skip_to(&mut self, close: char) -> Result<(), String> {
-        let mut open = 1;
-        while open > 0 {
-            match self.peek() {
-                Some(Token::Sign('(' | '[')) => open += 1,
-                Some(Token::Sign(')' | ']')) => open -= 1,
-                Some(_) => {}
-                None => return Err(self.wrong(&format!("`{close}` belongs here"))),
-            }
-            self.at += 1;
-        }
-        Ok(())
-    }
-}
-
-fn word_of(text: &str) -> &str {
-    let end = text.find(|own: char| !own.is_ascii_alphanumeric() && own != '_').unwrap_or(text.len());
-    &text[..end]
-}
-
-fn number(word: &str) -> Option<usize> {
-    let digits = word.trim_end_matches(['u', 'U', 'l', 'L']);
-    match digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
-        Some(digits) => usize::from_str_radix(digits, 16).ok(),
-        None if digits.len() > 1 && digits.starts_with('0') => usize::from_str_radix(digits, 8).ok(),
-        None => digits.parse().ok(),
     }
 }
 

@@ -5,6 +5,7 @@ mod dwarf;
 mod known;
 mod layout;
 mod remembered;
+mod tokens;
 
 use std::fmt;
 use std::path::PathBuf;
