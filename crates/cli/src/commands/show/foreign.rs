@@ -169,7 +169,7 @@ impl Told {
 
 /// Shows a segment by a type that is told or known.
 pub(super) fn show(args: &Show, global: &Global, view: &View, stat: &Stat) -> Result<()> {
-    let contents = Contents::open_aloud(view, stat)?;
+    let contents = Contents::open(view, stat)?;
     let Some(found) = args.told.find(view, stat, &contents)? else {
         let text = format!("show {}: it is no region, and nothing says what its bytes are", title(stat));
         return Err(Failure::error(text).hint("--as 'struct { … }' or --type NAME to say it, or coseg read"));
