@@ -171,7 +171,8 @@ impl Told {
 pub(super) fn show(args: &Show, global: &Global, view: &View, stat: &Stat) -> Result<()> {
     let contents = Contents::open(view, stat)?;
     let Some(found) = args.told.find(view, stat, &contents)? else {
-        let text = format!("show {}: it is no region, and nothing says what its bytes are", title(stat));
+        let text =
+            format!("show {}: it is a plain segment, and nothing says what its bytes are", title(stat));
         return Err(Failure::error(text).hint("--as 'struct { … }' or --type NAME to say it, or coseg read"));
     };
     if let Some(part) = &args.part {
