@@ -25,6 +25,7 @@ Examples:
   coseg show name:market                  a typed region, with names and units
   coseg set name:market 'price=13.72'     change it under its lock
   coseg locks                             who holds what, and who waits
+  coseg watch name:market                 what changes, as it changes
   coseg channel tail name:market prices   the messages of a channel, as JSON
   coseg map get name:book quotes EURUSD   a value of a map, by its key
   coseg run -- initdb -D data             run a program on the user-space backend
@@ -97,6 +98,7 @@ pub(crate) enum Command {
     Dump(commands::dump::Dump),
     Restore(commands::restore::Restore),
     Diff(commands::diff::Diff),
+    Watch(commands::watch::Watch),
     Pages(commands::pages::Pages),
     Write(commands::write::Write),
     Show(commands::show::Show),

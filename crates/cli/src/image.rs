@@ -60,12 +60,18 @@ impl Image {
         let progress = super::commands::read::progress_bar(contents.size_bytes() as u64, verb);
         image.update(contents, |at| progress.set_position(at as u64))?;
         progress.finish_and_clear();
-        for _ in 0..PASSES_MAX {
-            if image.update(contents, |_| {})?.is_empty() {
-                return Ok((image, Moment::One));
+        let (_, moment) = image.follow(contents)?;
+        Ok((image, moment))
+    }
+
+    /// Makes it the same again; whether anything differed.
+    pub(crate) fn follow(&mut self, contents: &Contents<'_>) -> Result<(bool, Moment)> {
+        for pass in 0..PASSES_MAX {
+            if self.update(contents, |_| {})?.is_empty() {
+                return Ok((pass > 0, Moment::One));
             }
         }
-        Ok((image, Moment::Mixed))
+        Ok((true, Moment::Mixed))
     }
 
     /// Makes it the same as the segment is now, page by page; which pages differed.

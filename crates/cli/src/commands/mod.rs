@@ -26,6 +26,7 @@ pub(crate) mod run;
 pub(crate) mod set;
 pub(crate) mod show;
 pub(crate) mod stat;
+pub(crate) mod watch;
 pub(crate) mod who;
 pub(crate) mod write;
 
@@ -55,6 +56,7 @@ pub(crate) fn run(command: &Command, global: &Global) -> Result<ExitCode> {
         Command::Dump(args) => dump::run(args, global),
         Command::Restore(args) => restore::run(args, global),
         Command::Diff(args) => diff::run(args, global),
+        Command::Watch(args) => watch::run(args, global),
         Command::Pages(args) => pages::run(args, global),
         Command::Write(args) => write::run(args, global),
         Command::Show(args) => show::run(args, global),

@@ -1,4 +1,4 @@
-//! `show`, `get`, `set`, `locks`, `channel`, `dump`, `diff` and `name:`: regions, looked into without the program that made them.
+//! `show`, `get`, `set`, `locks`, `channel`, `dump`, `diff`, `watch` and `name:`: regions, looked into without the program that made them.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod channels;
@@ -10,6 +10,7 @@ mod maps;
 mod office;
 mod pipes;
 mod values;
+mod watch;
 
 /// Not a test: the other process of those that need one.
 #[test]

@@ -1,11 +1,14 @@
 //! Bytes that differ, in ranges.
 
+use std::fmt;
+
 use serde::Serialize;
 
 use crate::commands::read::hex_of;
 use crate::contents::CHUNK_BYTES;
 use crate::failure::Result;
 use crate::image::{Image, chunks};
+use crate::output;
 use crate::table::{Align, Table};
 
 /// Fewer equal bytes than this between two differences do not part them: a number is seldom changed in each byte.
@@ -14,7 +17,7 @@ const GAP_BYTES: usize = 8;
 const SHOWN_BYTES: usize = 16;
 
 #[derive(Debug, Serialize)]
-pub(super) struct BytesDifference {
+pub(in crate::commands) struct BytesDifference {
     offset_bytes: usize,
     length_bytes: usize,
     /// The first bytes, not more than 16; empty behind the end.
@@ -22,16 +25,34 @@ pub(super) struct BytesDifference {
     after_hex: String,
 }
 
+impl BytesDifference {
+    /// Bytes apart from one another, and whether there are more.
+    fn spaced(&self, hex: &str) -> String {
+        let pairs = hex.as_bytes().chunks(2).filter_map(|pair| std::str::from_utf8(pair).ok());
+        let more = if self.length_bytes > SHOWN_BYTES { " …" } else { "" };
+        pairs.collect::<Vec<_>>().join(" ") + more
+    }
+}
+
+/// `0x10  5 bytes: 6d 69 6c 6b 2c -> 6f 61 74 73 0a`
+impl fmt::Display for BytesDifference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = output::count(self.length_bytes as u64, "byte", "bytes");
+        let (before, after) = (self.spaced(&self.before_hex), self.spaced(&self.after_hex));
+        write!(f, "{:#x}  {count}: {before} -> {after}", self.offset_bytes)
+    }
+}
+
 #[derive(Debug, Default)]
-pub(super) struct Found {
-    pub(super) listed: Vec<BytesDifference>,
-    pub(super) count: usize,
+pub(in crate::commands) struct Found {
+    pub(in crate::commands) listed: Vec<BytesDifference>,
+    pub(in crate::commands) count: usize,
     /// That differ.
-    pub(super) bytes: usize,
+    pub(in crate::commands) bytes: usize,
 }
 
 /// As far as both go; `limit` of them with their bytes.
-pub(super) fn differences(before: &Image, after: &Image, limit: usize) -> Result<Found> {
+pub(in crate::commands) fn differences(before: &Image, after: &Image, limit: usize) -> Result<Found> {
     let size = before.size_bytes().min(after.size_bytes());
     let mut found = Found::default();
     let mut open: Option<(usize, usize)> = None;
@@ -82,7 +103,7 @@ fn first(image: &Image, start: usize, end: usize) -> Result<String> {
     Ok(hex_of(&bytes))
 }
 
-pub(super) fn table<'a>(differences: impl Iterator<Item = &'a BytesDifference>) -> String {
+pub(in crate::commands) fn table<'a>(differences: impl Iterator<Item = &'a BytesDifference>) -> String {
     let mut table = Table::new(vec![
         ("OFFSET", Align::Left),
         ("BYTES", Align::Right),
@@ -90,17 +111,11 @@ pub(super) fn table<'a>(differences: impl Iterator<Item = &'a BytesDifference>) 
         ("AFTER", Align::Left),
     ]);
     for difference in differences {
-        let spaced = |hex: &str| {
-            let pairs: Vec<&str> =
-                hex.as_bytes().chunks(2).filter_map(|pair| std::str::from_utf8(pair).ok()).collect();
-            let more = if difference.length_bytes > SHOWN_BYTES { " …" } else { "" };
-            pairs.join(" ") + more
-        };
         table.row(vec![
             format!("{:#x}", difference.offset_bytes),
             difference.length_bytes.to_string(),
-            spaced(&difference.before_hex),
-            spaced(&difference.after_hex),
+            difference.spaced(&difference.before_hex),
+            difference.spaced(&difference.after_hex),
         ]);
     }
     table.render()

@@ -1,6 +1,7 @@
 //! Fields of two regions that differ.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use coseg::schema::{Field, Part, PartKind, Type};
 use coseg::{Inspection, Value};
@@ -16,7 +17,7 @@ use crate::table::{Align, Table};
 use crate::value::{Json, is_zero, line};
 
 #[derive(Debug, Serialize)]
-pub(super) struct FieldDifference {
+pub(in crate::commands) struct FieldDifference {
     field: String,
     /// Null where there is none: a key of a map, or a part, that the other side alone has.
     #[serde(serialize_with = "json")]
@@ -26,6 +27,22 @@ pub(super) struct FieldDifference {
     unit: String,
 }
 
+impl FieldDifference {
+    pub(in crate::commands) fn field(&self) -> &str {
+        &self.field
+    }
+}
+
+/// `board[0].sell  13.72 -> 14.0 EUR`
+impl fmt::Display for FieldDifference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value =
+            |value: &Option<Value>| value.as_ref().map_or("nothing".into(), |value| line(value, false));
+        let unit = if self.unit.is_empty() { String::new() } else { format!(" {}", printable(&self.unit)) };
+        write!(f, "{}  {} -> {}{unit}", self.field, value(&self.before), value(&self.after))
+    }
+}
+
 fn json<S: Serializer>(value: &Option<Value>, serializer: S) -> Result<S::Ok, S::Error> {
     value.as_ref().map(Json).serialize(serializer)
 }
@@ -33,7 +50,7 @@ fn json<S: Serializer>(value: &Option<Value>, serializer: S) -> Result<S::Ok, S:
 /// A region and the copy that it was found in.
 type One<'a> = (&'a Image, &'a Inspection);
 
-pub(super) struct Both<'a> {
+pub(in crate::commands) struct Both<'a> {
     before: One<'a>,
     after: One<'a>,
     found: Vec<FieldDifference>,
@@ -42,12 +59,12 @@ pub(super) struct Both<'a> {
 }
 
 impl<'a> Both<'a> {
-    pub(super) fn new(before: One<'a>, after: One<'a>) -> Both<'a> {
+    pub(in crate::commands) fn new(before: One<'a>, after: One<'a>) -> Both<'a> {
         Both { before, after, found: Vec::new(), count: 0, limit: 0 }
     }
 
     /// How many there are, and the first of them.
-    pub(super) fn differences(mut self, limit: usize) -> Result<(usize, Vec<FieldDifference>)> {
+    pub(in crate::commands) fn differences(mut self, limit: usize) -> Result<(usize, Vec<FieldDifference>)> {
         self.limit = limit;
         let (before, after) = (self.before.1.schema(), self.after.1.schema());
         let name = |region: &Inspection| Some(Value::Text(region.name().to_owned()));
@@ -190,7 +207,7 @@ fn what(part: Option<&Part>) -> Option<Value> {
     })
 }
 
-pub(super) fn table<'a>(differences: impl Iterator<Item = &'a FieldDifference>) -> String {
+pub(in crate::commands) fn table<'a>(differences: impl Iterator<Item = &'a FieldDifference>) -> String {
     let mut table = Table::new(vec![
         ("FIELD", Align::Left),
         ("BEFORE", Align::Right),

@@ -1,7 +1,7 @@
 //! `coseg diff`: what differs between two segments, dumps or moments.
 
-mod bytes;
-mod fields;
+pub(super) mod bytes;
+pub(super) mod fields;
 
 use std::path::Path;
 use std::process::ExitCode;
