@@ -125,7 +125,7 @@ fn killed_while_making(on: On) {
             Ok(())
         })
         .check(check)
-        .random_kills(if is_long() { 2000 } else { 10 }, 3);
+        .random_kills(if is_long() { 100 } else { 10 }, 3);
     if is_long() {
         trial = trial.recovery(|place| place.setting.play("make second"));
     }
