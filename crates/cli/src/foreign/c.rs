@@ -73,14 +73,12 @@ impl Parser {
         let start = self.tokens.at;
         let mut words: Vec<String> = Vec::new();
         let mut found: Option<Laid> = None;
+        let mut is_atomic = false;
         while let Some(Token::Word(word)) = self.tokens.peek() {
             match word.as_str() {
-                "const" | "volatile" | "static" | "extern" | "register" | "restrict" | "_Atomic"
-                | "inline" => {
+                "const" | "volatile" | "static" | "extern" | "register" | "restrict" | "_Atomic" => {
+                    is_atomic |= word == "_Atomic";
                     self.tokens.at += 1;
-                }
-                "__attribute__" => {
-                    self.attributes()?;
                 }
                 "struct" | "union" if found.is_none() && words.is_empty() => found = Some(self.compound()?),
                 "enum" if found.is_none() && words.is_empty() => found = Some(self.enumeration()?),
@@ -107,6 +105,9 @@ impl Parser {
                 _ => break,
             }
         }
+        if is_atomic && matches!(&found, Some(Laid { of: Type::Struct(_), .. })) {
+            return Err(self.tokens.wrong("atomic structs have a layout of their own"));
+        }
         if words.is_empty() {
             return found.ok_or_else(|| self.tokens.wrong("a type belongs here"));
         }
@@ -118,35 +119,27 @@ impl Parser {
         })
     }
 
-    /// Skips attributes; whether one of them packs.
-    fn attributes(&mut self) -> Result<bool, String> {
-        let mut packs = false;
-        while self.tokens.take_word("__attribute__") {
-            let mut open = 0;
-            loop {
-                match self.tokens.peek() {
-                    Some(Token::Sign('(')) => open += 1,
-                    Some(Token::Sign(')')) => open -= 1,
-                    Some(Token::Word(word)) if word.contains("packed") => packs = true,
-                    Some(Token::Word(word)) if word.contains("aligned") => {
-                        return Err(self.tokens.wrong("types that are aligned otherwise are not known here"));
-                    }
-                    Some(_) => {}
-                    None => return Err(self.tokens.wrong("`)` belongs here")),
-                }
-                self.tokens.at += 1;
-                if open == 0 {
-                    break;
-                }
-            }
+    /// Whether `__attribute__((packed))` is here. No other is known: most would change the layout.
+    fn packs(&mut self) -> Result<bool, String> {
+        if !self.tokens.take_word("__attribute__") {
+            return Ok(false);
         }
-        Ok(packs)
+        for sign in ['(', '('] {
+            self.tokens.expect(sign)?;
+        }
+        if !(self.tokens.take_word("packed") || self.tokens.take_word("__packed__")) {
+            return Err(self.tokens.wrong("no attribute but packed is known here"));
+        }
+        for sign in [')', ')'] {
+            self.tokens.expect(sign)?;
+        }
+        Ok(true)
     }
 
     fn compound(&mut self) -> Result<Laid, String> {
         let is_union = matches!(self.tokens.name().as_deref(), Some("union"));
         let keyword = if is_union { "union" } else { "struct" };
-        let packed_before = self.attributes()?;
+        let packed_before = self.packs()?;
         let tag = self.tokens.name();
         let key = tag.as_ref().map(|tag| format!("{keyword} {tag}"));
         if !self.tokens.is('{') {
@@ -168,11 +161,11 @@ impl Parser {
             self.members(&mut members)?;
         }
         self.depth -= 1;
-        let packs = self.attributes()? || packed_before;
+        let packs = self.packs()? || packed_before;
         let laid = laid_out(key.as_deref().unwrap_or(keyword), members, is_union, packs);
         let laid = laid.ok_or_else(|| {
             self.tokens.at = opened;
-            self.tokens.wrong("it is larger than any segment")
+            self.tokens.wrong("it is larger than any segment, or has too many fields")
         })?;
         if let Some(key) = key {
             self.tags.insert(key, laid.clone());
@@ -191,8 +184,11 @@ impl Parser {
             }
             match (shaped.name, &base.of) {
                 (Some(name), _) => members.push((name, shaped.laid)),
-                // The fields of one without a name are its owner's.
-                (None, Type::Struct(_)) => members.push((String::new(), shaped.laid)),
+                // The fields of one without a name are its owner's; one with a tag is only declared.
+                (None, Type::Struct(of)) if ["struct", "union"].contains(&of.name.as_str()) => {
+                    members.push((String::new(), shaped.laid));
+                }
+                (None, Type::Struct(_)) => {}
                 _ => return Err(self.tokens.wrong("a field's name belongs here")),
             }
             if !self.tokens.take(',') {
@@ -205,29 +201,42 @@ impl Parser {
         self.tokens.at += 1;
         let tag = self.tokens.name();
         if self.tokens.take('{') {
-            let mut next = 0;
+            let (mut next, mut least, mut most) = (0_i128, 0_i128, 0_i128);
             while !self.tokens.take('}') {
                 let Some(name) = self.tokens.name() else {
                     return Err(self.tokens.wrong("a name belongs here"));
                 };
                 if self.tokens.take('=') {
-                    // Negative ones are no sizes.
-                    if !self.tokens.take('-') {
-                        next = self.number()?;
-                    } else {
-                        self.number()?;
-                    }
+                    let is_negative = self.tokens.take('-');
+                    let value = self.number()? as i128;
+                    next = if is_negative { -value } else { value };
                 }
-                self.constants.insert(name, next);
-                next = next.saturating_add(1);
+                (least, most) = (least.min(next), most.max(next));
+                // A negative one is no number of elements.
+                if let Ok(value) = usize::try_from(next) {
+                    self.constants.insert(name, value);
+                }
+                next += 1;
                 if !self.tokens.take(',') && !self.tokens.is('}') {
                     return Err(self.tokens.wrong("`,` or `}` belongs here"));
                 }
             }
-        } else if tag.is_none() {
-            return Err(self.tokens.wrong("`{` belongs here"));
+            let of = match (least < 0, i32::try_from(least).is_ok() && i32::try_from(most).is_ok()) {
+                (_, true) => Scalar::I32,
+                (false, _) if u32::try_from(most).is_ok() => Scalar::U32,
+                (false, _) => Scalar::U64,
+                (true, _) => Scalar::I64,
+            };
+            let laid = scalar(of);
+            if let Some(tag) = tag {
+                self.tags.insert(format!("enum {tag}"), laid.clone());
+            }
+            return Ok(laid);
         }
-        Ok(scalar(Scalar::I32))
+        match tag {
+            Some(tag) => Ok(self.tags.get(&format!("enum {tag}")).cloned().unwrap_or(scalar(Scalar::I32))),
+            None => Err(self.tokens.wrong("`{` belongs here")),
+        }
     }
 
     /// `*name[3][4]`, without a name too.
@@ -248,6 +257,9 @@ impl Parser {
                 return Err(self.tokens.wrong("`*` belongs here"));
             }
             name = self.tokens.name();
+            if self.tokens.is('[') {
+                return Err(self.tokens.wrong("arrays of such pointers are not known here: void *NAME[N]"));
+            }
             self.tokens.skip_to(')')?;
             while self.tokens.is('(') || self.tokens.is('[') {
                 let close = if self.tokens.is('(') { ')' } else { ']' };
@@ -256,7 +268,7 @@ impl Parser {
             }
             return Ok(Shaped { name, laid: pointer(), is_open: false });
         }
-        if !matches!(self.tokens.peek(), Some(Token::Word(word)) if word == "__attribute__") {
+        if self.tokens.peek() != Some(&Token::Word("__attribute__".to_owned())) {
             name = self.tokens.name().or(name);
         }
         let (mut counts, mut is_open) = (Vec::new(), false);
@@ -276,16 +288,20 @@ impl Parser {
             self.tokens.expect(']')?;
             counts.push(count);
         }
-        self.attributes()?;
+        if self.tokens.peek() == Some(&Token::Word("__attribute__".to_owned())) {
+            return Err(self.tokens.wrong("attributes are known of structs alone, behind their `}`"));
+        }
         if laid.of == void().of {
             return Err(self.tokens.wrong("`void` is no type with values"));
         }
         for &count in counts.iter().rev() {
-            laid = array(laid, count).ok_or_else(|| self.tokens.wrong("it is larger than any segment"))?;
+            laid = array(laid, count)
+                .ok_or_else(|| self.tokens.wrong("it is larger than any segment, or has too many fields"))?;
         }
         // Of characters, what there is is one text.
         if is_open && self.depth > 0 {
-            laid = array(laid, 0).ok_or_else(|| self.tokens.wrong("it is larger than any segment"))?;
+            laid = array(laid, 0)
+                .ok_or_else(|| self.tokens.wrong("it is larger than any segment, or has too many fields"))?;
             is_open = false;
         }
         Ok(Shaped { name, laid, is_open })
@@ -364,6 +380,9 @@ mod tests {
             ),
             ("struct { int n; char rest[]; }", "{n@0 i32, rest@4 text0}4"),
             ("struct { struct unknown *next; }", "{next@0 u64}8"),
+            ("enum { A = 0x100000000 } e", "u64"),
+            ("enum e { A = -2, B, C, N }; struct { enum e e; char t[N]; }", "{e@0 i32, t@4 text1}8"),
+            ("struct s { struct in { int a; }; int b; }", "{b@0 i32}4"),
             ("time_t", "i64"),
         ] {
             assert_eq!(layout(text), expected, "{text}");
@@ -385,10 +404,26 @@ mod tests {
             ("int 5", "`;` belongs here"),
             ("double x[99999999999][99999999999]", "larger than any segment"),
             ("struct { int; }", "a field's name belongs here"),
+            ("#pragma pack(1)\nstruct { char c; int n; }", "only #define NAME NUMBER"),
+            ("#define N 2 * 8\nchar t[N]", "only #define NAME NUMBER"),
+            ("#define N 4\n#define N 8\nchar t[N]", "defined otherwise"),
+            ("struct { void (*h[4])(int); }", "arrays of such pointers"),
+            ("struct { int n __attribute__((packed)); }", "attributes are known of structs alone"),
+            ("struct { int n; } __attribute__((aligned(64)))", "no attribute but packed"),
+            ("typedef int v __attribute__((vector_size(16))); v", "attributes are known of structs alone"),
+            ("_Atomic struct { int a, b; } x", "atomic structs"),
+            ("struct e {}; struct { struct e e[70000000]; }", "too many fields"),
         ] {
             let told = declared(text).unwrap_err();
             assert!(told.contains(fact), "{text}: {told}");
         }
+        let wide = (1..40).fold("struct s0 { char c; };".to_owned(), |text, index| {
+            let inner = index - 1;
+            text + &format!("struct s{index} {{ struct s{inner} a, b; }};")
+        });
+        assert!(declared(&wide).unwrap_err().contains("too many fields"));
+        let dimensions = format!("int x{}", "[1]".repeat(40_000));
+        assert!(declared(&dimensions).unwrap_err().contains("too many fields"));
         let deep = "struct {".repeat(1000);
         assert!(declared(&deep).unwrap_err().contains("nested too deeply"));
     }

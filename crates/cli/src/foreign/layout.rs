@@ -2,18 +2,30 @@
 
 use coseg::schema::{Field, Scalar, Struct, Type};
 
-/// More elements or bytes than any segment has.
+/// More bytes than any segment has.
 const SIZE_MAX: usize = 1 << 46;
+/// Types within types.
+const DEPTH_MAX: usize = 32;
+/// Fields, those of fields included.
+const FIELDS_MAX: usize = 10_000;
 
 /// A type and the multiple at which it begins.
 #[derive(Clone, Debug)]
 pub(super) struct Laid {
     pub(super) of: Type,
     pub(super) align: usize,
+    depth: usize,
+    field_count: usize,
+}
+
+impl Laid {
+    fn new(of: Type, align: usize) -> Laid {
+        Laid { of, align, depth: 1, field_count: 1 }
+    }
 }
 
 pub(super) fn scalar(scalar: Scalar) -> Laid {
-    Laid { of: Type::Scalar(scalar), align: scalar.size_bytes() }
+    Laid::new(Type::Scalar(scalar), scalar.size_bytes())
 }
 
 pub(super) fn pointer() -> Laid {
@@ -23,26 +35,28 @@ pub(super) fn pointer() -> Laid {
 /// What pointers may point to.
 pub(super) fn void() -> Laid {
     let of = Type::Array { element: Box::new(Type::Scalar(Scalar::U8)), count: 0 };
-    Laid { of, align: 1 }
+    Laid::new(of, 1)
 }
 
 /// A character, and an array of them, is text.
 fn character() -> Laid {
-    Laid { of: Type::Text { size_bytes: 1 }, align: 1 }
+    Laid::new(Type::Text { size_bytes: 1 }, 1)
 }
 
+/// `None`: it is too large, or nested too deeply.
 pub(super) fn array(of: Laid, count: usize) -> Option<Laid> {
     let size_bytes = of.of.size_bytes().checked_mul(count).filter(|&size| size <= SIZE_MAX)?;
     let is_character = of.of == character().of;
-    let Laid { of, align } = of;
-    Some(Laid {
-        of: if is_character {
-            Type::Text { size_bytes }
-        } else {
-            Type::Array { element: Box::new(of), count }
-        },
-        align,
-    })
+    // Of nothing there could be any number.
+    if size_bytes == 0 && count > 0 || of.depth >= DEPTH_MAX {
+        return None;
+    }
+    let depth = of.depth + 1;
+    let array = match is_character {
+        true => Type::Text { size_bytes },
+        false => Type::Array { element: Box::new(of.of), count },
+    };
+    Some(Laid { of: array, align: of.align, depth, field_count: of.field_count })
 }
 
 /// A type of words that were sorted.
@@ -100,7 +114,7 @@ pub(super) fn standard(name: &str) -> Option<Laid> {
     }))
 }
 
-/// A struct's or union's layout; `None`: it is too large.
+/// A struct's or union's layout; `None`: it is too large, or nested too deeply.
 pub(super) fn laid_out(
     name: &str,
     members: Vec<(String, Laid)>,
@@ -108,8 +122,13 @@ pub(super) fn laid_out(
     packs: bool,
 ) -> Option<Laid> {
     let (mut end, mut size_bytes, mut align) = (0_usize, 0_usize, 1);
+    let depth = members.iter().map(|(_, member)| member.depth).max().unwrap_or(0) + 1;
+    let field_count = members.iter().map(|(_, member)| member.field_count).sum::<usize>() + 1;
+    if depth > DEPTH_MAX || field_count > FIELDS_MAX {
+        return None;
+    }
     let mut fields = Vec::new();
-    for (name, Laid { of, align: own }) in members {
+    for (name, Laid { of, align: own, .. }) in members {
         let own = if packs { 1 } else { own };
         let offset = if is_union { 0 } else { end.checked_next_multiple_of(own)? };
         end = offset.checked_add(of.size_bytes()).filter(|&end| end <= SIZE_MAX)?;
@@ -125,5 +144,6 @@ pub(super) fn laid_out(
         }
     }
     let size_bytes = size_bytes.checked_next_multiple_of(align)?;
-    Some(Laid { of: Type::Struct(Struct { name: name.to_owned(), size_bytes, fields }), align })
+    let of = Type::Struct(Struct { name: name.to_owned(), size_bytes, fields });
+    Some(Laid { of, align, depth, field_count })
 }

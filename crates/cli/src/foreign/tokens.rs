@@ -27,7 +27,14 @@ impl Tokens {
                 first.len_utf8()
             } else if rest.starts_with("//") || first == '#' {
                 let line = rest.lines().next().unwrap_or_default();
-                constants.extend(defined(line));
+                if first == '#' {
+                    let defined = defined(line).map_err(|fact| format!("column {column}: {fact}"))?;
+                    if let Some((name, value)) = defined
+                        && constants.insert(name, value).is_some_and(|before| before != value)
+                    {
+                        return Err(format!("column {column}: it is defined otherwise before"));
+                    }
+                }
                 line.len()
             } else if rest.starts_with("/*") {
                 rest.find("*/").map_or(rest.len(), |end| end + 2)
@@ -105,11 +112,17 @@ impl Tokens {
     }
 }
 
-/// A constant of the preprocessor's; all else that it is told concerns no types.
-fn defined(line: &str) -> Option<(String, usize)> {
-    let mut words = line.trim_start_matches('#').split_whitespace();
-    let (define, name, value) = (words.next()?, words.next()?, words.next()?);
-    (define == "define").then_some((name.to_owned(), number(value)?))
+/// A constant of the preprocessor's. What else it can do to a declaration is not done here.
+fn defined(line: &str) -> Result<Option<(String, usize)>, String> {
+    let line = line.trim_start_matches('#').split("//").next().unwrap_or_default();
+    let words: Vec<&str> = line.split_whitespace().collect();
+    match words.as_slice() {
+        ["include", ..] => Ok(None),
+        ["define", name, value] if number(value).is_some() && !name.contains('(') => {
+            Ok(number(value).map(|value| ((*name).to_owned(), value)))
+        }
+        _ => Err("of the preprocessor only #define NAME NUMBER is known here".to_owned()),
+    }
 }
 
 fn word_of(text: &str) -> &str {
