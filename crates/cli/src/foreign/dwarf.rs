@@ -17,8 +17,12 @@ type Dwarf<'a> = gimli::Dwarf<Bytes<'a>>;
 type Unit<'a> = gimli::Unit<Bytes<'a>>;
 type Entry<'a> = gimli::DebuggingInformationEntry<Bytes<'a>>;
 
+/// More bytes than any program has.
+const FILE_MAX: u64 = 4 << 30;
 /// A type that nests deeper is a circle.
 const DEPTH_MAX: usize = 16;
+/// Types that fields are of, those of fields included.
+const TYPES_MAX: usize = 30_000;
 /// Names that a number's type passes through, such as a typedef of a typedef.
 const PASSED_MAX: usize = 6;
 /// Enumerators that a field's comment names.
@@ -31,7 +35,13 @@ const STRIPPED: &str = "/usr/lib/debug/.build-id";
 /// The type of this name in a program or library: a struct, a union, a typedef, an enum or a number.
 pub(crate) fn declared(path: &Path, name: &str) -> Result<Declared, String> {
     let wrong = |path: &Path, fact: String| format!("{}: {fact}", path.display());
-    let read = |path: &Path| fs::read(path).map_err(|error| wrong(path, error.to_string()));
+    let read = |path: &Path| {
+        let about = fs::metadata(path).map_err(|error| wrong(path, error.to_string()))?;
+        if !about.is_file() || about.len() > FILE_MAX {
+            return Err(wrong(path, "no program, or too large for one".to_owned()));
+        }
+        fs::read(path).map_err(|error| wrong(path, error.to_string()))
+    };
     let bytes = read(path)?;
     let file = object::File::parse(&*bytes).map_err(|error| wrong(path, format!("no program: {error}")))?;
     if file.section_by_name(".debug_info").is_some() {
@@ -101,8 +111,13 @@ impl Search<'_, '_> {
                 }
                 let Some(name) = name(self.dwarf, &unit, entry)? else { continue };
                 if name == bare {
-                    let mut layout =
-                        Layout { dwarf: self.dwarf, unit: &unit, path: Vec::new(), bits: Vec::new() };
+                    let mut layout = Layout {
+                        dwarf: self.dwarf,
+                        unit: &unit,
+                        path: Vec::new(),
+                        bits: Vec::new(),
+                        left: TYPES_MAX,
+                    };
                     let of = layout.type_at(entry.offset(), 0)?;
                     return Ok(Declared { of, is_open: false, bits: layout.bits });
                 }
@@ -149,12 +164,15 @@ struct Layout<'u, 'a> {
     /// The fields that lead to the type that is laid out.
     path: Vec<String>,
     bits: Vec<BitField>,
+    /// How many more types may be looked at.
+    left: usize,
 }
 
 impl Layout<'_, '_> {
     fn type_at(&mut self, offset: UnitOffset, depth: usize) -> Result<Type, Unreadable> {
-        if depth > DEPTH_MAX {
-            return fail("the type is nested too deeply");
+        self.left = self.left.saturating_sub(1);
+        if depth > DEPTH_MAX || self.left == 0 {
+            return fail("the type is nested too deeply, or has too many fields");
         }
         let entry = self.unit.entry(offset)?;
         let size_bytes = number(&entry, dw::DW_AT_byte_size)?;
@@ -164,7 +182,7 @@ impl Layout<'_, '_> {
             | dw::DW_TAG_reference_type
             | dw::DW_TAG_rvalue_reference_type
             | dw::DW_TAG_subroutine_type => Ok(Type::Scalar(Scalar::U64)),
-            dw::DW_TAG_enumeration_type => Ok(self.enumeration(&entry, size_bytes)?),
+            dw::DW_TAG_enumeration_type => self.enumeration(&entry, size_bytes, depth),
             dw::DW_TAG_array_type => self.array(&entry, depth),
             tag if is_compound(tag) => self.compound(&entry, size_bytes, depth),
             dw::DW_TAG_typedef
@@ -216,14 +234,23 @@ impl Layout<'_, '_> {
         Ok(scalar.map_or_else(|| bytes(size_bytes), Type::Scalar))
     }
 
-    fn enumeration(&self, entry: &Entry<'_>, size_bytes: Option<usize>) -> Result<Type, Unreadable> {
+    fn enumeration(
+        &mut self,
+        entry: &Entry<'_>,
+        size_bytes: Option<usize>,
+        depth: usize,
+    ) -> Result<Type, Unreadable> {
+        // C++ and newer C compilers name the type of its numbers.
+        if let Some(inner) = self.reference(entry)? {
+            return self.type_at(inner, depth + 1);
+        }
         let size_bytes = size_bytes.unwrap_or(4);
         let is_signed = self.enumerators(entry.offset())?.iter().any(|(value, _)| *value < 0);
         Ok(integer(size_bytes, is_signed).map_or_else(|| bytes(size_bytes), Type::Scalar))
     }
 
     /// The values of an enum, by name.
-    fn enumerators(&self, offset: UnitOffset) -> Result<Vec<(i64, String)>, Unreadable> {
+    fn enumerators(&self, offset: UnitOffset) -> Result<Vec<(i128, String)>, Unreadable> {
         let mut found = Vec::new();
         let mut tree = self.unit.entries_tree(Some(offset))?;
         let mut children = tree.root()?.children();
@@ -233,7 +260,11 @@ impl Layout<'_, '_> {
                 && let Some(value) = entry.attr_value(dw::DW_AT_const_value)
                 && let Some(name) = name(self.dwarf, self.unit, entry)?
             {
-                let value = value.sdata_value().or_else(|| value.udata_value().map(u64::cast_signed));
+                // Only what is written as a signed number can be a negative one.
+                let value = match value {
+                    AttributeValue::Sdata(value) => Some(value.into()),
+                    value => value.udata_value().map(i128::from),
+                };
                 found.extend(value.map(|value| (value, name)));
             }
         }
@@ -278,10 +309,16 @@ impl Layout<'_, '_> {
                 counts.push(count.unwrap_or(0));
             }
         }
+        if counts.len() > DEPTH_MAX {
+            return fail("an array has too many dimensions");
+        }
         for &count in counts.iter().rev() {
             let Some(size_bytes) = of.size_bytes().checked_mul(count) else {
                 return fail("an array is too large");
             };
+            if size_bytes == 0 && count > 0 {
+                return fail("an array of nothing has any number of elements");
+            }
             of = match of {
                 Type::Text { size_bytes: 1 } => Type::Text { size_bytes },
                 of => Type::Array { element: Box::new(of), count },
@@ -306,6 +343,9 @@ impl Layout<'_, '_> {
         let mut children = tree.root()?.children();
         while let Some(child) = children.next()? {
             let entry = child.entry();
+            if entry.tag() == dw::DW_TAG_variant_part {
+                return fail(format!("`{own}` is an enum with values, which cannot be shown"));
+            }
             if !matches!(entry.tag(), dw::DW_TAG_member | dw::DW_TAG_inheritance) {
                 continue;
             }
@@ -314,9 +354,14 @@ impl Layout<'_, '_> {
             if entry.attr(dw::DW_AT_external).is_some() || entry.attr(dw::DW_AT_declaration).is_some() {
                 continue;
             }
-            let name = name(self.dwarf, self.unit, entry)?.unwrap_or_default();
+            // What comes from another class stands under that one's name.
+            let named = match entry.tag() {
+                dw::DW_TAG_inheritance => name(self.dwarf, self.unit, &self.unit.entry(inner)?)?,
+                _ => name(self.dwarf, self.unit, entry)?,
+            };
+            let name = named.unwrap_or_default();
             if let Some(bit_count) = number(entry, dw::DW_AT_bit_size)? {
-                fields.push(self.bits(entry, &name, inner, bit_count)?);
+                fields.push(self.bits(entry, &name, inner, bit_count, size_bytes)?);
                 continue;
             }
             let offset = self.location(entry)?;
@@ -366,6 +411,7 @@ impl Layout<'_, '_> {
         name: &str,
         inner: UnitOffset,
         bit_count: usize,
+        struct_bytes: usize,
     ) -> Result<Field, Unreadable> {
         let own = self.type_at(inner, DEPTH_MAX - PASSED_MAX)?;
         let unit_bytes = own.size_bytes().max(1);
@@ -382,12 +428,17 @@ impl Layout<'_, '_> {
             (None, before) => location.checked_add(before.unwrap_or(0)),
         };
         let Some(first) = first else { return fail("a bit-field begins before its struct") };
-        let offset = first / (unit_bytes * 8) * unit_bytes;
+        // The least number of bytes that holds them, and lies in the struct.
+        let (start, end) = (first / 8, first.saturating_add(bit_count).div_ceil(8));
+        let held_by =
+            [1, 2, 4, 8, 16].into_iter().find(|&held_by| end - start <= held_by && held_by <= struct_bytes);
+        let unit_bytes = held_by.unwrap_or(unit_bytes);
+        let offset = start.min(struct_bytes.saturating_sub(unit_bytes));
         let from = first - offset * 8;
         let of = integer(unit_bytes, false).map_or_else(|| bytes(unit_bytes), Type::Scalar);
         let last = from.saturating_add(bit_count.max(1)) - 1;
         let mut doc = format!("bits {from} to {last} of {unit_bytes} bytes");
-        if last < unit_bytes * 8 && unit_bytes <= 8 {
+        if last < unit_bytes * 8 {
             let is_signed = matches!(own, Type::Scalar(own) if own.to_string().starts_with('i'));
             let path = self.path.iter().cloned().chain([name.to_owned()]).collect();
             self.bits.push(BitField { path, from, count: bit_count.max(1), is_signed });

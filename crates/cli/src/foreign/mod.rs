@@ -125,3 +125,14 @@ impl Declared {
 fn array(element: Type, count: usize) -> Type {
     Type::Array { element: Box::new(element), count }
 }
+
+/// How many values there are in one of a type.
+pub(crate) fn value_count(of: &Type) -> usize {
+    match of {
+        Type::Array { element, count } => value_count(element).saturating_mul(*count).saturating_add(1),
+        Type::Struct(of) => {
+            of.fields.iter().fold(1, |sum: usize, field| sum.saturating_add(value_count(&field.of)))
+        }
+        _ => 1,
+    }
+}

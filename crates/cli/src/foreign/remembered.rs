@@ -10,8 +10,8 @@ use super::Choice;
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Document {
-    /// By key, as `0x4558`.
-    types: BTreeMap<String, Remembered>,
+    /// By key and backend. What is not understood stays.
+    types: BTreeMap<String, serde_json::Value>,
 }
 
 /// A type, and where it begins in the segment.
@@ -41,15 +41,14 @@ fn read(path: &Path) -> Result<Document, String> {
 /// What was last given to a key.
 pub(crate) fn remembered(key: &str) -> Result<Option<Remembered>, String> {
     let Some(path) = place() else { return Ok(None) };
-    Ok(read(&path)?.types.remove(key))
+    // One that somebody has spoilt is none.
+    Ok(read(&path)?.types.remove(key).and_then(|own| serde_json::from_value(own).ok()))
 }
 
 /// Remembers; the file, if it says something else now.
 pub(crate) fn remember(key: &str, own: Remembered) -> Result<Option<PathBuf>, String> {
-    change(|types| match types.insert(key.to_owned(), own.clone()) {
-        Some(before) => before != own,
-        None => true,
-    })
+    let own = serde_json::to_value(own).map_err(|error| error.to_string())?;
+    change(|types| types.insert(key.to_owned(), own.clone()).is_none_or(|before| before != own))
 }
 
 /// Forgets; the file, if it said something.
@@ -57,18 +56,22 @@ pub(crate) fn forget(key: &str) -> Result<Option<PathBuf>, String> {
     change(|types| types.remove(key).is_some())
 }
 
-fn change(change: impl FnOnce(&mut BTreeMap<String, Remembered>) -> bool) -> Result<Option<PathBuf>, String> {
+fn change(
+    change: impl FnOnce(&mut BTreeMap<String, serde_json::Value>) -> bool,
+) -> Result<Option<PathBuf>, String> {
     let Some(path) = place() else { return Ok(None) };
     let mut document = read(&path)?;
     if !change(&mut document.types) {
         return Ok(None);
     }
     let wrong = |error: std::io::Error| format!("{}: {error}", path.display());
-    let directory = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(directory).map_err(wrong)?;
+    fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).map_err(wrong)?;
+    // Where it is a link, what that leads to is replaced.
+    let place = fs::canonicalize(&path).unwrap_or_else(|_| path.clone());
+    let directory = place.parent().unwrap_or(Path::new("."));
     // Whoever reads it meanwhile, or after a crash, finds the one or the other.
     let text = serde_json::to_string_pretty(&document).map_err(|error| error.to_string())?;
     let new = directory.join(format!("types.json.{}", std::process::id()));
-    fs::write(&new, text + "\n").and_then(|()| fs::rename(&new, &path)).map_err(wrong)?;
+    fs::write(&new, text + "\n").and_then(|()| fs::rename(&new, &place)).map_err(wrong)?;
     Ok(Some(path))
 }

@@ -83,6 +83,8 @@ fn a_programs_own_types_show_its_segment() {
                 shown(&world, &[KEY, "--type", "struct market", "--debug-info", program.to_str().unwrap()]);
             assert_eq!(told["value"]["count"], -2, "{name}");
             assert_eq!(told["value"]["quotes"][1], quote(), "{name}");
+            let packet = json!({"length": 7, "flags": 0xab_cdef, "level": 200});
+            assert_eq!(told["value"]["packet"], packet, "{name}");
             assert_eq!(told["value"]["quotes"][0]["name"], "");
             // The program that is attached tells it as well; a typedef has no other name.
             let told = shown(&world, &[KEY, "--type", "Quote", "--offset", "8"]);
@@ -137,7 +139,13 @@ fn a_declaration_shows_a_segment_and_is_remembered() {
             let refused = show(&world, &["0x4558", "--as", declaration]);
             assert!(refused.code == 2 && refused.err.contains(fact), "{declaration}: {refused:?}");
         }
+        let huge = show(&world, &["0x4558", "--as", "struct { int a; struct {} e[70000000000000]; }"]);
+        assert!(huge.code == 2 && huge.err.contains("too many fields"), "{huge:?}");
+        // What is told wins over what the first bytes could be: a region that is being made begins with zeroes too.
+        assert_eq!(world.feed("write 0x4558 --offset 8", &1_i32.to_ne_bytes()).code, 0);
+        assert_eq!(shown(&world, &["0x4558"])["declared_by"], "as remembered");
         assert!(show(&world, &["0x4558", "--forget"]).err.contains("forgotten"));
+        assert_eq!(world.feed("write 0x4558 --offset 8", &0_i32.to_ne_bytes()).code, 0);
         assert_eq!(show(&world, &["0x4558"]).code, 2);
         let private = world.ok("create --private --size 64");
         assert_eq!(shown(&world, &[private.trim(), "--as", "int"])["value"], 0);

@@ -25,9 +25,18 @@ typedef struct {
     signed char delta;
 } Quote;
 
+enum level { LOW, HIGH = 200 } __attribute__((packed));
+
+struct __attribute__((packed)) packet {
+    unsigned short length;
+    unsigned flags : 24;
+    enum level level;
+};
+
 struct market {
     long count;
     Quote quotes[2];
+    struct packet packet;
 };
 
 int main(int argc, char **argv)
@@ -55,6 +64,7 @@ int main(int argc, char **argv)
     quote->open = 1;
     quote->small = 0.1f;
     quote->delta = -1;
+    market->packet = (struct packet){ 7, 0xabcdef, HIGH };
     puts("ready");
     fflush(stdout);
     getchar();

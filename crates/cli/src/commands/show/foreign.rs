@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 use std::fs;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use coseg::schema::Type;
@@ -13,7 +14,7 @@ use super::{Show, parts};
 use crate::args::Global;
 use crate::contents::Contents;
 use crate::failure::{Failure, Result};
-use crate::foreign::{BitField, Choice, Remembered, forget, known, remember, remembered};
+use crate::foreign::{BitField, Choice, Remembered, forget, known, remember, remembered, value_count};
 use crate::output::{self, DIM, printable};
 use crate::record::Origin;
 use crate::size;
@@ -22,6 +23,8 @@ use crate::view::{View, title};
 
 /// More than this nobody reads, and it would take many times as much memory.
 const SHOWN_MAX: usize = 16 << 20;
+/// The same of values.
+const VALUES_MAX: usize = 4 << 20;
 /// What is looked at to know a segment by its bytes.
 const FIRST_BYTES: usize = 64;
 
@@ -52,6 +55,8 @@ struct Found {
     text: String,
     offset_bytes: usize,
     told_by: &'static str,
+    /// To be remembered.
+    own: Option<Remembered>,
 }
 
 #[derive(Serialize)]
@@ -76,11 +81,11 @@ impl Told {
     }
 
     /// Forgets, if that is asked for; true then.
-    pub(super) fn forget(&self, stat: &Stat) -> Result<bool> {
+    pub(super) fn forget(&self, view: &View, stat: &Stat) -> Result<bool> {
         if self.forget {
-            let path = forget(&stat.key.to_string()).map_err(Failure::error)?;
+            let path = forget(&place(view, stat)).map_err(Failure::error)?;
             output::note(&match path {
-                Some(path) => format!("forgotten in {}", path.display()),
+                Some(path) => format!("forgotten in {}", printable(&path.to_string_lossy())),
                 None => format!("no type was remembered for {}", stat.key),
             });
         }
@@ -93,18 +98,20 @@ impl Told {
         }
         let Some(name) = &self.type_name else { return Ok(None) };
         if let Some(file) = &self.debug_info {
-            let file = fs::canonicalize(file).map_err(|error| Failure::io(file.display(), &error))?;
+            let file = fs::canonicalize(file)
+                .map_err(|error| Failure::io(printable(&file.to_string_lossy()), &error))?;
             return Ok(Some(Choice::Program { name: name.clone(), file }));
         }
-        let programs = view.who()?.of(stat.id).iter();
-        let mut files: Vec<PathBuf> = programs
-            .filter_map(|holder| fs::read_link(format!("/proc/{}/exe", holder.pid)).ok())
-            .filter(|file| file.exists())
-            .collect();
-        files.dedup();
-        let choices = files.into_iter().map(|file| Choice::Program { name: name.clone(), file });
+        let mut seen = Vec::new();
         let mut refused = Vec::new();
-        for choice in choices {
+        for holder in view.who()?.of(stat.id) {
+            // What it runs, whatever is at that path by now, or here.
+            let running = PathBuf::from(format!("/proc/{}/exe", holder.pid));
+            let identity = |path: &Path| fs::metadata(path).ok().map(|about| (about.dev(), about.ino()));
+            let Some(program) = identity(&running).filter(|own| !seen.contains(own)) else { continue };
+            seen.push(program);
+            let path = fs::read_link(&running).ok().filter(|path| identity(path) == Some(program));
+            let choice = Choice::Program { name: name.clone(), file: path.unwrap_or(running) };
             match choice.declared() {
                 Ok(_) => return Ok(Some(choice)),
                 Err(fact) => refused.push(fact),
@@ -126,21 +133,12 @@ impl Told {
             let (of, bits) =
                 choice.declared().and_then(|own| own.within(room_at(offset_bytes))).map_err(refuse)?;
             let text = choice.to_string();
-            if !stat.key.is_private() {
-                let path = remember(&stat.key.to_string(), Remembered { choice, offset_bytes });
-                match path {
-                    Ok(Some(path)) => output::note(&format!(
-                        "{} will be shown so from now on: remembered in {}; --forget ends it",
-                        stat.key,
-                        path.display()
-                    )),
-                    Ok(None) => {}
-                    Err(fact) => output::note(&format!("not remembered: {}", printable(&fact))),
-                }
-            }
-            return Ok(Some(Found { of, bits, text, offset_bytes, told_by: "as told" }));
+            // Of a program that has no path here, the next time knows nothing.
+            let lasts = !matches!(&choice, Choice::Program { file, .. } if file.starts_with("/proc"));
+            let own = (lasts && !stat.key.is_private()).then_some(Remembered { choice, offset_bytes });
+            return Ok(Some(Found { of, bits, text, offset_bytes, told_by: "as told", own }));
         }
-        if let Some(own) = remembered(&stat.key.to_string()).map_err(refuse)? {
+        if let Some(own) = remembered(&place(view, stat)).map_err(refuse)? {
             let offset_bytes = self.offset.unwrap_or(own.offset_bytes);
             let of = own.choice.declared().and_then(|own| own.within(room_at(offset_bytes)));
             let (of, bits) = of.map_err(|fact| refuse(fact).hint("--forget"))?;
@@ -150,6 +148,7 @@ impl Told {
                 text: own.choice.to_string(),
                 offset_bytes,
                 told_by: "as remembered",
+                own: None,
             }));
         }
         let mut first = vec![0; stat.size_bytes.min(FIRST_BYTES)];
@@ -163,6 +162,7 @@ impl Told {
             text: name.to_owned(),
             offset_bytes,
             told_by: "by its key or first bytes",
+            own: None,
         }))
     }
 }
@@ -180,7 +180,7 @@ pub(super) fn show(args: &Show, global: &Global, view: &View, stat: &Stat) -> Re
         return Err(Failure::nothing(text));
     }
     let size_bytes = found.of.size_bytes();
-    if size_bytes > SHOWN_MAX {
+    if size_bytes > SHOWN_MAX || value_count(&found.of) > VALUES_MAX {
         let text =
             format!("show {}: {} are more than can be shown", title(stat), size::sentence(size_bytes as u64));
         return Err(Failure::error(text).hint("a type of fewer bytes, and --offset"));
@@ -209,7 +209,28 @@ pub(super) fn show(args: &Show, global: &Global, view: &View, stat: &Stat) -> Re
         parts::describe_value(&mut text, &found.of, &value, args.all);
         output::print(&text)?;
     }
+    if let Some(own) = found.own {
+        match remember(&place(view, stat), own) {
+            Ok(Some(path)) => output::note(&format!(
+                "{} will be shown so from now on: remembered in {}; --forget ends it",
+                stat.key,
+                printable(&path.to_string_lossy())
+            )),
+            Ok(None) => {}
+            Err(fact) => output::note(&format!("not remembered: {}", printable(&fact))),
+        }
+    }
     contents.close()
+}
+
+/// Under what a type is remembered: a key of the one backend is another one's too.
+fn place(view: &View, stat: &Stat) -> String {
+    format!("{} of {}", stat.key, view.facility.place())
+}
+
+/// Whether a type is remembered for a segment.
+pub(super) fn is_remembered(view: &View, stat: &Stat) -> bool {
+    remembered(&place(view, stat)).is_ok_and(|found| found.is_some())
 }
 
 fn header(global: &Global, view: &View, stat: &Stat, through: &str, found: &Found) -> String {

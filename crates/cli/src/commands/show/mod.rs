@@ -76,7 +76,7 @@ impl Shown<'_> {
 pub(crate) fn run(args: &Show, global: &Global) -> Result<ExitCode> {
     let view = View::open(global)?;
     let stat = args.selector.one(&view)?.stat;
-    if args.told.forget(&stat)? {
+    if args.told.forget(&view, &stat)? {
         return Ok(ExitCode::SUCCESS);
     }
     let Some(region) = region(args, &view, &stat)? else {
@@ -105,8 +105,10 @@ pub(crate) fn run(args: &Show, global: &Global) -> Result<ExitCode> {
 
 /// The region; `None`: the segment is none, or is to be shown as if it were none.
 fn region(args: &Show, view: &View, stat: &Stat) -> Result<Option<Inspection>> {
-    // What can be told without attaching is.
-    if args.told.is_told() || regions::mark(view, stat, false) == Mark::Plain {
+    // What can be told without attaching is. What begins with zeroes could also be a region that is being made.
+    let mark = regions::mark(view, stat, false);
+    let is_region = matches!(mark, Mark::Region(_));
+    if args.told.is_told() || mark == Mark::Plain || !is_region && foreign::is_remembered(view, stat) {
         return Ok(None);
     }
     match regions::look(view, stat) {
