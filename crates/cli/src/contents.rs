@@ -114,6 +114,11 @@ impl<'a> Contents<'a> {
         }
     }
 
+    /// Whether one of the segment's attachments is this one.
+    pub(crate) fn is_attached(&self) -> bool {
+        matches!(self.way, Way::Attached(_))
+    }
+
     pub(crate) fn size_bytes(&self) -> usize {
         self.stat.size_bytes
     }

@@ -1,6 +1,8 @@
 //! Dumps: what a segment held, and what was known of it, in a file. FORMAT.md has the bytes.
 
+use std::fs::File;
 use std::io::{self, Read, Write};
+use std::path::Path;
 
 use coseg::Inspection;
 use coseg_sysv::Stat;
@@ -103,6 +105,12 @@ fn checksum(parts: &[&[u8]]) -> [u8; 4] {
     let mut hasher = crc32fast::Hasher::new();
     parts.iter().for_each(|part| hasher.update(part));
     hasher.finalize().to_le_bytes()
+}
+
+/// Whether a file begins as a dump does.
+pub(crate) fn is_dump(path: &Path) -> bool {
+    let mut first = [0; MAGIC.len()];
+    File::open(path).and_then(|mut file| file.read_exact(&mut first)).is_ok() && first == MAGIC
 }
 
 /// Writes a whole dump; how many bytes of the segment are in it.

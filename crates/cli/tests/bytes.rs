@@ -392,3 +392,23 @@ fn what_may_not_be_read_is_not_shown() {
         assert!(outcome.out.contains("73 65 63 72 65 74"), "{outcome:?}");
     }
 }
+
+#[test]
+fn a_dump_replaces_nothing_but_a_dump() {
+    for world in worlds() {
+        world.ok("create --key 1 --size 4K");
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        std::fs::write(path("precious"), "precious").unwrap();
+        std::os::unix::fs::symlink("precious", path("link")).unwrap();
+        for name in ["precious", "link"] {
+            let refused = world.run(&format!("dump key:1 {}", path(name).display()));
+            assert!(refused.code == 2 && refused.err.contains("which is no dump"), "{refused:?}");
+        }
+        assert_eq!(std::fs::read(path("precious")).unwrap(), b"precious");
+        world.ok(&format!("dump key:1 {} --force", path("link").display()));
+        assert!(path("link").is_symlink(), "what it leads to is replaced");
+        world.ok(&format!("dump key:1 {}", path("precious").display()));
+        world.ok(&format!("restore {} key:1", path("link").display()));
+    }
+}

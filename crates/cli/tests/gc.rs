@@ -36,6 +36,8 @@ fn create(world: &World, words: &str) -> String {
 fn policy(world: &World, text: &str) -> PathBuf {
     let path = world.directory().join("policy.toml");
     std::fs::write(&path, text).unwrap();
+    // Whatever the umask lets others do.
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
     path
 }
 
@@ -144,7 +146,7 @@ fn a_policy_file_that_others_may_write_is_refused() {
     assert_eq!(world.run(&format!("gc --policy {}", path.display())).code, 0);
     std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
     let refused = world.run(&format!("gc --policy {}", path.display()));
-    assert!(refused.code == 2 && refused.err.contains("Try: chmod o-w"), "{refused:?}");
+    assert!(refused.code == 2 && refused.err.contains("Try: chmod go-w"), "{refused:?}");
     let wrong = policy(&World::new("user"), "");
     assert_eq!(world.run(&format!("gc --policy {}", wrong.display())).code, 2, "a file that is gone");
 }

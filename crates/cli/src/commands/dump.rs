@@ -30,7 +30,7 @@ The dump has the bytes, key, id, owner, mode, times and, of a region, name and s
 file comes to be whole or not at all, and is its owner's alone.
 The bytes are copied and compared until nothing changed while they were compared: then a region's values are those of
 one moment. Of a segment that is changed all the time each page is of another moment, which is said.
-While somebody is attached nothing is attached for this. Who may not open /proc/PID/map_files (CAP_CHECKPOINT_RESTORE does)
+While a process is attached that you may look into, nothing is attached for this. Who may not open /proc/PID/map_files (CAP_CHECKPOINT_RESTORE does)
 cannot tell the kernel's holes from zeroes, and reading them takes memory. The copy is made in TMPDIR, as large as what is not zero.";
 
 /// Keep a segment's contents in a file
@@ -42,6 +42,9 @@ pub(crate) struct Dump {
     selector: Selector,
     /// Where to write; - is standard output
     file: PathBuf,
+    /// Replace a file that is no dump
+    #[arg(long)]
+    force: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -69,7 +72,7 @@ pub(crate) fn run(args: &Dump, global: &Global) -> Result<ExitCode> {
         );
     }
     if !is_stream {
-        refuse_what_is_no_file(&args.file)?;
+        refuse_what_is_there(&args.file, args.force)?;
     }
     let stop = Stop::on_first_signal("dump")?;
     let view = View::open(global)?;
@@ -115,13 +118,17 @@ pub(crate) fn run(args: &Dump, global: &Global) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A device or pipe would be replaced by the file, not written to.
-fn refuse_what_is_no_file(path: &Path) -> Result<()> {
+/// Another dump may be replaced, anything else is somebody's. A device or pipe would be replaced, not written to.
+fn refuse_what_is_there(path: &Path, force: bool) -> Result<()> {
+    let name = || printable(&path.to_string_lossy());
     match std::fs::metadata(path) {
         Ok(meta) if !meta.is_file() => {
-            let text =
-                format!("write {}: it is there already, and no file", printable(&path.to_string_lossy()));
+            let text = format!("write {}: it is there already, and no file", name());
             Err(Failure::error(text).hint("another name, or - and > to write into it"))
+        }
+        Ok(meta) if meta.len() > 0 && !force && !dumpfile::is_dump(path) => {
+            let text = format!("write {}: there is a file already, which is no dump", name());
+            Err(Failure::error(text).hint("another name, or --force"))
         }
         _ => Ok(()),
     }
@@ -132,6 +139,8 @@ fn keep(path: &Path, meta: &Meta, image: &Image) -> Result<usize> {
     let failed = |error: &io::Error| {
         Failure::error(format!("write {}: {}", printable(&path.to_string_lossy()), io_text(error)))
     };
+    // Where it is a link, what that leads to is replaced.
+    let path = &std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // Asked for itself, as the other's error hides the number.
     std::fs::metadata(directory).map_err(|error| failed(&error))?;

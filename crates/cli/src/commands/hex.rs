@@ -29,7 +29,7 @@ Examples:
   00000006  62 72 65 61 64           │bread   │
   0000000b
 In the text ⋄ is a zero byte, _ white space, • other ASCII, and × anything else; on a terminal each class has its color.
-While somebody is attached nothing is attached for this. Of the user backend that is never needed.";
+While a process is attached that you may look into, nothing is attached for this. Of the user backend that is never needed.";
 
 /// Show a segment's bytes in hexadecimal and as text
 #[derive(Debug, Args)]

@@ -36,7 +36,7 @@ Examples:
 Resident pages have been written, or read through an attachment; where some are swapped out, these are not told from
 them. --after makes a private copy of the resident pages in TMPDIR, and reads them twice; a page that was changed and
 changed back counts as the same. Without it nothing is read.
-While somebody is attached nothing is attached for this.";
+While a process is attached that you may look into, nothing is attached for this.";
 
 /// Lines of the map, at most.
 const LINES_MAX: usize = 16;

@@ -222,7 +222,7 @@ fn into_existing(args: &Restore, view: &View, stat: &Stat, image: &Image) -> Res
         return refuse(sizes, "new, for a segment of the dump's size");
     }
     if image.size_bytes() < stat.size_bytes && !args.force {
-        return refuse(sizes, "--force, which leaves the rest zero");
+        return refuse(sizes, "--force, which writes zeroes over the rest");
     }
     if stat.attachment_count > 0 && !args.force {
         let count = output::count(stat.attachment_count, "attachment", "attachments");
@@ -241,6 +241,13 @@ fn into_existing(args: &Restore, view: &View, stat: &Stat, image: &Image) -> Res
         true => None,
         false => Some(view.segment(stat).attach().map_err(named(stat))?),
     };
+    // Copying took its time: whoever has attached since would see it change.
+    let own_count = u64::from(memory.is_some()) + u64::from(contents.is_attached());
+    let now_there = view.facility.backend.stat(stat.id)?.attachment_count;
+    if now_there > own_count && !args.force {
+        let count = output::count(now_there - own_count, "attachment", "attachments");
+        return refuse(format!("{count} came meanwhile, and would see it change"), "again, or --force");
+    }
     let progress = super::read::progress_bar(stat.size_bytes as u64, "write");
     let mut written_bytes = 0;
     let (mut old, mut new) = (vec![0; CHUNK_BYTES], vec![0; CHUNK_BYTES]);

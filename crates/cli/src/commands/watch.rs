@@ -30,7 +30,7 @@ Examples:
   $ coseg watch name:market --json | jq -c 'select(.field == \"trades\").after'
 It looks every second, or as --every says, at a copy of the segment: what was changed and changed back between two looks
 is not seen. A region's values are shown as they are at one moment, unless it changes without a pause. Each look reads all
-that was ever written, without attaching where that can be done.
+that was ever written. Where that cannot be done without attaching, it stays attached until it ends, which is said.
 Ends when the segment is removed, after COUNT changes, or when nobody reads the output: 0; when nothing changes for TIME:
 124; with Ctrl-C: 130. Exit codes: 1 if there is no such segment.";
 
@@ -96,15 +96,16 @@ pub(crate) fn run(args: &Watch, global: &Global) -> Result<ExitCode> {
             _ if !(differs || differed) => 0,
             Some((one, other)) => {
                 let both = fields::Both::new((&before, one), (&after, other));
-                let (_, found) = both.differences(usize::MAX)?;
-                teller.tell(found.iter().filter(|found| args.is_meant(found.field())))?
+                let limit = if args.paths.is_empty() { LOOK_MAX } else { usize::MAX };
+                let (count, found) = both.differences(limit)?;
+                let told = teller.tell(found.iter().filter(|found| args.is_meant(found.field())))?;
+                note_more(count - found.len());
+                told
             }
             None => {
                 let found = bytes::differences(&before, &after, LOOK_MAX)?;
                 let told = teller.tell(found.listed.iter())?;
-                if found.count > found.listed.len() {
-                    output::note(&format!("and {} changes more", found.count - found.listed.len()));
-                }
+                note_more(found.count - found.listed.len());
                 told
             }
         };
@@ -120,6 +121,12 @@ pub(crate) fn run(args: &Watch, global: &Global) -> Result<ExitCode> {
     }
     contents.close()?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn note_more(count: usize) {
+    if count > 0 {
+        output::note(&format!("and {}", output::count(count as u64, "change more", "changes more")));
+    }
 }
 
 impl Watch {

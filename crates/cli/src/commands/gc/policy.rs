@@ -62,11 +62,11 @@ pub(super) fn read(path: &Path) -> Result<Vec<Policy>> {
     let what = format!("read policies from {}", path.display());
     let meta = std::fs::metadata(path).map_err(|error| Failure::io(&what, &error))?;
     let is_trusted = meta.uid() == caller::effective_uid() || meta.uid() == 0;
-    if !is_trusted || meta.mode() & 0o002 != 0 {
+    if !is_trusted || meta.mode() & 0o022 != 0 {
         let text = format!(
-            "{what}: others could say by it what you remove: it is another user's, or anybody's to write"
+            "{what}: others could say by it what you remove: it is another user's, or others may write it"
         );
-        return Err(Failure::error(text).hint("chmod o-w, and chown to yourself or root"));
+        return Err(Failure::error(text).hint("chmod go-w, and chown to yourself or root"));
     }
     let text = std::fs::read_to_string(path).map_err(|error| Failure::io(&what, &error))?;
     parse(&text).map_err(|error| {
