@@ -4,6 +4,7 @@
 //! /proc lets us; where nobody has, only an attachment of our own shows them.
 
 use std::fs::File;
+use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 
 use coseg_sysv::{Attachment, Stat};
@@ -23,8 +24,27 @@ pub(crate) const CHUNK_BYTES: usize = 1 << 20;
 pub(crate) struct Source {
     file: File,
     start: u64,
-    /// Whether the file is the segment's own, and not a process's memory.
-    is_own: bool,
+    /// A process's memory, unless the file is the segment's own.
+    memory: Option<Mapped>,
+}
+
+/// Where a process has a segment of the kernel's mapped.
+#[derive(Debug)]
+struct Mapped {
+    pid: i32,
+    /// As /proc/PID/maps begins the line.
+    range: String,
+    /// The mapping's inode: the segment's id.
+    id: String,
+}
+
+impl Mapped {
+    /// Whether it still is: else something else of the process may be there.
+    fn is_there(&self) -> bool {
+        let maps = std::fs::read_to_string(format!("/proc/{}/maps", self.pid)).unwrap_or_default();
+        let line = maps.lines().find(|line| line.starts_with(&self.range));
+        line.and_then(|line| line.split_ascii_whitespace().nth(4)).is_some_and(|inode| inode == self.id)
+    }
 }
 
 impl Source {
@@ -32,11 +52,26 @@ impl Source {
     fn own(path: &str, stat: &Stat) -> Option<Source> {
         let file = File::open(path).ok()?;
         let is_whole = file.metadata().ok()?.len() >= stat.size_bytes as u64;
-        is_whole.then_some(Source { file, start: 0, is_own: true })
+        is_whole.then_some(Source { file, start: 0, memory: None })
     }
 
     pub(crate) fn read(&self, offset: u64, bytes: &mut [u8]) -> bool {
-        self.start.checked_add(offset).is_some_and(|at| self.file.read_exact_at(bytes, at).is_ok())
+        self.try_read(offset, bytes).is_ok()
+    }
+
+    fn is_own(&self) -> bool {
+        self.memory.is_none()
+    }
+
+    fn try_read(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
+        let at = self.start.checked_add(offset).ok_or(io::ErrorKind::InvalidInput)?;
+        self.file.read_exact_at(bytes, at)?;
+        // Afterwards: if it is there now, it was there while it was read.
+        if self.memory.as_ref().is_some_and(|memory| !memory.is_there()) {
+            bytes.fill(0);
+            return Err(io::Error::other("the process that was looked into has detached it: try again"));
+        }
+        Ok(())
     }
 }
 
@@ -61,8 +96,10 @@ pub(crate) fn sources<'a>(view: &'a View, stat: &'a Stat) -> impl Iterator<Item 
         // Of an attachment in pieces, what follows the first piece is anything.
         let is_whole = holder.offset_bytes == 0 && holder.size_bytes >= stat.size_bytes;
         let memory = move || {
-            let file = File::open(format!("/proc/{pid}/mem")).ok().filter(|_| is_whole)?;
-            Some(Source { file, start: start as u64, is_own: false })
+            let file = File::open(format!("/proc/{pid}/mem")).ok().filter(|_| is_kernel && is_whole)?;
+            let range = format!("{start:08x}-{end:08x} ");
+            let memory = Some(Mapped { pid, range, id: stat.id.to_string() });
+            Some(Source { file, start: start as u64, memory })
         };
         std::iter::once_with(mapped).chain(std::iter::once_with(memory)).flatten()
     });
@@ -109,7 +146,7 @@ impl<'a> Contents<'a> {
     pub(crate) fn looked_through(&self) -> &'static str {
         match &self.way {
             Way::Attached(_) => "one read-only attachment",
-            Way::Source(source) if source.is_own => "its file",
+            Way::Source(source) if source.is_own() => "its file",
             Way::Source(_) => "the memory of a process that has it attached",
         }
     }
@@ -128,8 +165,7 @@ impl<'a> Contents<'a> {
         match &self.way {
             Way::Attached(memory) => Ok(memory.read(offset, bytes)?),
             Way::Source(source) => source
-                .file
-                .read_exact_at(bytes, source.start + offset as u64)
+                .try_read(offset as u64, bytes)
                 .map_err(|error| Failure::error(format!("read {}: {}", title(&self.stat), io_text(&error)))),
         }
     }
@@ -155,7 +191,7 @@ impl<'a> Contents<'a> {
     /// The same where it can be told.
     pub(crate) fn told_extents(&self) -> Option<Extents> {
         match &self.way {
-            Way::Source(source) if source.is_own => {
+            Way::Source(source) if source.is_own() => {
                 Extents::of_file(&source.file, self.stat.size_bytes as u64)
             }
             Way::Source(_) => None,
@@ -167,7 +203,7 @@ impl<'a> Contents<'a> {
     pub(crate) fn page_bytes(&self) -> usize {
         const HUGETLBFS: u64 = 0x9584_58f6;
         let of_file = match &self.way {
-            Way::Source(source) if source.is_own => rustix::fs::fstatfs(&source.file).ok(),
+            Way::Source(source) if source.is_own() => rustix::fs::fstatfs(&source.file).ok(),
             _ => None,
         };
         let huge = of_file.filter(|found| u64::try_from(found.f_type) == Ok(HUGETLBFS));

@@ -9,7 +9,7 @@ use std::os::unix::fs::FileExt;
 
 use coseg::{ErrorKind, Inspection};
 use coseg_sysv::{Key, Segment, User};
-use tempfile::TempDir;
+use tempfile::{Builder, TempDir};
 
 use crate::contents::{CHUNK_BYTES, Contents};
 use crate::extents::Extents;
@@ -43,7 +43,8 @@ pub(crate) enum Moment {
 impl Image {
     /// All zero.
     pub(crate) fn empty(size_bytes: usize, stop: &Stop) -> Result<Image> {
-        let directory = tempfile::tempdir().map_err(|error| failed(&error))?;
+        // A name by which what a killed process left is known.
+        let directory = Builder::new().prefix("coseg-copy-").tempdir().map_err(|error| failed(&error))?;
         let user = User::at(directory.path())?;
         // What is not zero takes room in the directory, and only when it comes.
         let segment = Segment::options(Key::PRIVATE).size(size_bytes).no_reserve().create(&user)?;

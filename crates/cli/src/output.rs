@@ -79,6 +79,7 @@ pub(crate) fn print_json(document: &impl Serialize) -> Result<()> {
     let mut text = serde_json::to_string_pretty(&Versioned { schema: SCHEMA, document })
         .map_err(|error| io::Error::other(error.to_string()))?;
     text.push('\n');
+    let text = for_whoever_reads(text);
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
     out.flush()?;
@@ -130,11 +131,17 @@ pub(crate) fn grouped(number: u64) -> String {
 /// One document on a line of its own, for programs that read one after the other. On a terminal, what would steer it
 /// is spelled out, as JSON allows.
 pub(crate) fn print_line(document: &impl Serialize) -> Result<()> {
-    let mut text = serde_json::to_string(document).map_err(|error| io::Error::other(error.to_string()))?;
-    if is_terminal() && text.contains(steers) {
-        text = text.chars().map(|c| if steers(c) { json_escape(c) } else { c.to_string() }).collect();
+    let text = serde_json::to_string(document).map_err(|error| io::Error::other(error.to_string()))?;
+    print_raw(&for_whoever_reads(text))
+}
+
+/// JSON in which nothing steers a terminal. Its lines are its own: text has none.
+fn for_whoever_reads(json: String) -> String {
+    let is_to_be_escaped = |c: char| c != '\n' && steers(c);
+    if !is_terminal() || !json.contains(is_to_be_escaped) {
+        return json;
     }
-    print_raw(&text)
+    json.chars().map(|c| if is_to_be_escaped(c) { json_escape(c) } else { c.to_string() }).collect()
 }
 
 fn json_escape(c: char) -> String {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use rustix::process::{Pid, test_kill_process};
 
@@ -73,6 +74,17 @@ pub(crate) fn has_ended(pid: i32) -> bool {
         Some(stat) => stat.has_ended(),
         None => !fs::exists(format!("/proc/{pid}")).unwrap_or(true),
     }
+}
+
+/// Whether a process that counts pids otherwise, in another PID namespace, has a file open; as far as is seen.
+pub(crate) fn is_open_in_other_pid_namespace(file: &Path) -> bool {
+    let identity = |path: &Path| fs::metadata(path).ok().map(|about| (about.dev(), about.ino()));
+    let (Some(file), Ok(own)) = (identity(file), fs::read_link("/proc/self/ns/pid")) else { return false };
+    let is_other = |pid: &i32| fs::read_link(format!("/proc/{pid}/ns/pid")).is_ok_and(|other| other != own);
+    all().into_iter().filter(is_other).any(|pid| {
+        let open = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+        open.into_iter().any(|open| identity(&open.path()) == Some(file))
+    })
 }
 
 /// The pids in /proc, in their order.

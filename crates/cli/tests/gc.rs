@@ -6,7 +6,7 @@ mod common;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use common::{Outcome, Running, World, worlds};
 use serde_json::Value;
@@ -94,6 +94,35 @@ fn a_creator_who_lives_is_waited_for() {
         assert_eq!((code, &one["verdict"], &one["creator"]), (0, &"keep".into(), &"alive".into()), "{plan}");
         segment.remove().unwrap();
     }
+}
+
+#[test]
+fn a_creator_in_another_pid_namespace_is_not_called_gone() {
+    let world = World::new("user");
+    let garbage = create(&world, "--private");
+    let (_, plan) = gc(&world, "--older-than 0");
+    assert_eq!(of(&plan, &garbage)["verdict"], "garbage", "{plan}");
+    // It has a number there that nobody, or somebody else, has here.
+    let mut elsewhere = Command::new("unshare");
+    elsewhere.args(["--pid", "--fork", "--kill-child"]).arg(common::binary());
+    elsewhere.args(["write", &format!("id:{garbage}")]).env("COSEG_BACKEND", "user");
+    elsewhere.env("COSEG_DIR", world.directory()).stdin(Stdio::piped()).stderr(Stdio::piped());
+    let mut elsewhere = Running(elsewhere.spawn().unwrap());
+    for _ in 0..1000 {
+        if world.attachment_count(&format!("id:{garbage}")) > 0 {
+            let other = create(&world, "--private");
+            let (_, plan) = gc(&world, "--older-than 0");
+            let one = of(&plan, &other);
+            assert_eq!((&one["verdict"], &one["creator"]), (&"unsure".into(), &"unknown".into()), "{plan}");
+            return;
+        }
+        if elsewhere.0.try_wait().unwrap().is_some() {
+            eprintln!("not tested: no PID namespace of our own: {}", elsewhere.finish().err);
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    panic!("it did not attach");
 }
 
 #[test]

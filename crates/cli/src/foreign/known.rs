@@ -4,7 +4,7 @@ use super::{Choice, Declared};
 
 /// ntpd and chronyd number their segments from this key on: `NTP0`, `NTP1`, …
 const NTP_KEY: i32 = 0x4e54_5030;
-const NTP_COUNT: i32 = 16;
+const NTP_COUNT: i32 = 256;
 /// As in refclock_shm.c of ntpd.
 const NTP: &str = "struct ntp_shm_time { int mode, count; time_t clock_s; int clock_us; time_t receive_s; \
                    int receive_us, leap, precision, nsamples, valid; unsigned clock_ns, receive_ns; int dummy[8]; };";
@@ -35,8 +35,8 @@ mod tests {
     fn what_is_known_has_the_size_that_its_programs_give_it() {
         let size = |key, first: &[u8]| known(key, first).map(|(_, declared)| declared.of.size_bytes());
         assert_eq!(size(0x4e54_5030, &[]), Some(96));
-        assert_eq!(size(0x4e54_503f, &[]), Some(96));
-        assert_eq!(size(0x4e54_5040, &[]), None);
+        assert_eq!(size(0x4e54_512f, &[]), Some(96));
+        assert_eq!(size(0x4e54_5130, &[]), None);
         assert_eq!(size(i32::MIN, &[]), None);
         assert_eq!(size(5432, &POSTGRES_MAGIC.to_ne_bytes()), Some(56));
     }

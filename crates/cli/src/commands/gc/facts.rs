@@ -59,10 +59,18 @@ impl Facts {
     pub(crate) fn of(stat: &Stat, view: &View) -> Facts {
         let euid = caller::effective_uid();
         let used = stat.attach_time.max(stat.detach_time);
+        // The user backend keeps pids as their processes saw them. One of another PID namespace is not gone because
+        // nobody has its number here.
+        let registry = view.facility.user.as_ref().map(|user| user.directory().join("registry"));
+        let is_sure = !registry.is_some_and(|registry| process::is_open_in_other_pid_namespace(&registry));
+        let past = |pid, seen, was_there| match Past::of(pid, seen, was_there) {
+            Past::Gone | Past::Reused if !is_sure => Past::Unknown,
+            past => past,
+        };
         Facts {
             stat: *stat,
-            creator: Past::of(stat.creator_pid, stat.change_time, true),
-            last_user: Past::of(stat.last_pid, used, used != 0),
+            creator: past(stat.creator_pid, stat.change_time, true),
+            last_user: past(stat.last_pid, used, used != 0),
             age: time::now() - used.max(stat.change_time),
             contents: contents(view, stat),
             is_ours: euid == 0 || euid == stat.uid || euid == stat.creator_uid,

@@ -50,7 +50,8 @@ waiting for a program to come back, and is never garbage unless a policy names i
   known_owners = false                 # spares PostgreSQL's and time sources' (NTP) all the same
 To read a region's name, --apply may attach it a moment, for reading; the plan attaches nothing.
 On the user backend, data files that no segment has are garbage too; and pids are as their processes saw
-them, so look from the PID namespace in which the programs run.
+them: while processes of another PID namespace use it, none is called gone. From within one, others are
+not seen: run it outside.
 Exit codes: 0 nothing to do, or all of it was removed; 1 garbage found (and not removed), or a removal
 failed; 2 usage or error.";
 
