@@ -90,7 +90,7 @@ pub(crate) struct Dock {
 }
 
 pub(crate) enum Listener {
-    News([Receiver<u64, Broadcast<4>>; 2]),
+    News(Box<[Receiver<u64, Broadcast<4>>; 2]>),
     Ticks(Receiver<u64, Broadcast<4, DropOldest>>),
     Wide(Receiver<u64, Queue<128>>),
 }
@@ -126,7 +126,7 @@ impl Dock {
             }
         }
         let listener = match listens_to {
-            "news" => Some(Listener::News([(); 2].map(|()| port.news.receiver().unwrap()))),
+            "news" => Some(Listener::News(Box::new([(); 2].map(|()| port.news.receiver().unwrap())))),
             "ticks" => {
                 let receiver = port.ticks.receiver().unwrap();
                 fill_one(&port.ticks, 3..=6);
@@ -151,7 +151,8 @@ impl Dock {
     pub(crate) fn heard(&self) -> String {
         match self.listener.take() {
             None => String::new(),
-            Some(Listener::News([first, second])) => {
+            Some(Listener::News(both)) => {
+                let [first, second] = *both;
                 let heard = all(first, Duration::ZERO);
                 // What one has heard the other hears too, also if somebody has sent since.
                 let port = self.setting().at::<Port>("teller").open().unwrap();
