@@ -53,7 +53,7 @@ impl UntypedChannel {
     /// The end that sends.
     ///
     /// # Errors
-    /// [`ErrorKind::InUse`]; [`ErrorKind::ReadOnly`]: the region was looked into and not joined.
+    /// [`ErrorKind::InUse`](crate::ErrorKind::InUse); [`ErrorKind::ReadOnly`](crate::ErrorKind::ReadOnly): the region was looked into and not joined.
     pub fn sender(&self) -> Result<UntypedSender> {
         Ok(UntypedSender { sender: self.channel.sender()? })
     }
@@ -76,7 +76,7 @@ impl UntypedChannel {
     /// Closes the channel: nothing more is sent, and receivers are told once they have what was.
     ///
     /// # Errors
-    /// [`ErrorKind::ReadOnly`].
+    /// [`ErrorKind::ReadOnly`](crate::ErrorKind::ReadOnly).
     pub fn close(&self) -> Result<()> {
         self.channel.close()
     }
@@ -84,7 +84,7 @@ impl UntypedChannel {
     /// Opens a closed channel again.
     ///
     /// # Errors
-    /// [`ErrorKind::ReadOnly`].
+    /// [`ErrorKind::ReadOnly`](crate::ErrorKind::ReadOnly).
     pub fn reopen(&self) -> Result<()> {
         self.channel.reopen()
     }
@@ -95,7 +95,7 @@ impl UntypedSender {
     /// of a stream, for room for each chunk.
     ///
     /// # Errors
-    /// [`ErrorKind::BadValue`]: it is no message of this channel. [`Refusal::TimedOut`], also when it was stopped;
+    /// [`ErrorKind::BadValue`](crate::ErrorKind::BadValue): it is no message of this channel. [`Refusal::TimedOut`], also when it was stopped;
     /// [`Refusal::Closed`]; [`Refusal::Disconnected`]. Of a stream's message that was begun and not sent, nothing is
     /// received.
     pub fn send(
