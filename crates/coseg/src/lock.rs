@@ -214,9 +214,9 @@ impl<'a> LockWords<'a> {
                 // Free, and whose turn it is does not come: he is dead or stopped.
                 self.turn.store(0, Ordering::Relaxed);
             } else if company.is_dead(owner) {
-                if self.try_inherit(me, owner) {
-                    self.yield_turn(me);
-                    return Some(Taken::From(owner));
+                let inherited = self.inherit(me, owner);
+                if inherited.is_some() {
+                    return inherited;
                 }
                 // Another inherits, or a peer writes one dead owner after the other, for as long as he likes.
                 deadline.left()?;
@@ -224,12 +224,24 @@ impl<'a> LockWords<'a> {
             } else {
                 probe_after = (probe_after * 2).min(LONGEST_SLEEP);
             }
-            let left = deadline.left()?;
+            let Some(left) = deadline.left() else {
+                // Who has little time, or got none of it from the scheduler, waits for none who is dead.
+                let is_dead = owner != Owner::NOBODY && company.is_dead(owner);
+                return is_dead.then(|| self.inherit(me, owner)).flatten();
+            };
             if os::monotonic_ns() >= impatient_at && self.claim_turn(me) && self.owner() == Owner::NOBODY {
                 continue;
             }
             self.bell.sleep(ticket, left.min(probe_after));
         }
+    }
+
+    /// Takes the lock, and no turn with it, from an owner who is dead, unless another does.
+    fn inherit(&self, me: Owner, from: Owner) -> Option<Taken> {
+        self.try_inherit(me, from).then(|| {
+            self.yield_turn(me);
+            Taken::From(from)
+        })
     }
 
     /// Whether the turn was nobody's and now is ours.

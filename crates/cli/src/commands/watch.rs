@@ -81,7 +81,8 @@ pub(crate) fn run(args: &Watch, global: &Global) -> Result<ExitCode> {
     }
     let mut teller = Teller { json: global.json, left: args.count.unwrap_or(u64::MAX) };
     let mut last_change = Instant::now();
-    let (mut differs, mut differed) = (false, false);
+    // The two copies are of different moments already.
+    let mut differed = true;
     while teller.left > 0 && !output::reader_has_gone() {
         stop.sleep(args.every)?;
         // Its bytes can be read for as long as they are open here.
@@ -89,9 +90,8 @@ pub(crate) fn run(args: &Watch, global: &Global) -> Result<ExitCode> {
             output::note(&format!("{whose} was removed"));
             break;
         }
-        // It is as it was two looks ago.
-        std::mem::swap(&mut differs, &mut differed);
-        differs = after.follow(&contents)?.0;
+        // It was of the look before the last: what changed then and what changes now both count.
+        let differs = after.follow(&contents)?.0;
         let told = match &regions {
             _ if !(differs || differed) => 0,
             Some((one, other)) => {
@@ -112,6 +112,7 @@ pub(crate) fn run(args: &Watch, global: &Global) -> Result<ExitCode> {
         if told > 0 {
             last_change = Instant::now();
         }
+        differed = differs;
         std::mem::swap(&mut before, &mut after);
         regions = regions.map(|(one, other)| (other, one));
         if let Some(timeout) = args.timeout.filter(|timeout| last_change.elapsed() >= *timeout) {

@@ -86,6 +86,21 @@ fn a_dead_reader_keeps_no_writer_out() {
 }
 
 #[test]
+fn who_has_no_time_inherits_from_the_dead_all_the_same() {
+    on_each(|world| {
+        let office = world.office();
+        let mut holder = world.actor("holds the door");
+        holder.hear("held");
+        assert!(office.door.lock_timeout(Duration::ZERO).unwrap_err().is_timeout(), "it lives");
+        holder.kill();
+        let guard = office.door.lock_timeout(Duration::ZERO).unwrap();
+        assert!(matches!(guard.acquired(), Acquired::Recovered(_)));
+        drop(guard);
+        office.remove().unwrap();
+    });
+}
+
+#[test]
 fn a_replaced_program_has_let_go() {
     on_each(|world| {
         let office = world.office();

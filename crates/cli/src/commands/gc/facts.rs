@@ -61,10 +61,10 @@ impl Facts {
         let used = stat.attach_time.max(stat.detach_time);
         // The user backend keeps pids as their processes saw them. One of another PID namespace is not gone because
         // nobody has its number here.
-        let registry = view.facility.user.as_ref().map(|user| user.directory().join("registry"));
-        let is_sure = !registry.is_some_and(|registry| process::is_open_in_other_pid_namespace(&registry));
+        let registry = || view.facility.user.as_ref().map(|user| user.directory().join("registry"));
+        let is_elsewhere = || registry().is_some_and(|path| process::is_open_in_other_pid_namespace(&path));
         let past = |pid, seen, was_there| match Past::of(pid, seen, was_there) {
-            Past::Gone | Past::Reused if !is_sure => Past::Unknown,
+            Past::Gone | Past::Reused if is_elsewhere() => Past::Unknown,
             past => past,
         };
         Facts {
