@@ -39,7 +39,7 @@ impl Facility {
         Ok(Facility::user(User::open()?, is_fallback))
     }
 
-    fn user(user: User, is_fallback: bool) -> Facility {
+    pub(crate) fn user(user: User, is_fallback: bool) -> Facility {
         Facility { backend: Arc::new(user), user: Some(user), is_fallback }
     }
 

@@ -121,10 +121,16 @@ enum Way {
 }
 
 impl<'a> Contents<'a> {
+    /// Finds a way to the bytes that attaches nothing, if there is one.
+    pub(crate) fn unattached(view: &'a View, stat: &Stat) -> Option<Contents<'a>> {
+        let source = sources(view, stat).find(|source| source.read(0, &mut [0]))?;
+        Some(Contents { view, stat: *stat, way: Way::Source(source) })
+    }
+
     /// Finds a way to the bytes; attaches the segment for reading if there is no other, and says so.
     pub(crate) fn open(view: &'a View, stat: &Stat) -> Result<Contents<'a>> {
-        if let Some(source) = sources(view, stat).find(|source| source.read(0, &mut [0])) {
-            return Ok(Contents { view, stat: *stat, way: Way::Source(source) });
+        if let Some(contents) = Contents::unattached(view, stat) {
+            return Ok(contents);
         }
         let contents = Contents::attach(view, stat)?;
         output::note(&format!(

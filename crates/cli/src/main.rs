@@ -13,6 +13,8 @@ mod filter;
 mod foreign;
 mod image;
 mod input;
+#[expect(dead_code, reason = "who shows it follows")]
+mod live;
 mod namespaces;
 mod output;
 mod parse;

@@ -23,6 +23,12 @@ impl Stop {
         Ok(stop)
     }
 
+    /// Of what no signal stops.
+    #[cfg(test)]
+    pub(crate) fn never() -> Stop {
+        Stop(Arc::default())
+    }
+
     /// The same, but that a second signal ends the process at once, in case that something does not return.
     pub(crate) fn on_first_signal(command: &str) -> Result<Stop> {
         let stop = Stop(Arc::default());

@@ -29,6 +29,20 @@ impl View {
         Ok(View { facility, listed, people: People::default(), who: OnceCell::new() })
     }
 
+    /// Lists the segments again. Who is attached is as it was: see [`View::search`].
+    pub(crate) fn refresh(&mut self) -> Result<()> {
+        self.listed = self.facility.backend.list()?;
+        Ok(())
+    }
+
+    /// Looks again for who is attached, if anybody is.
+    pub(crate) fn search(&mut self) -> Result<()> {
+        let is_any = self.listed.iter().any(|listed| listed.stat.attachment_count > 0);
+        let who = if is_any { Who::look(&*self.facility.backend, &self.people)? } else { Who::default() };
+        self.who = OnceCell::from(who);
+        Ok(())
+    }
+
     pub(crate) fn who(&self) -> Result<&Who> {
         if let Some(who) = self.who.get() {
             return Ok(who);

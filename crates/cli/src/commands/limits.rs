@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use coseg_sysv::{Limits, ShmId, Usage, caller};
+use coseg_sysv::{ShmId, caller};
 use serde::Serialize;
 
 use crate::args::Global;
@@ -13,6 +13,7 @@ use crate::output::{self, DIM};
 use crate::record::Origin;
 use crate::size;
 use crate::table::{Align, Table};
+use crate::view::View;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -51,25 +52,62 @@ struct Document {
     usage: Used,
 }
 
-#[derive(Debug, Serialize)]
-struct Values {
-    shmmax_bytes: u64,
-    shmall_pages: u64,
-    shmall_bytes: Option<u64>,
-    shmmni: u64,
-    rmid_forced: Option<bool>,
-    next_id: Option<i32>,
+/// The limits as documents have them.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Values {
+    pub(crate) shmmax_bytes: u64,
+    pub(crate) shmall_pages: u64,
+    pub(crate) shmall_bytes: Option<u64>,
+    pub(crate) shmmni: u64,
+    pub(crate) rmid_forced: Option<bool>,
+    pub(crate) next_id: Option<i32>,
 }
 
-#[derive(Debug, Serialize)]
-struct Used {
-    segment_count: u32,
-    total_pages: u64,
-    total_bytes: u64,
-    resident_bytes: u64,
-    swapped_bytes: u64,
-    largest_segment_bytes: u64,
-    page_size_bytes: usize,
+/// What is used of them.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Used {
+    pub(crate) segment_count: u32,
+    pub(crate) total_pages: u64,
+    pub(crate) total_bytes: u64,
+    pub(crate) resident_bytes: u64,
+    pub(crate) swapped_bytes: u64,
+    pub(crate) largest_segment_bytes: u64,
+    pub(crate) page_size_bytes: usize,
+}
+
+impl Values {
+    pub(crate) fn of(facility: &Facility) -> Result<Values> {
+        let limits = facility.backend.limits()?;
+        let (rmid_forced, next_id) = switches(facility)?;
+        Ok(Values {
+            shmmax_bytes: limits.max_size_bytes,
+            shmall_pages: limits.max_total_pages,
+            shmall_bytes: limits.max_total_pages.checked_mul(caller::page_size() as u64),
+            shmmni: limits.max_segment_count,
+            rmid_forced,
+            next_id,
+        })
+    }
+}
+
+impl Used {
+    pub(crate) fn of(view: &View) -> Result<Used> {
+        let usage = view.facility.backend.usage()?;
+        let page = caller::page_size() as u64;
+        Ok(Used {
+            segment_count: usage.segment_count,
+            total_pages: usage.total_pages,
+            total_bytes: usage.total_pages * page,
+            resident_bytes: usage.resident_pages * page,
+            swapped_bytes: usage.swapped_pages * page,
+            largest_segment_bytes: largest(view),
+            page_size_bytes: caller::page_size(),
+        })
+    }
+}
+
+fn largest(view: &View) -> u64 {
+    view.listed.iter().map(|listed| listed.stat.size_bytes as u64).max().unwrap_or(0)
 }
 
 fn parse_switch(text: &str) -> Result<bool, String> {
@@ -102,7 +140,7 @@ pub(crate) fn run(args: &LimitsArgs, global: &Global) -> Result<ExitCode> {
     if !settings.is_empty() {
         set(args, &facility, &settings)?;
     }
-    show(&facility, global)?;
+    show(&View::of(facility)?, global)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -122,34 +160,13 @@ fn set(args: &LimitsArgs, facility: &Facility, settings: &[String]) -> Result<()
     Ok(user.set_knobs(knobs)?)
 }
 
-fn show(facility: &Facility, global: &Global) -> Result<()> {
-    let limits = facility.backend.limits()?;
-    let usage = facility.backend.usage()?;
-    let (rmid_forced, next_id) = switches(facility)?;
-    let sizes = facility.backend.list()?.into_iter().map(|listed| listed.stat.size_bytes as u64);
-    let largest = sizes.max().unwrap_or(0);
-    let page = caller::page_size() as u64;
+fn show(view: &View, global: &Global) -> Result<()> {
+    let facility = &view.facility;
+    let (limits, usage) = (Values::of(facility)?, Used::of(view)?);
     if global.json {
-        let limits = Values {
-            shmmax_bytes: limits.max_size_bytes,
-            shmall_pages: limits.max_total_pages,
-            shmall_bytes: limits.max_total_pages.checked_mul(page),
-            shmmni: limits.max_segment_count,
-            rmid_forced,
-            next_id,
-        };
-        let usage = Used {
-            segment_count: usage.segment_count,
-            total_pages: usage.total_pages,
-            total_bytes: usage.total_pages * page,
-            resident_bytes: usage.resident_pages * page,
-            swapped_bytes: usage.swapped_pages * page,
-            largest_segment_bytes: largest,
-            page_size_bytes: caller::page_size(),
-        };
         return output::print_json(&Document { origin: Origin::of(facility), limits, usage });
     }
-    let mut table = table(facility, &limits, &usage, largest, rmid_forced, next_id, global.bytes);
+    let mut table = table(facility, &limits, &usage, global.bytes);
     if output::is_terminal() {
         output::print(&format!("{}\n", output::paint(DIM, format!("backend {}", facility.place()))))?;
         table.fit(output::terminal_width().into(), ("", 0), &["MEANING", "PAGES"]);
@@ -157,16 +174,8 @@ fn show(facility: &Facility, global: &Global) -> Result<()> {
     output::print(&table.render())
 }
 
-fn table(
-    facility: &Facility,
-    limits: &Limits,
-    usage: &Usage,
-    largest: u64,
-    rmid_forced: Option<bool>,
-    next_id: Option<i32>,
-    bytes: bool,
-) -> Table {
-    let page = caller::page_size() as u64;
+fn table(facility: &Facility, limits: &Values, usage: &Used, bytes: bool) -> Table {
+    let page = usage.page_size_bytes as u64;
     let raise = |sysctl: &str, flag: &str| match facility.user {
         None => format!("sysctl -w kernel.{sysctl}=N"),
         Some(_) => format!("coseg limits --backend user --{flag} N"),
@@ -185,21 +194,21 @@ fn table(
         table.row(vec![name.to_owned(), meaning.to_owned(), value, pages, used, percent, set_by]);
     };
     let words = |text: &str| if output::is_terminal() { text.to_owned() } else { text.replace(' ', "-") };
-    let max = limits.max_size_bytes;
+    let (max, largest) = (limits.shmmax_bytes, usage.largest_segment_bytes);
     row(
         "shmmax",
         &words("largest segment"),
         [size::show(max, bytes), (max / page).to_string(), size::show(largest, bytes), percent(largest, max)],
         raise("shmmax", "shmmax"),
     );
-    let all = limits.max_total_pages;
+    let all = limits.shmall_pages;
     row(
         "shmall",
         &words("all segments together"),
         [
             size::show(all.saturating_mul(page), bytes),
             all.to_string(),
-            size::show(usage.total_pages * page, bytes),
+            size::show(usage.total_bytes, bytes),
             percent(usage.total_pages, all),
         ],
         raise("shmall", "shmall"),
@@ -208,15 +217,10 @@ fn table(
     row(
         "shmmni",
         &words("number of segments"),
-        [
-            limits.max_segment_count.to_string(),
-            String::new(),
-            count.to_string(),
-            percent(count, limits.max_segment_count),
-        ],
+        [limits.shmmni.to_string(), String::new(), count.to_string(), percent(count, limits.shmmni)],
         raise("shmmni", "shmmni"),
     );
-    if let Some(forced) = rmid_forced {
+    if let Some(forced) = limits.rmid_forced {
         let value = u8::from(forced).to_string();
         let meaning = words("destroy at last detach");
         row(
@@ -226,7 +230,7 @@ fn table(
             raise("shm_rmid_forced", "rmid-forced"),
         );
     }
-    if let Some(id) = next_id {
+    if let Some(id) = limits.next_id {
         let meaning = words("id of the next segment");
         row(
             "next_id",

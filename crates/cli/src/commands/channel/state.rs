@@ -10,7 +10,7 @@ use crate::output;
 use crate::value::TypeJson;
 
 /// The field names are a promise.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub(crate) struct ChannelState {
     /// Most messages that it holds; of a stream, chunks.
     pub(crate) capacity: usize,
@@ -32,7 +32,7 @@ pub(crate) struct ChannelState {
     pub(crate) kind: PartKind,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub(crate) struct End {
     #[serde(flatten)]
     pub(crate) party: Party,
@@ -43,7 +43,7 @@ pub(crate) struct End {
 }
 
 /// A channel with its name and messages.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub(crate) struct NamedChannel {
     pub(crate) name: String,
     pub(crate) kind: String,
