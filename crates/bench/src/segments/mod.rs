@@ -21,6 +21,8 @@ const SIZES: [(usize, &str); 3] = [(PAGE, "4 KiB"), (KIB << 10, "1 MiB"), (KIB <
 
 const FEW: i32 = 1;
 const MANY: i32 = 4000;
+/// Processes that are attached to all of these between them.
+const HOLDERS: usize = 200;
 const FIRST_KEY: i32 = 0x10000;
 
 /// What creating and attaching may cost.
@@ -66,7 +68,14 @@ pub(crate) fn run(plan: &Plan, cpu: Option<usize>) -> Outcome<Report> {
     rows.extend(basic_calls(plan, &[&kernel, &user], "4000 segments present", AGAINST_KERNEL));
     rows.extend(stats);
     let flat = basic_calls(plan, &[&lonely, &user], "user", FLAT);
-    let tools = listing::table(plan, &directory, usize::try_from(MANY)?);
+    let present_count = usize::try_from(MANY)?;
+    let tools = listing::table(plan, &directory, present_count);
+    let ids = |side: &Side| -> Outcome<Vec<ShmId>> {
+        Ok(side.backend.list()?.iter().map(|listed| listed.stat.id).collect())
+    };
+    let holders = holders::spread(HOLDERS, &directory, [ids(&kernel)?, ids(&user)?])?;
+    let who = listing::table_of_who(plan, &directory, present_count, HOLDERS);
+    drop(holders);
 
     let (release, processor) = place::machine();
     let table = |title: &str, columns: &[&'static str], rows| Table {
@@ -89,6 +98,7 @@ pub(crate) fn run(plan: &Plan, cpu: Option<usize>) -> Outcome<Report> {
             table("Call", &["kernel", "user"], rows),
             table("Independent of their number", &["1 segment", "4000 segments"], flat),
             tools,
+            who,
             table("Floor", &["bare"], floors),
         ],
     })
