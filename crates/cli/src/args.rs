@@ -116,6 +116,7 @@ pub(crate) enum Command {
     Demo(commands::demo::Demo),
     Completions(commands::completions::Completions),
     Man(commands::man::Man),
+    Schema(commands::schema::SchemaArgs),
 }
 
 /// What `--color` says, before the parser runs: its own messages have colors too.

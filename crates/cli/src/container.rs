@@ -1,18 +1,19 @@
 //! Where a process lives, by its control group: a container, a unit of systemd.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::output::printable;
 
 /// What a control group's path tells.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, JsonSchema, Serialize)]
 pub(crate) struct Home {
     pub(crate) container: Option<Container>,
     /// The unit of systemd, inside the container where there is one.
     pub(crate) unit: Option<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub(crate) struct Container {
     pub(crate) kind: Kind,
     /// The container's id, or its name where it goes by one.
@@ -22,7 +23,7 @@ pub(crate) struct Container {
     pub(crate) pod: Option<String>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Kind {
     Docker,

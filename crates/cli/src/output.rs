@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal, Write};
 
 use anstyle::{AnsiColor, Style};
 use rustix::event::{PollFd, PollFlags, Timespec};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::args::Color;
@@ -68,14 +69,16 @@ pub(crate) fn print_raw(text: &str) -> Result<()> {
     Ok(())
 }
 
+/// A document with the version of its fields.
+#[derive(JsonSchema, Serialize)]
+pub(crate) struct Versioned<'a, T> {
+    schema: u32,
+    #[serde(flatten)]
+    document: &'a T,
+}
+
 /// A document of this tool: `{"schema": 1, …}` and a line end.
 pub(crate) fn print_json(document: &impl Serialize) -> Result<()> {
-    #[derive(Serialize)]
-    struct Versioned<'a, T> {
-        schema: u32,
-        #[serde(flatten)]
-        document: &'a T,
-    }
     let mut text = serde_json::to_string_pretty(&Versioned { schema: SCHEMA, document })
         .map_err(|error| io::Error::other(error.to_string()))?;
     text.push('\n');

@@ -1,6 +1,7 @@
 //! A segment as JSON: the field names are a promise.
 
 use coseg_sysv::Listed;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::backend::Facility;
@@ -8,7 +9,7 @@ use crate::people::People;
 use crate::regions::Mark;
 use crate::who::{Holder, Who};
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub(crate) struct Record {
     pub(crate) id: i32,
     pub(crate) key: i32,
@@ -83,7 +84,7 @@ impl Record {
 }
 
 /// What every document about segments begins with.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub(crate) struct Origin {
     pub(crate) backend: &'static str,
     pub(crate) backend_is_fallback: bool,

@@ -1,10 +1,12 @@
 //! Segments that are regions: found, looked into, joined.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use coseg::schema::{Part, PartKind};
 use coseg::{ErrorKind, Inspection, Label, Peek, Settled};
 use coseg_sysv::{Listed, Segment, Stat};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, Serializer};
 
 use crate::failure::{Failure, Result};
@@ -251,18 +253,29 @@ impl Mark {
     }
 }
 
+#[derive(JsonSchema, Serialize)]
+#[serde(untagged)]
+enum MarkJson<'a> {
+    Region { name: &'a str, r#type: &'a str },
+    Unreadable { unreadable: &'a str },
+}
+
+impl JsonSchema for Mark {
+    fn schema_name() -> Cow<'static, str> {
+        "Region".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Option::<MarkJson<'_>>::json_schema(generator)
+    }
+}
+
 impl Serialize for Mark {
     /// `{"name": …, "type": …}`, null for no region, `{"unreadable": …}` where it cannot be told.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        #[serde(untagged)]
-        enum Document<'a> {
-            Region { name: &'a str, r#type: &'a str },
-            Unreadable { unreadable: &'a str },
-        }
         match self {
-            Mark::Region(Label { name, of }) => Document::Region { name, r#type: of }.serialize(serializer),
-            Mark::Unreadable(why) => Document::Unreadable { unreadable: why }.serialize(serializer),
+            Mark::Region(Label { name, of }) => MarkJson::Region { name, r#type: of }.serialize(serializer),
+            Mark::Unreadable(why) => MarkJson::Unreadable { unreadable: why }.serialize(serializer),
             Mark::Plain => serializer.serialize_none(),
         }
     }

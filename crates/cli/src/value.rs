@@ -1,5 +1,6 @@
 //! Values and types of a region, for people and for programs.
 
+use std::borrow::{Borrow, Cow};
 use std::cmp::Ordering;
 use std::fmt::Write;
 
@@ -7,6 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use coseg::Value;
 use coseg::schema::{Field, Type};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 
@@ -18,11 +20,11 @@ const LINE_ELEMENTS: usize = 16;
 /// A value as JSON: numbers as numbers, those that JSON's readers cannot hold and those that are none (NaN) as the text
 /// that `coseg set` takes. Bytes are text if they can be, else `{"base64": "…"}`.
 #[derive(Debug)]
-pub(crate) struct Json<'a>(pub(crate) &'a Value);
+pub(crate) struct Json<V>(pub(crate) V);
 
-impl Serialize for Json<'_> {
+impl<V: Borrow<Value>> Serialize for Json<V> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
+        match self.0.borrow() {
             Value::Bool(value) => serializer.serialize_bool(*value),
             Value::Unsigned(value) => match u64::try_from(*value) {
                 Ok(value) => serializer.serialize_u64(value),
@@ -63,8 +65,22 @@ impl Serialize for Json<'_> {
     }
 }
 
+impl<V> JsonSchema for Json<V> {
+    fn schema_name() -> Cow<'static, str> {
+        "Value".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "As the region's schema has it: a number, true or false, text, an array, or an object by the \
+                names of fields. Numbers that readers of JSON cannot hold, and those that are none, are text. Bytes \
+                that are no text are {\"base64\": …}."
+        })
+    }
+}
+
 /// A type as JSON.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[serde(untagged)]
 pub(crate) enum TypeJson<'a> {
     Scalar { kind: String },
@@ -74,7 +90,7 @@ pub(crate) enum TypeJson<'a> {
     Struct { kind: &'static str, name: &'a str, size_bytes: usize, fields: Vec<FieldJson<'a>> },
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub(crate) struct FieldJson<'a> {
     name: &'a str,
     offset_bytes: usize,

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use coseg_sysv::{Backend, ShmId, Stat};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::failure::Result;
@@ -11,7 +12,7 @@ use crate::people::People;
 use crate::process;
 
 /// One mapping of one process.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub(crate) struct Holder {
     pub(crate) pid: i32,
     pub(crate) command: Option<String>,

@@ -58,7 +58,7 @@ fn nobody_is_an_answer_that_scripts_can_ask_for() {
         let nobody = world.run("who key:1");
         assert_eq!((nobody.code, nobody.out.as_str()), (1, ""));
         assert!(nobody.err.contains("nobody is attached to key 0x00000001"), "{}", nobody.err);
-        let json: Value = serde_json::from_str(&world.run("who --json").out).unwrap();
+        let json = common::document("who", &world.run("who --json").out);
         assert_eq!(json["segments"][0]["attached"], Value::Array(Vec::new()));
         let absent = world.run("who key:2");
         assert!(absent.code == 1 && absent.err.contains("ENOENT"), "{absent:?}");

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{ArgGroup, Args};
 use coseg_sysv::{Backend, Errno, Error, Key, Mode, Segment};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::args::Global;
@@ -53,8 +54,8 @@ pub(crate) struct Create {
     reserve: bool,
 }
 
-#[derive(Debug, Serialize)]
-struct Document {
+#[derive(Debug, JsonSchema, Serialize)]
+pub(crate) struct Document {
     #[serde(flatten)]
     origin: Origin,
     created: bool,

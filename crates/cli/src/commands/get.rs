@@ -3,6 +3,8 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use coseg::Value;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::args::Global;
@@ -37,13 +39,13 @@ pub(crate) struct Get {
     path: String,
 }
 
-#[derive(Debug, Serialize)]
-struct Document<'a> {
+#[derive(Debug, JsonSchema, Serialize)]
+pub(crate) struct Document<'a> {
     #[serde(flatten)]
     origin: Origin,
     id: i32,
     path: &'a str,
-    value: Json<'a>,
+    value: Json<&'a Value>,
 }
 
 pub(crate) fn run(args: &Get, global: &Global) -> Result<ExitCode> {

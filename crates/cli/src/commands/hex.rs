@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
 use clap::Args;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::read::{hex_of, length_of};
@@ -59,8 +60,8 @@ fn parse_width(text: &str) -> Result<usize, String> {
     }
 }
 
-#[derive(Debug, Serialize)]
-struct Document {
+#[derive(Debug, JsonSchema, Serialize)]
+pub(crate) struct Document {
     #[serde(flatten)]
     origin: Origin,
     id: i32,
@@ -71,7 +72,7 @@ struct Document {
 }
 
 /// Bytes that stand beside each other, and how many lines like them follow.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 struct Line {
     offset_bytes: usize,
     bytes_hex: String,

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::Args;
 use coseg_sysv::Key;
 use indicatif::{ProgressBar, ProgressStyle};
+use schemars::JsonSchema;
 use serde::Serialize;
 use walkdir::WalkDir;
 
@@ -40,8 +41,8 @@ pub(crate) struct KeyArgs {
     search: Option<Vec<PathBuf>>,
 }
 
-#[derive(Debug, Serialize)]
-struct Document {
+#[derive(Debug, JsonSchema, Serialize)]
+pub(crate) struct Document {
     key: i32,
     key_hex: String,
     inode_low: u16,

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use coseg_sysv::{ShmId, caller};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::args::Global;
@@ -44,8 +45,8 @@ pub(crate) struct LimitsArgs {
     next_id: Option<i32>,
 }
 
-#[derive(Debug, Serialize)]
-struct Document {
+#[derive(Debug, JsonSchema, Serialize)]
+pub(crate) struct Document {
     #[serde(flatten)]
     origin: Origin,
     limits: Values,
@@ -53,7 +54,7 @@ struct Document {
 }
 
 /// The limits as documents have them.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub(crate) struct Values {
     pub(crate) shmmax_bytes: u64,
     pub(crate) shmall_pages: u64,
@@ -64,7 +65,7 @@ pub(crate) struct Values {
 }
 
 /// What is used of them.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub(crate) struct Used {
     pub(crate) segment_count: u32,
     pub(crate) total_pages: u64,

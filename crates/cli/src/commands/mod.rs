@@ -23,6 +23,7 @@ pub(crate) mod read;
 pub(crate) mod restore;
 pub(crate) mod rm;
 pub(crate) mod run;
+pub(crate) mod schema;
 pub(crate) mod set;
 pub(crate) mod show;
 pub(crate) mod stat;
@@ -74,6 +75,7 @@ pub(crate) fn run(command: &Command, global: &Global) -> Result<ExitCode> {
         Command::Demo(args) => demo::run(args, global),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),
+        Command::Schema(args) => schema::run(args),
     }
 }
 

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use coseg_sysv::Stat;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::args::Global;
@@ -46,8 +47,8 @@ pub(crate) struct Read {
     force: bool,
 }
 
-#[derive(Debug, Serialize)]
-struct Document {
+#[derive(Debug, JsonSchema, Serialize)]
+pub(crate) struct Document {
     #[serde(flatten)]
     origin: Origin,
     id: i32,

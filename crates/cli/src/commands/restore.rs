@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 use clap::Args;
 use coseg_sysv::{Key, Mode, Segment, Stat};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::args::Global;
@@ -71,8 +72,8 @@ impl FromStr for Target {
     }
 }
 
-#[derive(Debug, Serialize)]
-struct Document {
+#[derive(Debug, JsonSchema, Serialize)]
+pub(crate) struct Document {
     #[serde(flatten)]
     origin: Origin,
     dry_run: bool,

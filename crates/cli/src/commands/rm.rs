@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use coseg_sysv::{Listed, ShmId, Stat};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::args::Global;
@@ -46,15 +47,15 @@ pub(crate) struct Rm {
     yes: bool,
 }
 
-#[derive(Debug, Serialize)]
-struct Document {
+#[derive(Debug, JsonSchema, Serialize)]
+pub(crate) struct Document {
     #[serde(flatten)]
     origin: Origin,
     dry_run: bool,
     results: Vec<Outcome>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 struct Outcome {
     id: i32,
     key: i32,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use coseg::{Inspection, Value};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::args::Global;
@@ -73,8 +74,8 @@ struct Change<'a> {
     after: Value,
 }
 
-#[derive(Serialize)]
-struct Document<'a> {
+#[derive(JsonSchema, Serialize)]
+pub(crate) struct Document<'a> {
     #[serde(flatten)]
     origin: Origin,
     id: i32,
@@ -82,11 +83,11 @@ struct Document<'a> {
     changes: Vec<ChangeJson<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct ChangeJson<'a> {
     path: &'a str,
-    before: Json<'a>,
-    after: Json<'a>,
+    before: Json<&'a Value>,
+    after: Json<&'a Value>,
 }
 
 pub(crate) fn run(args: &Set, global: &Global) -> Result<ExitCode> {

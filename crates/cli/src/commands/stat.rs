@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use coseg_sysv::{Listed, Stat};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::ls::status;
@@ -40,14 +41,14 @@ pub(crate) struct StatArgs {
     regions: bool,
 }
 
-#[derive(Debug, Serialize)]
-struct Document {
+#[derive(Debug, JsonSchema, Serialize)]
+pub(crate) struct Document {
     #[serde(flatten)]
     origin: Origin,
     segments: Vec<Described>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 struct Described {
     #[serde(flatten)]
     record: Record,

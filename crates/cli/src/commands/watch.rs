@@ -6,6 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 use jiff::Zoned;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::diff::{bytes, fields};
@@ -58,8 +59,8 @@ pub(crate) struct Watch {
     timeout: Option<Duration>,
 }
 
-#[derive(Serialize)]
-struct Line<'a, D: Serialize> {
+#[derive(JsonSchema, Serialize)]
+pub(crate) struct Line<'a, D: Serialize> {
     unix_ns: u64,
     #[serde(flatten)]
     difference: &'a D,

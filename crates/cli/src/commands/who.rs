@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use coseg_sysv::Stat;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::args::Global;
@@ -44,8 +45,8 @@ pub(crate) struct WhoArgs {
     selectors: Vec<Selector>,
 }
 
-#[derive(Debug, Serialize)]
-struct Document {
+#[derive(Debug, JsonSchema, Serialize)]
+pub(crate) struct Document {
     #[serde(flatten)]
     origin: Origin,
     /// That of the caller.
@@ -56,7 +57,7 @@ struct Document {
     hidden_note: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 struct Segment {
     id: i32,
     key: i32,
@@ -71,7 +72,7 @@ struct Segment {
     title: String,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 struct Attacher {
     #[serde(flatten)]
     holder: Holder,
@@ -84,7 +85,7 @@ struct Attacher {
 }
 
 /// A process's place in a region.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 struct Member {
     name: String,
     slot: usize,

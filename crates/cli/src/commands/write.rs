@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use coseg_sysv::Attachment;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::read::progress_bar;
@@ -39,8 +40,8 @@ pub(crate) struct Write {
     offset: usize,
 }
 
-#[derive(Debug, Serialize)]
-struct Document {
+#[derive(Debug, JsonSchema, Serialize)]
+pub(crate) struct Document {
     #[serde(flatten)]
     origin: Origin,
     id: i32,

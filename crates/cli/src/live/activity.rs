@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::contents::Contents;
@@ -14,7 +15,7 @@ const PAGES_MAX: usize = 16;
 const PAGES_MAX_CLOSE: usize = 1024;
 
 /// How many of the pages that were looked at have changed since the look before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub(crate) struct Activity {
     /// All pages, or some that are spread over all that were ever written.
     pub(crate) looked_page_count: usize,

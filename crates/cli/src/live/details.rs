@@ -6,6 +6,7 @@ use std::ops::Range;
 use coseg::schema::{Field, PartKind, Type};
 use coseg::{Inspection, Value};
 use coseg_sysv::Stat;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::commands::channel::state::NamedChannel;
@@ -29,7 +30,7 @@ const BYTES_PER_LINE: usize = 16;
 const CELLS_MAX: usize = 256;
 
 /// What one segment holds. The field names are a promise.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub(crate) struct Details {
     pub(crate) id: i32,
     pub(crate) title: String,
@@ -41,7 +42,7 @@ pub(crate) struct Details {
     pub(crate) cells: Vec<CellLook>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub(crate) struct FieldLook {
     pub(crate) path: String,
     pub(crate) value: String,
@@ -51,7 +52,7 @@ pub(crate) struct FieldLook {
 }
 
 /// Pages side by side.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub(crate) struct CellLook {
     pub(crate) first_page: usize,
     pub(crate) page_count: usize,

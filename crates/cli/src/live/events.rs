@@ -3,6 +3,7 @@
 use std::fmt;
 
 use coseg_sysv::Stat;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::output::printable;
@@ -10,7 +11,7 @@ use crate::size;
 use crate::view::View;
 
 /// Something that has happened between two looks.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub(crate) struct Event {
     pub(crate) unix_ms: u64,
     pub(crate) kind: EventKind,
@@ -21,7 +22,7 @@ pub(crate) struct Event {
     pub(crate) text: String,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum EventKind {
     /// A segment was made.

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use coseg::{Label, Peek};
 use coseg_sysv::{Listed, ShmId, Stat};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use self::activity::{Activity, Pages};
@@ -41,7 +42,7 @@ const STALE_AFTER: Duration = Duration::from_secs(10);
 const GARBAGE_AFTER: Duration = Duration::from_secs(60);
 
 /// Everything, at one moment. The field names are a promise.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub(crate) struct Scene {
     pub(crate) unix_ms: u64,
     /// Since the look before, which rates and changes are of; null at the first.
@@ -60,7 +61,7 @@ pub(crate) struct Scene {
 }
 
 /// A segment, at one moment.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub(crate) struct SegmentLook {
     /// `market`, `0x00004242` or `id:7`: the shortest that names it.
     pub(crate) title: String,

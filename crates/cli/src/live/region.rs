@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use coseg::{Inspection, Label};
 use coseg_sysv::Stat;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::activity::Activity;
@@ -21,7 +22,7 @@ use crate::stop::Stop;
 const PASSES_MAX: u32 = 3;
 
 /// Who is in a region and what they do, at one moment.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub(crate) struct RegionLook {
     pub(crate) name: String,
     pub(crate) r#type: String,
@@ -31,7 +32,7 @@ pub(crate) struct RegionLook {
     pub(crate) channels: Vec<ChannelLook>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub(crate) struct Member {
     #[serde(flatten)]
     pub(crate) party: Party,
@@ -39,7 +40,7 @@ pub(crate) struct Member {
     pub(crate) joined_unix_ns: u64,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub(crate) struct LockLook {
     #[serde(flatten)]
     pub(crate) lock: LockState,
@@ -47,7 +48,7 @@ pub(crate) struct LockLook {
     pub(crate) per_s: Option<f64>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub(crate) struct ChannelLook {
     #[serde(flatten)]
     pub(crate) channel: NamedChannel,

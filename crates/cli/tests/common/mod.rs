@@ -4,7 +4,9 @@
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 
+use jsonschema::Validator;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -31,6 +33,40 @@ pub fn worlds() -> Vec<World> {
         Err(errno) => eprintln!("the kernel backend is not tested: no IPC namespace of our own ({errno})"),
     }
     worlds
+}
+
+/// The document that a command printed, which is as its schema says.
+pub fn document(line: &str, text: &str) -> Value {
+    let value: Value = serde_json::from_str(text).unwrap_or_else(|error| panic!("{line}: {error}: {text}"));
+    let words: Vec<&str> = line.split_ascii_whitespace().collect();
+    let all = SCHEMAS.get_or_init(schemas);
+    let length = |name: &str| name.split(' ').take_while(|word| words.contains(word)).count();
+    let own: Vec<&(String, Validator)> = all.iter().filter(|(name, _)| name.starts_with(words[0])).collect();
+    let most = own.iter().map(|(name, _)| length(name)).max().unwrap_or(0);
+    assert!(most > 0, "{line}: a document without a schema");
+    let (mut faults, mut is_valid) = (String::new(), false);
+    for (name, schema) in own.into_iter().filter(|(name, _)| length(name) == most) {
+        let found: Vec<String> = schema.iter_errors(&value).map(|error| format!("{name}: {error}")).collect();
+        is_valid |= found.is_empty();
+        faults += &found.join("\n");
+    }
+    assert!(is_valid, "{line}: {faults}: {value}");
+    value
+}
+
+/// By the words of their commands.
+static SCHEMAS: OnceLock<Vec<(String, Validator)>> = OnceLock::new();
+
+fn schemas() -> Vec<(String, Validator)> {
+    let print = |words: &str| {
+        let words = words.split(' ').filter(|word| !word.is_empty());
+        let output = Command::new(binary()).arg("schema").args(words).output().unwrap();
+        assert!(output.status.success(), "coseg schema: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let validator =
+        |name: &str| jsonschema::validator_for(&serde_json::from_str(&print(name)).unwrap()).unwrap();
+    print("").lines().map(|name| (name.to_owned(), validator(name))).collect()
 }
 
 pub fn binary() -> &'static Path {
@@ -78,9 +114,7 @@ impl World {
     }
 
     pub fn json(&self, line: &str) -> Value {
-        let value: Value = serde_json::from_str(&self.ok(&format!("{line} --json"))).unwrap();
-        assert_eq!(value["schema"], 1, "{line}");
-        value
+        document(line, &self.ok(&format!("{line} --json")))
     }
 
     /// The same with this on standard input, through a pipe.

@@ -47,7 +47,7 @@ fn show(world: &World, words: &[&str]) -> Outcome {
 fn shown(world: &World, words: &[&str]) -> Value {
     let outcome = show(world, &[words, &["--json"]].concat());
     assert_eq!(outcome.code, 0, "{}: {words:?}: {outcome:?}", world.backend);
-    serde_json::from_str(&outcome.out).unwrap()
+    common::document("show", &outcome.out)
 }
 
 /// What the program wrote into its second quote.

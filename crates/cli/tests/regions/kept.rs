@@ -14,8 +14,7 @@ fn file(world: &World, name: &str) -> String {
 /// The document of `coseg diff`, which ends with 1 where something differs.
 fn differences(world: &World, line: &str) -> serde_json::Value {
     let outcome = world.run(&format!("{line} --json"));
-    let document: serde_json::Value =
-        serde_json::from_str(&outcome.out).unwrap_or_else(|_| panic!("{line}: {outcome:?}"));
+    let document = crate::common::document(line, &outcome.out);
     assert_eq!(document["differs"], outcome.code == 1, "{outcome:?}");
     document
 }

@@ -15,7 +15,7 @@ fn lock<'a>(document: &'a Value, region: usize, name: &str) -> &'a Value {
 /// The document of `coseg locks`, whatever it exits with.
 fn document(world: &World, line: &str) -> (i32, Value) {
     let outcome = world.run(&format!("{line} --json"));
-    (outcome.code, serde_json::from_str(&outcome.out).unwrap_or_else(|_| panic!("{outcome:?}")))
+    (outcome.code, crate::common::document(line, &outcome.out))
 }
 
 fn eventually(what: &str, mut met: impl FnMut() -> bool) {
@@ -159,7 +159,7 @@ fn the_dead_of_regions_are_told_by_the_doctor() {
     for world in worlds() {
         let region = office(&world, 7, "market");
         let findings = |check: &str| -> Vec<Value> {
-            let all: Value = serde_json::from_str(&world.run("doctor --json").out).unwrap();
+            let all = crate::common::document("doctor", &world.run("doctor --json").out);
             all["findings"].as_array().unwrap().iter().filter(|one| one["check"] == check).cloned().collect()
         };
         let mut holder = Player::start(&world, "holder", "7");

@@ -92,7 +92,7 @@ fn a_value_is_read_and_set_by_its_key() {
 fn lines(out: &str) -> Vec<serde_json::Value> {
     let mut lines: Vec<&str> = out.lines().collect();
     lines.sort_unstable();
-    lines.into_iter().map(|line| serde_json::from_str(line).unwrap()).collect()
+    lines.into_iter().map(|line| crate::common::document("map ls", line)).collect()
 }
 
 #[test]
@@ -276,7 +276,7 @@ fn a_line_that_is_no_entry_holds_up_no_other() {
              {\"key\":\"f\",\"value\":1,\"for\":2}\n{\"key\":null,\"value\":1}\n{\"key\":\"d\",\"value\":2,\"expires_in_ms\":100000}";
         let outcome = world.feed("map put name:book quotes --json", lines.as_bytes());
         assert_eq!(outcome.code, 2);
-        let summary: serde_json::Value = serde_json::from_str(&outcome.out).unwrap();
+        let summary = crate::common::document("map put", &outcome.out);
         assert_eq!((&summary["put_count"], &summary["refused_count"]), (&2.into(), &5.into()));
         for fact in [
             "line 3: no JSON: ",

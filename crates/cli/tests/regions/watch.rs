@@ -32,7 +32,8 @@ fn fields_that_change_are_told() {
             market.board.update(|board| board[1].sell = number as f64).unwrap();
         });
         assert_eq!(outcome.code, 0, "{outcome:?}");
-        let lines: Vec<Value> = outcome.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let lines: Vec<Value> =
+            outcome.out.lines().map(|line| crate::common::document("watch", line)).collect();
         assert_eq!(lines.len(), 6);
         for line in &lines {
             let number = |side: &str| line[side].as_f64().unwrap();

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Args;
 use coseg::Inspection;
 use coseg_sysv::Stat;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::state::{End, NamedChannel};
@@ -39,15 +40,15 @@ pub(crate) struct Ls {
     selector: Option<Selector>,
 }
 
-#[derive(Serialize)]
-struct Document<'a> {
+#[derive(JsonSchema, Serialize)]
+pub(crate) struct Document<'a> {
     #[serde(flatten)]
     origin: Origin,
     channels: Vec<Row<'a>>,
     refused: Vec<String>,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Row<'a> {
     region_id: i32,
     region_key_hex: String,

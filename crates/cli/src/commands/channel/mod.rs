@@ -1,8 +1,8 @@
 //! `coseg channel`: the channels of regions, looked at, listened to and sent to from the shell.
 
-mod ls;
+pub(super) mod ls;
 mod send;
-mod stat;
+pub(super) mod stat;
 pub(crate) mod state;
 mod switch;
 mod tail;

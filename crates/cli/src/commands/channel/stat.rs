@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use coseg::schema::{PartKind, Type};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::state::{ChannelState, End, NamedChannel};
@@ -36,8 +37,8 @@ pub(crate) struct StatArgs {
     channel: Option<String>,
 }
 
-#[derive(Serialize)]
-struct Document<'a> {
+#[derive(JsonSchema, Serialize)]
+pub(crate) struct Document<'a> {
     #[serde(flatten)]
     origin: Origin,
     id: i32,
@@ -46,7 +47,7 @@ struct Document<'a> {
     channel: Channel<'a>,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Channel<'a> {
     #[serde(flatten)]
     channel: &'a NamedChannel,

@@ -3,6 +3,7 @@
 use coseg::ChannelView;
 use coseg::schema::{PartKind, Type};
 use coseg::{ChannelEnd, Inspection};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::commands::locks::state::Party;
@@ -10,7 +11,7 @@ use crate::output;
 use crate::value::TypeJson;
 
 /// The field names are a promise.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub(crate) struct ChannelState {
     /// Most messages that it holds; of a stream, chunks.
     pub(crate) capacity: usize,
@@ -32,7 +33,7 @@ pub(crate) struct ChannelState {
     pub(crate) kind: PartKind,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub(crate) struct End {
     #[serde(flatten)]
     pub(crate) party: Party,
@@ -43,7 +44,7 @@ pub(crate) struct End {
 }
 
 /// A channel with its name and messages.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub(crate) struct NamedChannel {
     pub(crate) name: String,
     pub(crate) kind: String,

@@ -1,6 +1,7 @@
 //! The first program of every tutorial: one process writes the alphabet, another reads it and answers `*`.
 
 use coseg_sysv::Attachment;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::child::{clock, say, wait_until};
@@ -12,7 +13,7 @@ const SIZE_BYTES: usize = 27;
 const LETTERS: &[u8; 26] = b"abcdefghijklmnopqrstuvwxyz";
 const ANSWER: u8 = b'*';
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 pub(super) struct Alphabet {
     backend: &'static str,
     segment_id: i32,

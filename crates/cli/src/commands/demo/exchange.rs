@@ -10,6 +10,7 @@
 use std::time::{Duration, Instant};
 
 use coseg_sysv::Attachment;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::child::wait_until;
@@ -46,7 +47,7 @@ const CLOSED: u64 = 2;
 /// Trades between two looks at the state.
 const TRADES_PER_LOOK: usize = 32;
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub(super) struct Row {
     pub(super) currency: &'static str,
     pub(super) sell: f64,
@@ -58,7 +59,7 @@ pub(super) struct Row {
     pub(super) lost_updates: f64,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub(super) struct Storm {
     pub(super) backend: &'static str,
     pub(super) traders: usize,

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use clap::Args;
 use coseg_sysv::{Backend, BackendName, Kernel};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use self::alphabet::Alphabet;
@@ -45,8 +46,8 @@ pub(crate) struct Demo {
     seconds: Duration,
 }
 
-#[derive(Debug, Default, Serialize)]
-struct Document {
+#[derive(Debug, Default, JsonSchema, Serialize)]
+pub(crate) struct Document {
     skipped: Vec<Skipped>,
     alphabet: Vec<Alphabet>,
     exchange: Vec<Storm>,
@@ -54,7 +55,7 @@ struct Document {
     left_behind: Vec<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 struct Skipped {
     backend: &'static str,
     reason: String,

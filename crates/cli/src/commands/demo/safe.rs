@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use coseg_examples::storm::{self, Plan, Report, State};
 use coseg_examples::{orders::NAMES, safe_office};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::stage::Stage;
@@ -18,7 +19,7 @@ use crate::stop::Stop;
 /// The mean time between two kills.
 pub(super) const KILL_EVERY: Duration = Duration::from_millis(50);
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub(super) struct Row {
     currency: &'static str,
     sell: f64,
@@ -30,7 +31,7 @@ pub(super) struct Row {
     units_lost: i128,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub(super) struct SafeStorm {
     backend: &'static str,
     traders: usize,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::commands::read::hex_of;
@@ -16,8 +17,8 @@ const GAP_BYTES: usize = 8;
 /// Shown of a range.
 const SHOWN_BYTES: usize = 16;
 
-#[derive(Debug, Serialize)]
-pub(in crate::commands) struct BytesDifference {
+#[derive(Debug, JsonSchema, Serialize)]
+pub(crate) struct BytesDifference {
     offset_bytes: usize,
     length_bytes: usize,
     /// The first bytes, not more than 16; empty behind the end.

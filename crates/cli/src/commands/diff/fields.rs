@@ -5,7 +5,8 @@ use std::fmt;
 
 use coseg::schema::{Field, Part, PartKind, Type};
 use coseg::{Inspection, Value};
-use serde::{Serialize, Serializer};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::commands::channel::state::NamedChannel;
 use crate::commands::locks::state::LockState;
@@ -16,14 +17,12 @@ use crate::output::printable;
 use crate::table::{Align, Table};
 use crate::value::{Json, is_zero, line};
 
-#[derive(Debug, Serialize)]
-pub(in crate::commands) struct FieldDifference {
+#[derive(Debug, JsonSchema, Serialize)]
+pub(crate) struct FieldDifference {
     field: String,
     /// Null where there is none: a key of a map, or a part, that the other side alone has.
-    #[serde(serialize_with = "json")]
-    before: Option<Value>,
-    #[serde(serialize_with = "json")]
-    after: Option<Value>,
+    before: Option<Json<Value>>,
+    after: Option<Json<Value>>,
     unit: String,
 }
 
@@ -36,15 +35,12 @@ impl FieldDifference {
 /// `board[0].sell  13.72 -> 14.0 EUR`
 impl fmt::Display for FieldDifference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let value =
-            |value: &Option<Value>| value.as_ref().map_or("nothing".into(), |value| line(value, false));
+        let value = |value: &Option<Json<Value>>| {
+            value.as_ref().map_or("nothing".into(), |Json(value)| line(value, false))
+        };
         let unit = if self.unit.is_empty() { String::new() } else { format!(" {}", printable(&self.unit)) };
         write!(f, "{}  {} -> {}{unit}", self.field, value(&self.before), value(&self.after))
     }
-}
-
-fn json<S: Serializer>(value: &Option<Value>, serializer: S) -> Result<S::Ok, S::Error> {
-    value.as_ref().map(Json).serialize(serializer)
 }
 
 /// A region and the copy that it was found in.
@@ -194,6 +190,7 @@ impl<'a> Both<'a> {
         self.count += 1;
         if self.found.len() < self.limit {
             let (field, unit) = (path.to_owned(), unit.to_owned());
+            let (before, after) = (before.map(Json), after.map(Json));
             self.found.push(FieldDifference { field, before, after, unit });
         }
     }
@@ -215,8 +212,9 @@ pub(in crate::commands) fn table<'a>(differences: impl Iterator<Item = &'a Field
         ("UNIT", Align::Left),
     ]);
     for difference in differences {
-        let value =
-            |value: &Option<Value>| value.as_ref().map_or_else(String::new, |value| line(value, false));
+        let value = |value: &Option<Json<Value>>| {
+            value.as_ref().map_or_else(String::new, |Json(value)| line(value, false))
+        };
         table.row(vec![
             difference.field.clone(),
             value(&difference.before),

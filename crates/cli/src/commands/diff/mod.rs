@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use clap::Args;
 use coseg::Inspection;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::args::Global;
@@ -67,8 +68,8 @@ struct Side {
     image: Image,
 }
 
-#[derive(Debug, Serialize)]
-struct Document<'a> {
+#[derive(Debug, JsonSchema, Serialize)]
+pub(crate) struct Document<'a> {
     #[serde(flatten)]
     origin: Option<Origin>,
     before: SideJson<'a>,
@@ -81,15 +82,15 @@ struct Document<'a> {
     differences: Vec<Difference>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 struct SideJson<'a> {
     title: &'a str,
     size_bytes: usize,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 #[serde(untagged)]
-enum Difference {
+pub(crate) enum Difference {
     Field(fields::FieldDifference),
     Bytes(bytes::BytesDifference),
 }

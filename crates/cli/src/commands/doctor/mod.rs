@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use anstyle::Style;
 use clap::Args;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::args::Global;
@@ -37,7 +38,7 @@ Exit codes: 0 all is well, but for notes; 1 a problem or a warning; 2 usage or e
 pub(crate) struct Doctor {}
 
 /// How bad it is; all but notes make the exit code 1.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Severity {
     /// Something fails now.
@@ -48,7 +49,7 @@ enum Severity {
     Note,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 struct Finding {
     severity: Severity,
     check: &'static str,
@@ -92,8 +93,8 @@ const CHECKS: [(&str, Check); 12] = [
     ("regions", segments::regions),
 ];
 
-#[derive(Debug, Serialize)]
-struct Document<'a> {
+#[derive(Debug, JsonSchema, Serialize)]
+pub(crate) struct Document<'a> {
     #[serde(flatten)]
     origin: Origin,
     checks: Vec<&'a str>,

@@ -2,6 +2,7 @@
 
 use coseg::{Label, Peek};
 use coseg_sysv::{Stat, caller};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::contents::sources;
@@ -25,7 +26,7 @@ pub(crate) struct Facts {
 }
 
 /// What became of a process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Past {
     /// There was none.

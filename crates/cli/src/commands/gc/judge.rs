@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::facts::{Contents, Facts, Past};
@@ -9,7 +10,7 @@ use super::policy::{Match, Policy};
 use crate::output::{self, printable};
 use crate::time;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Verdict {
     Garbage,

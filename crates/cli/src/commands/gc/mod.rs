@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use clap::Args;
 use coseg_sysv::Stat;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use self::facts::{Facts, Past};
@@ -83,8 +84,8 @@ struct Candidate {
     judgement: Judgement,
 }
 
-#[derive(Debug, Serialize)]
-struct Document<'a> {
+#[derive(Debug, JsonSchema, Serialize)]
+pub(crate) struct Document<'a> {
     #[serde(flatten)]
     origin: Origin,
     applied: bool,
@@ -97,7 +98,7 @@ struct Document<'a> {
     failed_count: usize,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 struct SegmentJson<'a> {
     id: i32,
     key: i32,

@@ -1,5 +1,6 @@
 //! Removing what was judged garbage, if it still is.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Candidate;
@@ -10,13 +11,13 @@ use crate::view::{View, named};
 use crate::who::Who;
 
 /// What became of a segment.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub(super) struct Outcome {
     pub(super) fate: Fate,
     pub(super) why: String,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Fate {
     Removed,

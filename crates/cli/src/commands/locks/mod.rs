@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::Args;
 use coseg::Inspection;
 use coseg_sysv::Stat;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use self::cycles::{Cycle, Wait};
@@ -48,7 +49,7 @@ pub(crate) struct Locks {
 }
 
 /// The locks of one region.
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 struct RegionLocks {
     id: i32,
     key: i32,
@@ -58,8 +59,8 @@ struct RegionLocks {
     locks: Vec<LockState>,
 }
 
-#[derive(Serialize)]
-struct Document<'a> {
+#[derive(JsonSchema, Serialize)]
+pub(crate) struct Document<'a> {
     #[serde(flatten)]
     origin: Origin,
     regions: Vec<&'a RegionLocks>,
@@ -69,14 +70,14 @@ struct Document<'a> {
     refused: Vec<String>,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Deadlock<'a> {
     /// Each process has one thread, so none of them can go on.
     certain: bool,
     waits: Vec<WaitJson<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct WaitJson<'a> {
     region_id: i32,
     lock: &'a str,

@@ -1,13 +1,14 @@
 //! What a region's locks are doing, joined with who its participants are.
 
 use coseg::{Inspection, LockView, Participant};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::output::printable;
 use crate::time;
 
 /// Somebody who has joined a region, or had.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub(crate) struct Party {
     pub(crate) slot: Option<usize>,
     pub(crate) generation: Option<u32>,
@@ -18,7 +19,7 @@ pub(crate) struct Party {
     pub(crate) alive: Option<bool>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum State {
     Free,
@@ -28,7 +29,7 @@ pub(crate) enum State {
     Orphaned,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub(crate) struct LockState {
     pub(crate) number: usize,
     pub(crate) name: String,
@@ -41,7 +42,7 @@ pub(crate) struct LockState {
     pub(crate) readers: Vec<Party>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 pub(crate) struct Waiter {
     #[serde(flatten)]
     pub(crate) party: Party,

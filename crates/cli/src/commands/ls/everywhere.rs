@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use coseg_sysv::{Listed, Stat};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Column, Ls, cells, chosen, print_on_terminal, sort};
@@ -20,8 +21,8 @@ use crate::table::{Align, Table};
 use crate::view::View;
 use crate::who::hidden_note;
 
-#[derive(Debug, Serialize)]
-struct Document {
+#[derive(Debug, JsonSchema, Serialize)]
+pub(crate) struct Document {
     #[serde(flatten)]
     origin: Origin,
     namespaces: Vec<Place>,
@@ -32,7 +33,7 @@ struct Document {
 }
 
 /// An IPC namespace, and by what people know it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, JsonSchema, Serialize)]
 struct Place {
     ipc_namespace: u64,
     is_ours: bool,
@@ -47,7 +48,7 @@ struct Place {
     error: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, JsonSchema, Serialize)]
 struct Placed {
     ipc_namespace: u64,
     #[serde(flatten)]

@@ -1,12 +1,13 @@
 //! `coseg ls`: every segment on one line, with the processes attached to it.
 
-mod everywhere;
+pub(super) mod everywhere;
 
 use std::cmp::Ordering;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use coseg_sysv::{Listed, Stat};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::args::Global;
@@ -144,8 +145,8 @@ impl Column {
     }
 }
 
-#[derive(Debug, Serialize)]
-struct Document {
+#[derive(Debug, JsonSchema, Serialize)]
+pub(crate) struct Document {
     #[serde(flatten)]
     origin: Origin,
     segments: Vec<Record>,

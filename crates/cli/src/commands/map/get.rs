@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{EntryJson, absent, chosen, keys};
@@ -39,8 +40,8 @@ pub(crate) struct Get {
     keys: Vec<String>,
 }
 
-#[derive(Serialize)]
-struct Document<'a> {
+#[derive(JsonSchema, Serialize)]
+pub(crate) struct Document<'a> {
     #[serde(flatten)]
     origin: Origin,
     id: i32,

@@ -6,6 +6,7 @@ use clap::Args;
 use coseg::schema::{Part, PartKind, Type};
 use coseg::{Inspection, UntypedEntry, UntypedMap, Value};
 use coseg_sysv::Stat;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{EntryJson, chosen, milliseconds};
@@ -46,8 +47,8 @@ pub(crate) struct Ls {
     map: Option<String>,
 }
 
-#[derive(Serialize)]
-struct Document<'a> {
+#[derive(JsonSchema, Serialize)]
+pub(crate) struct Document<'a> {
     #[serde(flatten)]
     origin: Origin,
     maps: Vec<Row<'a>>,
@@ -55,7 +56,7 @@ struct Document<'a> {
 }
 
 /// The field names are a promise.
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Row<'a> {
     region_id: i32,
     region_key_hex: String,

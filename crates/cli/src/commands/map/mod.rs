@@ -1,9 +1,9 @@
 //! `coseg map`: the maps of regions, and their values by their keys.
 
-mod get;
-mod ls;
-mod put;
-mod rm;
+pub(super) mod get;
+pub(super) mod ls;
+pub(super) mod put;
+pub(super) mod rm;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use clap::{Args, Subcommand};
 use coseg::schema::{PartKind, Type};
 use coseg::{Inspection, UntypedEntry, UntypedMap, Value};
 use coseg_sysv::Stat;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::args::Global;
@@ -91,10 +92,10 @@ fn absent(map: &UntypedMap, stat: &Stat, key: &Value) -> String {
 }
 
 /// An entry as `ls` prints it, and `put` reads it.
-#[derive(Serialize)]
-struct EntryJson<'a> {
-    key: Json<'a>,
-    value: Json<'a>,
+#[derive(JsonSchema, Serialize)]
+pub(crate) struct EntryJson<'a> {
+    key: Json<&'a Value>,
+    value: Json<&'a Value>,
     /// Absent where it stays.
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_in_ms: Option<u64>,
@@ -124,8 +125,8 @@ struct Change {
 }
 
 /// Changes as a document.
-#[derive(Serialize)]
-struct Document<'a> {
+#[derive(JsonSchema, Serialize)]
+pub(crate) struct Document<'a> {
     #[serde(flatten)]
     origin: Origin,
     id: i32,
@@ -134,11 +135,11 @@ struct Document<'a> {
     changes: Vec<ChangeJson<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct ChangeJson<'a> {
-    key: Json<'a>,
-    before: Option<Json<'a>>,
-    after: Option<Json<'a>>,
+    key: Json<&'a Value>,
+    before: Option<Json<&'a Value>>,
+    after: Option<Json<&'a Value>>,
 }
 
 fn print_changes(

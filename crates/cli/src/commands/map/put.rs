@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use coseg::{UntypedEntry, UntypedMap, Value};
 use coseg_sysv::Stat;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Change, argument, checked, chosen, place, print_changes};
@@ -87,8 +88,8 @@ enum Condition {
     Some(Value),
 }
 
-#[derive(Serialize)]
-struct Summary<'a> {
+#[derive(JsonSchema, Serialize)]
+pub(crate) struct Summary<'a> {
     #[serde(flatten)]
     origin: Origin,
     id: i32,

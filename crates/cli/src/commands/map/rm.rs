@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use coseg::{UntypedMap, Value};
 use coseg_sysv::Stat;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Change, absent, chosen, keys, place, print_changes};
@@ -52,8 +53,8 @@ pub(crate) struct Rm {
     timeout: Duration,
 }
 
-#[derive(Serialize)]
-struct Summary<'a> {
+#[derive(JsonSchema, Serialize)]
+pub(crate) struct Summary<'a> {
     #[serde(flatten)]
     origin: Origin,
     id: i32,

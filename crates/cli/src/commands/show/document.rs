@@ -3,6 +3,7 @@
 use coseg::Value;
 use coseg::schema::PartKind;
 use coseg_sysv::Stat;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Shown;
@@ -15,8 +16,8 @@ use crate::record::Origin;
 use crate::value::{Json, TypeJson};
 use crate::view::View;
 
-#[derive(Serialize)]
-struct Document<'a> {
+#[derive(JsonSchema, Serialize)]
+pub(crate) struct Document<'a> {
     #[serde(flatten)]
     origin: Origin,
     id: i32,
@@ -34,7 +35,7 @@ struct Document<'a> {
     parts: Vec<PartJson<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Joined {
     #[serde(flatten)]
     party: Party,
@@ -42,7 +43,7 @@ struct Joined {
     joined_unix_ns: u64,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct PartJson<'a> {
     name: &'a str,
     kind: String,
@@ -53,11 +54,11 @@ struct PartJson<'a> {
     contents: Contents,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 #[serde(untagged)]
 enum Contents {
     Value {
-        value: Owned,
+        value: Json<Value>,
     },
     /// Rows that are all zero are counted instead.
     Rows {
@@ -78,24 +79,16 @@ enum Contents {
     },
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Row {
     row: usize,
-    value: Owned,
+    value: Json<Value>,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Entry {
-    key: Owned,
-    value: Owned,
-}
-
-struct Owned(Value);
-
-impl Serialize for Owned {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Json(&self.0).serialize(serializer)
-    }
+    key: Json<Value>,
+    value: Json<Value>,
 }
 
 pub(super) fn print(view: &View, stat: &Stat, shown: &Shown<'_>, chosen: &[usize]) -> Result<()> {
@@ -131,12 +124,12 @@ fn part_of<'a>(shown: &Shown<'a>, index: usize) -> Result<PartJson<'a>> {
         PartKind::Table => {
             let rows = rows(shown, part)?;
             let zero_rows_left_out = part.row_count - rows.len();
-            let rows = rows.into_iter().map(|(row, value)| Row { row, value: Owned(value) }).collect();
+            let rows = rows.into_iter().map(|(row, value)| Row { row, value: Json(value) }).collect();
             Contents::Rows { row_count: part.row_count, zero_rows_left_out, rows }
         }
         PartKind::Map => {
             let pairs = entries(region, index)?.into_iter();
-            let entries = pairs.map(|(key, value)| Entry { key: Owned(key), value: Owned(value) }).collect();
+            let entries = pairs.map(|(key, value)| Entry { key: Json(key), value: Json(value) }).collect();
             Contents::Entries { capacity: part.row_count, entries }
         }
         kind if kind.is_lock() => Contents::Lock { lock: LockState::of_part(region, &part.name) },
@@ -144,7 +137,7 @@ fn part_of<'a>(shown: &Shown<'a>, index: usize) -> Result<PartJson<'a>> {
             let channel = NamedChannel::of_part(region, &part.name);
             Contents::Channel { channel: channel.map(|channel| channel.state) }
         }
-        _ => Contents::Value { value: Owned(value(region, index)?) },
+        _ => Contents::Value { value: Json(value(region, index)?) },
     };
     let r#type = part.of.as_ref().map(TypeJson::from);
     Ok(PartJson { name: &part.name, kind: part.kind.to_string(), doc: &part.doc, r#type, contents })

@@ -6,8 +6,10 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use coseg::Value;
 use coseg::schema::Type;
 use coseg_sysv::Stat;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Show, parts};
@@ -59,8 +61,8 @@ struct Found {
     own: Option<Remembered>,
 }
 
-#[derive(Serialize)]
-struct Document<'a> {
+#[derive(JsonSchema, Serialize)]
+pub(crate) struct Document<'a> {
     #[serde(flatten)]
     origin: Origin,
     id: i32,
@@ -72,7 +74,7 @@ struct Document<'a> {
     offset_bytes: usize,
     looked_through: &'static str,
     r#type: TypeJson<'a>,
-    value: Json<'a>,
+    value: Json<&'a Value>,
 }
 
 impl Told {

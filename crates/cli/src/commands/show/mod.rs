@@ -1,7 +1,7 @@
 //! `coseg show`: a region, decoded by its own schema; any other segment, by a type that is told.
 
-mod document;
-mod foreign;
+pub(super) mod document;
+pub(super) mod foreign;
 pub(crate) mod parts;
 
 use std::fmt::Write;
