@@ -21,6 +21,9 @@ pub(crate) const PAGE_BYTES: usize = 4096;
 /// How often a copy is compared with what it was made of before it counts as a mixture.
 const PASSES_MAX: u32 = 16;
 
+/// What a copy's directory is called, so that one that a killed process left is known.
+pub(crate) const DIRECTORY_PREFIX: &str = "coseg-copy-";
+
 #[derive(Debug)]
 pub(crate) struct Image {
     file: File,
@@ -29,6 +32,8 @@ pub(crate) struct Image {
     stop: Stop,
     /// Removed at the end.
     _directory: TempDir,
+    /// By which `coseg gc` knows that somebody has it.
+    _lock: File,
 }
 
 /// Of when a copy is.
@@ -43,14 +48,16 @@ pub(crate) enum Moment {
 impl Image {
     /// All zero.
     pub(crate) fn empty(size_bytes: usize, stop: &Stop) -> Result<Image> {
-        // A name by which what a killed process left is known.
-        let directory = Builder::new().prefix("coseg-copy-").tempdir().map_err(|error| failed(&error))?;
+        let directory = Builder::new().prefix(DIRECTORY_PREFIX).tempdir().map_err(|error| failed(&error))?;
+        // Until this process ends, however it does.
+        let lock = File::open(directory.path()).and_then(|own| own.lock().map(|()| own));
+        let lock = lock.map_err(|error| failed(&error))?;
         let user = User::at(directory.path())?;
         // What is not zero takes room in the directory, and only when it comes.
         let segment = Segment::options(Key::PRIVATE).size(size_bytes).no_reserve().create(&user)?;
         let path = directory.path().join(format!("seg-{}", segment.id()));
         let file = OpenOptions::new().read(true).write(true).open(path).map_err(|error| failed(&error))?;
-        Ok(Image { file, segment, size_bytes, stop: stop.clone(), _directory: directory })
+        Ok(Image { file, segment, size_bytes, stop: stop.clone(), _directory: directory, _lock: lock })
     }
 
     /// A copy, made again where it was overtaken, until nothing differs between one end and the other of a comparison.

@@ -58,6 +58,24 @@ fn segments_open_to_all_and_keys_of_failed_ftoks_are_told() {
 }
 
 #[test]
+fn anothers_segment_is_its_owners_or_roots_to_close() {
+    let worlds = worlds();
+    let Some(world) = worlds.iter().find(|world| world.backend == "kernel") else { return };
+    let id = world.ok("create --key 5 --size 10 --mode 666").trim().to_owned();
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(&directory, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let copy = directory.path().join("coseg");
+    common::copy_program(common::binary(), &copy);
+    let mut command = std::process::Command::new(&copy);
+    command.args(["--backend", "kernel", "doctor", "--json"]);
+    std::os::unix::process::CommandExt::uid(&mut command, 65534);
+    let outcome = common::finish(command);
+    let document: Value = serde_json::from_str(&outcome.out).unwrap_or_else(|_| panic!("{outcome:?}"));
+    let mend = format!("as their owner or root: coseg chmod 600 id:{id}");
+    assert_eq!(findings(&document, "mode"), [("warning", mend.as_str())]);
+}
+
+#[test]
 fn a_limit_that_is_nearly_reached_comes_with_what_raises_it() {
     let world = World::new("user");
     world.ok("limits --shmmni 5");
@@ -97,7 +115,10 @@ fn what_was_removed_and_is_held_by_others_is_leaked() {
 fn stray_files_are_garbage() {
     let world = World::new("user");
     world.ok("ls");
-    std::fs::write(world.directory().join("seg-9"), "").unwrap();
+    let stray = std::fs::File::create(world.directory().join("seg-9")).unwrap();
+    assert_eq!(findings(&doctor(&world).1, "garbage"), [], "somebody may be about to use it");
+    let before = std::time::SystemTime::now() - std::time::Duration::from_secs(61);
+    stray.set_modified(before).unwrap();
     assert_eq!(findings(&doctor(&world).1, "garbage"), [("warning", "coseg gc --apply")]);
     world.ok("gc --apply --yes");
     assert_eq!(findings(&doctor(&world).1, "garbage"), []);

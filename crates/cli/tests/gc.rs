@@ -13,7 +13,7 @@ use serde_json::Value;
 
 /// The document of `coseg gc`, and what it exits with.
 fn gc(world: &World, line: &str) -> (i32, Value) {
-    let outcome = world.run(&format!("gc --json {line}"));
+    let outcome = world.run(&format!("gc --not-shared --json {line}"));
     (outcome.code, serde_json::from_str(&outcome.out).unwrap_or_else(|_| panic!("{line}: {outcome:?}")))
 }
 
@@ -63,14 +63,14 @@ fn the_garbage_of_dead_creators_is_found_and_removed() {
             (&"unsure".into(), &"keep".into())
         );
         assert!(of(&plan, &keyed)["why"].as_str().unwrap().contains("has a key"), "{plan}");
-        let text = world.run("gc --older-than 0");
+        let text = world.run("gc --not-shared --older-than 0");
         assert!(text.code == 1 && text.err.contains("1 garbage (4KiB), 1 unsure, 1 kept"), "{text:?}");
         assert!(exists(&world, &garbage), "a plan removes nothing");
 
-        let asked = world.run("gc --apply --older-than 0");
+        let asked = world.run("gc --not-shared --apply --older-than 0");
         assert!(asked.code == 2 && asked.err.contains("nobody is here to ask"), "{asked:?}");
         assert!(exists(&world, &garbage));
-        let done = world.ok("gc --apply --yes --older-than 0");
+        let done = world.ok("gc --not-shared --apply --yes --older-than 0");
         assert_eq!(done, format!("removed id {garbage}, 4KiB: garbage\n"));
         assert!(!exists(&world, &garbage) && exists(&world, &keyed) && exists(&world, &held));
         let (code, again) = gc(&world, "--apply --yes --older-than 0");
@@ -140,7 +140,7 @@ fn a_policy_makes_keys_removable() {
         let one = of(&plan, &named);
         assert_eq!((code, &one["verdict"], &one["policy"]), (1, &"garbage".into(), &"nightly".into()));
         assert_eq!(of(&plan, &other)["verdict"], "unsure");
-        let done = world.ok(&format!("gc --apply --yes {line}"));
+        let done = world.ok(&format!("gc --not-shared --apply --yes {line}"));
         assert!(done.ends_with("4KiB: garbage by policy nightly\n"), "{done}");
         assert!(!exists(&world, &named) && exists(&world, &other));
     }
@@ -156,7 +156,8 @@ fn what_is_postgresqls_is_seen_before_it_is_too_late() {
         assert_eq!(world.feed("write 0x5005", &header).code, 0);
         let path =
             policy(&world, "[[policy]]\nname = \"all\"\nkeys = [\"0x1-0xffffffff\"]\nolder_than = \"0s\"\n");
-        let done = world.run(&format!("gc --apply --yes --older-than 0 --policy {}", path.display()));
+        let done =
+            world.run(&format!("gc --not-shared --apply --yes --older-than 0 --policy {}", path.display()));
         assert_eq!(done.code, 0, "{done:?}");
         assert!(exists(&world, &id), "{done:?}");
         if world.backend == "kernel" {
@@ -205,7 +206,7 @@ fn on_terminal(world: &World, line: &str, answer: &str, meanwhile: impl FnOnce()
 fn what_is_attached_while_it_asks_is_kept() {
     for world in worlds() {
         let [taken, left] = [create(&world, "--private"), create(&world, "--private")];
-        let line = "gc --apply --older-than 0";
+        let line = "gc --not-shared --apply --older-than 0";
         let refused = on_terminal(&world, line, "n\n", || ());
         assert_eq!((refused.code, refused.out.as_str()), (1, ""));
         assert!(refused.err.contains("remove 2 segments? [y/N]"), "{}", refused.err);
@@ -230,12 +231,75 @@ fn stray_files_of_the_user_backend_go_too() {
     let stray = world.directory().join("seg-77");
     std::fs::write(&stray, "left behind").unwrap();
     let (code, plan) = gc(&world, "");
+    assert_eq!((code, &plan["strays"]), (0, &serde_json::json!([])), "too young");
+    assert_eq!(world.ok("gc --apply --yes --older-than 1h"), "");
+    let (code, plan) = gc(&world, "--older-than 0");
     assert_eq!((code, &plan["strays"][0]), (1, &"seg-77".into()));
-    assert_eq!(gc(&world, "key:1").0, 0, "only this segment");
-    assert_eq!(world.run("gc --apply").code, 2);
-    assert_eq!(world.ok("gc --apply --yes"), "removed stray file seg-77\n");
+    assert_eq!(gc(&world, "--older-than 0 key:1").0, 0, "only this segment");
+    assert_eq!(world.run("gc --apply --older-than 0").code, 2);
+    assert_eq!(world.ok("gc --apply --yes --older-than 0"), "removed stray file seg-77\n");
     assert!(!stray.exists());
     assert_eq!(world.run("gc").code, 0);
+}
+
+#[test]
+fn copies_of_the_killed_go_and_those_of_the_living_stay() {
+    for world in worlds() {
+        world.ok("create --key 1 --size 10");
+        let copies = || {
+            let all = std::fs::read_dir(world.temporary()).unwrap().map(|entry| entry.unwrap().file_name());
+            all.filter(|name| name.to_string_lossy().starts_with("coseg-copy-")).count()
+        };
+        let mut watcher = world.start("watch key:1");
+        // Two looks, and a line once something changes.
+        while copies() < 2 {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        let found = |line: &str| gc(&world, line).1["copies"].as_array().unwrap().len();
+        assert_eq!(found("--older-than 0"), 0, "{}: it lives", world.backend);
+        watcher.0.kill().unwrap();
+        watcher.0.wait().unwrap();
+        assert_eq!((found("--older-than 0"), found("--older-than 1h"), copies()), (2, 0, 2));
+        let text = world.run("gc --older-than 0");
+        assert!(text.code == 1 && text.err.contains("2 left copies"), "{text:?}");
+        let done = world.ok("gc --apply --yes --older-than 0");
+        assert_eq!((done.matches("removed left copy ").count(), copies()), (2, 0), "{done}");
+    }
+}
+
+/// `coseg gc` as the first process of a PID namespace of its own.
+fn from_within(world: &World, line: &str) -> Option<Value> {
+    let mut command = Command::new("unshare");
+    command.args(["--pid", "--fork", "--kill-child", "--mount-proc"]).arg(common::binary());
+    command.args(line.split(' ')).env("COSEG_BACKEND", world.backend).env("COSEG_DIR", world.directory());
+    let outcome = common::finish(command);
+    if outcome.err.contains("unshare") {
+        eprintln!("not tested: no PID namespace of our own: {}", outcome.err);
+        return None;
+    }
+    Some(serde_json::from_str(&outcome.out).unwrap_or_else(|_| panic!("{outcome:?}")))
+}
+
+#[test]
+fn from_within_a_pid_namespace_nobody_outside_is_called_gone() {
+    for world in worlds() {
+        // Made by this process, which has no number in there.
+        let backend: std::sync::Arc<dyn coseg_sysv::Backend> = match world.backend {
+            "kernel" => std::sync::Arc::new(coseg_sysv::Kernel),
+            _ => std::sync::Arc::new(coseg_sysv::User::at(world.directory()).unwrap()),
+        };
+        let options = coseg_sysv::Segment::options(coseg_sysv::Key::PRIVATE).size(10);
+        let id = options.create(&backend).unwrap().id().to_string();
+        let Some(plan) = from_within(&world, "gc --older-than 0 --json") else { return };
+        let one = of(&plan, &id);
+        assert_eq!((&one["verdict"], &one["creator"]), (&"unsure".into(), &"unknown".into()), "{plan}");
+        let applied = from_within(&world, "gc --older-than 0 --apply --yes --json").unwrap();
+        assert_eq!((&applied["removed_count"], exists(&world, &id)), (&0.into(), true));
+        if world.backend == "user" {
+            let told = from_within(&world, "gc --older-than 0 --not-shared --json").unwrap();
+            assert_eq!(of(&told, &id)["creator"], "gone", "who says so is believed");
+        }
+    }
 }
 
 #[test]

@@ -29,7 +29,7 @@ Examples:
    0  28278  coseg    root  rw      4KiB         4026532179*
   coseg who pid:1234             all that a process is attached to, and with whom
   coseg who name:market --json | jq -r '.segments[].attached[].pid'
-  coseg who 0x4242 >&2 || coseg rm 0x4242      remove it if nobody is attached
+  coseg who 0x4242 >/dev/null && echo in use
 
 PLACE: the container, else the unit of systemd. IPC: the IPC namespace's number; * is ours. PARTICIPANT: a
 region's name for the process, and its slot; to tell it, a region that somebody is attached to is attached

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 pub struct World {
     pub backend: &'static str,
     directory: TempDir,
-    /// The user's own files.
+    /// The user's own files, and temporary ones.
     home: TempDir,
 }
 
@@ -89,6 +89,11 @@ impl World {
         self.directory.path()
     }
 
+    /// Where commands put what they need for a while.
+    pub fn temporary(&self) -> &Path {
+        self.home.path()
+    }
+
     /// `coseg` with these words, in this world.
     pub fn command(&self, line: &str) -> Command {
         let mut command = Command::new(binary());
@@ -97,7 +102,7 @@ impl World {
         for name in ["NO_COLOR", "COSEG_PRELOAD", "LD_PRELOAD", "COSEG_RESERVE", "CLICOLOR_FORCE"] {
             command.env_remove(name);
         }
-        command.env("XDG_CONFIG_HOME", self.home.path());
+        command.env("XDG_CONFIG_HOME", self.home.path()).env("TMPDIR", self.home.path());
         command.env("TZ", "UTC").stdin(Stdio::null());
         command
     }

@@ -142,13 +142,13 @@ fn a_dead_makers_region_goes_by_its_name() {
         let text = "[[policy]]\nname = \"old markets\"\nnames = [\"mark*\"]\nolder_than = \"0s\"\n";
         std::fs::write(&path, text.replace("mark", "shop")).unwrap();
         let line = format!("--older-than 0 --policy {}", path.display());
-        assert_eq!(world.ok(&format!("gc --apply --yes {line}")).matches("removed").count(), 0);
+        assert_eq!(world.ok(&format!("gc --not-shared --apply --yes {line}")).matches("removed").count(), 0);
         std::fs::write(&path, text).unwrap();
-        let plan = world.run(&format!("gc {line}"));
+        let plan = world.run(&format!("gc --not-shared {line}"));
         // Only the user backend's can be looked into without an attachment.
         let (code, word) = if world.backend == "user" { (1, "garbage") } else { (0, "--apply attaches it") };
         assert!(plan.code == code && plan.out.contains(word), "{plan:?}");
-        let done = world.ok(&format!("gc --apply --yes {line}"));
+        let done = world.ok(&format!("gc --not-shared --apply --yes {line}"));
         assert!(done.starts_with("removed key 0x00000007"), "{done}");
         assert_eq!(world.run("stat key:7").code, 1);
     }

@@ -272,18 +272,33 @@ impl Section {
 }
 
 /// Data files that no record knows. None arise by kills; programs and people make some.
-pub(super) fn strays(namespace: &'static Namespace, reclaim: bool) -> Result<Vec<String>, Fault> {
+pub(super) fn strays(namespace: &'static Namespace) -> Result<Vec<String>, Fault> {
     let section = Section::enter(namespace, Descriptors::Kept)?;
     let mut strays = Vec::new();
     for name in namespace.data_file_names()? {
-        let Some(id) = super::namespace::id_of_name(name.as_bytes()) else { continue };
-        let record = section.record(id.cast_unsigned() % INDEX_COUNT)?;
-        if !record.is_used() || record.id != id {
-            if reclaim {
-                file::unlink(&namespace.data_path(id))?;
-            }
+        if stray_id(&section, &name)?.is_some() {
             strays.push(name);
         }
     }
     Ok(strays)
+}
+
+/// Removes those of the named that are strays; which they were.
+pub(super) fn reclaim_strays(namespace: &'static Namespace, names: &[String]) -> Result<Vec<String>, Fault> {
+    let section = Section::enter(namespace, Descriptors::Kept)?;
+    let mut gone = Vec::new();
+    for name in namespace.data_file_names()?.into_iter().filter(|name| names.contains(name)) {
+        if let Some(id) = stray_id(&section, &name)? {
+            file::unlink(&namespace.data_path(id))?;
+            gone.push(name);
+        }
+    }
+    Ok(gone)
+}
+
+/// The id in a data file's name, if no record has it.
+fn stray_id(section: &Section, name: &str) -> Result<Option<i32>, Fault> {
+    let Some(id) = super::namespace::id_of_name(name.as_bytes()) else { return Ok(None) };
+    let record = section.record(id.cast_unsigned() % INDEX_COUNT)?;
+    Ok((!record.is_used() || record.id != id).then_some(id))
 }

@@ -205,16 +205,15 @@ impl User {
     /// # Errors
     /// `EIO`: the registry is damaged.
     pub fn strays(&self) -> Result<Vec<String>> {
-        control::strays(self.namespace, false)
-            .map_err(|fault| fault.of(self.namespace, Op::List, Target::None))
+        control::strays(self.namespace).map_err(|fault| fault.of(self.namespace, Op::List, Target::None))
     }
 
-    /// Removes what [`User::strays`] names.
+    /// Removes those of the named that [`User::strays`] would still name; returns which they were.
     ///
     /// # Errors
     /// Those of `unlink(2)`.
-    pub fn reclaim_strays(&self) -> Result<Vec<String>> {
-        control::strays(self.namespace, true)
+    pub fn reclaim_strays(&self, names: &[String]) -> Result<Vec<String>> {
+        control::reclaim_strays(self.namespace, names)
             .map_err(|fault| fault.of(self.namespace, Op::Remove, Target::None))
     }
 }

@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use coseg::{ErrorKind, Inspection, Peek};
-use coseg_sysv::{Key, Stat};
+use coseg_sysv::{Key, Stat, caller};
 
 use super::{Finding, Severity};
 use crate::commands::gc::facts::{Facts, Past};
 use crate::commands::gc::judge::{Rules, Verdict};
+use crate::commands::gc::leftovers::Leftovers;
 use crate::commands::locks::state::{LockState, Party, State};
 use crate::failure::{Failure, Result};
 use crate::output::{self, printable};
@@ -46,7 +47,7 @@ pub(super) fn garbage(view: &View) -> Result<Vec<Finding>> {
     let rules = Rules::older_than(GARBAGE_AGE);
     let judged = stats(view).map(|stat| (stat, rules.judge(&Facts::of(&stat, view))));
     let found: Vec<_> = judged.filter(|(_, judgement)| judgement.verdict == Verdict::Garbage).collect();
-    let strays = view.facility.user.as_ref().map(coseg_sysv::User::strays).transpose()?.unwrap_or_default();
+    let left = Leftovers::find(view, GARBAGE_AGE)?;
     let mut findings = Vec::new();
     if !found.is_empty() {
         let bytes = found.iter().map(|(stat, _)| stat.size_bytes as u64).sum();
@@ -56,11 +57,10 @@ pub(super) fn garbage(view: &View) -> Result<Vec<Finding>> {
             Finding::new(Severity::Warning, "garbage", fact).evidence(evidence).mend("coseg gc --apply"),
         );
     }
-    if !strays.is_empty() {
-        let files = output::count(strays.len() as u64, "data file", "data files");
-        let fact = format!("{files} that no segment has");
-        findings
-            .push(Finding::new(Severity::Warning, "garbage", fact).evidence(strays).mend("coseg gc --apply"));
+    if left.count() > 0 {
+        let fact = format!("{} that nobody has any more", left.counted().join(" and "));
+        let finding = Finding::new(Severity::Warning, "garbage", fact).evidence(left.lines());
+        findings.push(finding.mend("coseg gc --apply"));
     }
     Ok(findings)
 }
@@ -96,8 +96,17 @@ pub(super) fn open_to_all(view: &View) -> Result<Vec<Finding>> {
     let owner = |stat: &Stat| view.people.user_or_number(stat.uid);
     let evidence =
         found.iter().map(|stat| format!("{}: mode {}, of {}", sized(stat), stat.mode, owner(stat)));
-    let mend = format!("coseg chmod 600 {}", ids(&found));
-    Ok(vec![Finding::new(Severity::Warning, "mode", fact).evidence(evidence).mend(mend)])
+    let euid = caller::effective_uid();
+    let is_ours = |stat: &Stat| euid == 0 || [stat.uid, stat.creator_uid].contains(&euid);
+    let (ours, others): (Vec<Stat>, Vec<Stat>) = found.iter().partition(|stat| is_ours(stat));
+    let mut mends = Vec::new();
+    if !ours.is_empty() {
+        mends.push(format!("coseg chmod 600 {}", ids(&ours)));
+    }
+    if !others.is_empty() {
+        mends.push(format!("as their owner or root: coseg chmod 600 {}", ids(&others)));
+    }
+    Ok(vec![Finding::new(Severity::Warning, "mode", fact).evidence(evidence).mend(mends.join("; "))])
 }
 
 pub(super) fn failed_ftok(view: &View) -> Result<Vec<Finding>> {

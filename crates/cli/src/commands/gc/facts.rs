@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::contents::sources;
 use crate::failure::Result;
+use crate::namespaces;
 use crate::process::{self, Fate};
 use crate::regions;
 use crate::time;
@@ -58,14 +59,15 @@ const NTP_KEYS: std::ops::RangeInclusive<u32> = 0x4e54_5030..=0x4e54_512f;
 impl Facts {
     /// Without attaching it.
     pub(crate) fn of(stat: &Stat, view: &View) -> Facts {
+        Facts::told(stat, view, false)
+    }
+
+    /// The same where it may be told that nobody in a PID namespace that is not seen from here uses the same segments.
+    pub(super) fn told(stat: &Stat, view: &View, not_shared: bool) -> Facts {
         let euid = caller::effective_uid();
         let used = stat.attach_time.max(stat.detach_time);
-        // The user backend keeps pids as their processes saw them. One of another PID namespace is not gone because
-        // nobody has its number here.
-        let registry = || view.facility.user.as_ref().map(|user| user.directory().join("registry"));
-        let is_elsewhere = || registry().is_some_and(|path| process::is_open_in_other_pid_namespace(&path));
         let past = |pid, seen, was_there| match Past::of(pid, seen, was_there) {
-            Past::Gone | Past::Reused if is_elsewhere() => Past::Unknown,
+            Past::Gone | Past::Reused if !knows_pids(view, not_shared) => Past::Unknown,
             past => past,
         };
         Facts {
@@ -99,6 +101,15 @@ impl Facts {
             None
         }
     }
+}
+
+/// Whether a pid that nobody has here is nobody's. The kernel tells pids as they are here; the user backend keeps them
+/// as their processes saw them, and one of another PID namespace is not gone because nobody has its number here.
+/// Others' namespaces are seen from the first one only.
+fn knows_pids(view: &View, not_shared: bool) -> bool {
+    let Some(user) = &view.facility.user else { return true };
+    let sees_all = not_shared || namespaces::sees_all_pids();
+    sees_all && !process::is_open_in_other_pid_namespace(&user.directory().join("registry"))
 }
 
 impl Past {

@@ -33,6 +33,8 @@ pub(crate) struct Judgement {
 pub(crate) struct Rules {
     pub(super) older_than: Duration,
     pub(super) policies: Vec<Policy>,
+    /// Nobody in a PID namespace that is not seen from here uses the same segments.
+    pub(super) not_shared: bool,
 }
 
 impl Judgement {
@@ -52,16 +54,15 @@ impl Judgement {
 impl Rules {
     /// The rules of who asks for nothing but an age.
     pub(crate) fn older_than(older_than: Duration) -> Rules {
-        Rules { older_than, policies: Vec::new() }
+        Rules { older_than, ..Rules::default() }
     }
 
-    /// The first policy that speaks of a segment, and whether its name must be known first.
+    /// The first policy that matches a segment; where none does, the first that may, once its name is known. Whoever
+    /// may match hides nobody who does: the removal knows the name, and asks again.
     fn policy(&self, facts: &Facts) -> Option<(&Policy, Match)> {
         let matches = |policy: &Policy| policy.matches(&facts.stat, facts.region_name());
-        self.policies
-            .iter()
-            .map(|policy| (policy, matches(policy)))
-            .find(|(_, matched)| *matched != Match::No)
+        let first = |wanted| self.policies.iter().find(|policy| matches(policy) == wanted);
+        [Match::Yes, Match::Unknown].into_iter().find_map(|wanted| Some((first(wanted)?, wanted)))
     }
 
     pub(crate) fn judge(&self, facts: &Facts) -> Judgement {
@@ -81,7 +82,9 @@ impl Rules {
             return Judgement::keep(format!("who used it last runs, pid {}", stat.last_pid));
         }
         if [facts.creator, facts.last_user].contains(&Past::Unknown) {
-            return Judgement::unsure("who made or used it cannot be told here: in another PID namespace");
+            return Judgement::unsure(
+                "who made or used it cannot be told here: in another PID namespace, or outside this one",
+            );
         }
         let policy = if stat.key.is_private() { None } else { self.policy(facts) };
         if let Some(owner) = facts.known_owner()
@@ -180,7 +183,8 @@ mod tests {
     }
 
     fn judge(facts: &Facts, text: &str) -> Judgement {
-        Rules { older_than: Duration::from_secs(60), policies: policies(text) }.judge(facts)
+        Rules { older_than: Duration::from_secs(60), policies: policies(text), ..Rules::default() }
+            .judge(facts)
     }
 
     fn verdict(facts: &Facts, text: &str) -> Verdict {
@@ -250,6 +254,17 @@ mod tests {
             let found = judge(&Facts { contents: other, ..facts(7) }, BY_NAME);
             assert!(!found.wants_look && found.verdict == Verdict::Unsure, "{found:?}");
         }
+    }
+
+    #[test]
+    fn a_policy_that_may_match_hides_none_that_does() {
+        let unseen = judge(&facts(7), &format!("{BY_NAME}{}", BY_KEY.replace("\"p\"", "\"by key\"")));
+        assert_eq!((unseen.verdict, unseen.policy.as_deref()), (Verdict::Garbage, Some("by key")));
+        // The name known, the first that matches counts.
+        let both = format!("{}{BY_KEY}", BY_NAME.replace("1h", "9h"));
+        let named = judge(&Facts { contents: label("market"), ..facts(7) }, &both);
+        assert!(named.verdict == Verdict::Keep && named.why.contains("too young"), "{named:?}");
+        assert_eq!(verdict(&Facts { contents: label("shop"), ..facts(7) }, &both), Verdict::Garbage);
     }
 
     #[test]

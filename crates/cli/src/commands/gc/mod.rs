@@ -2,6 +2,7 @@
 
 pub(crate) mod facts;
 pub(crate) mod judge;
+pub(crate) mod leftovers;
 mod policy;
 mod sweep;
 
@@ -17,9 +18,11 @@ use serde::Serialize;
 
 use self::facts::{Facts, Past};
 use self::judge::{Judgement, Rules, Verdict};
+use self::leftovers::Leftovers;
 use self::sweep::{Fate, Outcome};
 use crate::args::Global;
 use crate::failure::{Failure, NOTHING, Result};
+use crate::namespaces;
 use crate::output;
 use crate::record::Origin;
 use crate::selector::Selector;
@@ -49,10 +52,12 @@ waiting for a program to come back, and is never garbage unless a policy names i
   users = [\"batch\"]                    # of these owners alone; optional
   older_than = \"1h\"
   known_owners = false                 # spares PostgreSQL's and time sources' (NTP) all the same
-To read a region's name, --apply may attach it a moment, for reading; the plan attaches nothing.
-On the user backend, data files that no segment has are garbage too; and pids are as their processes saw
-them: while processes of another PID namespace use it, none is called gone. From within one, others are
-not seen: run it outside.
+The first policy that matches counts. To read a region's name, --apply may attach it a moment, for reading; the plan attaches nothing.
+Garbage too, as old: data files of the user backend that no segment has; and copies of yours in TMPDIR
+(coseg-copy-…) that a killed dump, diff or watch left.
+On the user backend pids are as their processes saw them: while processes of another PID namespace use it,
+none is called gone. From within a PID namespace, those outside are not seen, and none is called gone
+unless --not-shared says that nobody outside uses the directory.
 Exit codes: 0 nothing to do, or all of it was removed; 1 garbage found (and not removed), or a removal
 failed; 2 usage or error.";
 
@@ -75,6 +80,9 @@ pub(crate) struct Gc {
     /// A file of policies, which name segments with keys that may go too
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
+    /// From within a PID namespace: nobody outside of it uses the user backend's directory
+    #[arg(long)]
+    not_shared: bool,
 }
 
 /// A segment, what is known of it, and what to make of that.
@@ -92,6 +100,8 @@ pub(crate) struct Document<'a> {
     segments: Vec<SegmentJson<'a>>,
     /// Data files of the user backend that no segment has.
     strays: &'a [String],
+    /// Directories of copies that a killed command left.
+    copies: &'a [PathBuf],
     garbage_count: usize,
     garbage_bytes: u64,
     removed_count: usize,
@@ -125,7 +135,7 @@ struct SegmentJson<'a> {
 
 pub(crate) fn run(args: &Gc, global: &Global) -> Result<ExitCode> {
     let policies = args.policy.as_deref().map(policy::read).transpose()?.unwrap_or_default();
-    let rules = Rules { older_than: args.older_than, policies };
+    let rules = Rules { older_than: args.older_than, policies, not_shared: args.not_shared };
     let view = View::open(global)?;
     let (chosen, code) = super::each_once(&args.selectors, &view)?;
     if chosen.is_empty() && !args.selectors.is_empty() {
@@ -133,17 +143,21 @@ pub(crate) fn run(args: &Gc, global: &Global) -> Result<ExitCode> {
     }
     let candidates: Vec<Candidate> =
         chosen.into_iter().map(|listed| Candidate::of(&listed.stat, &view, &rules)).collect();
-    let strays = if args.selectors.is_empty() { strays(&view)? } else { Vec::new() };
+    let mut leftovers = match args.selectors.is_empty() {
+        true => Leftovers::find(&view, args.older_than)?,
+        false => Leftovers::default(),
+    };
+    let mut left_errors = Vec::new();
     let outcomes = if args.apply {
-        agree(args, &candidates, &strays)?;
+        agree(args, &candidates, &leftovers)?;
+        left_errors = leftovers.remove(&view);
         sweep::all(&candidates, &view, &rules)
     } else {
         candidates.iter().map(|_| None).collect()
     };
-    let stray_error = if args.apply && !strays.is_empty() { reclaim(&view).err() } else { None };
     let garbage = || candidates.iter().filter(|one| one.judgement.verdict == Verdict::Garbage);
     let count = |fate: Fate| outcomes.iter().flatten().filter(|outcome| outcome.fate == fate).count();
-    let failed_count = count(Fate::Failed) + usize::from(stray_error.is_some());
+    let failed_count = count(Fate::Failed) + left_errors.len();
     if global.json {
         output::print_json(&Document {
             origin: Origin::of(&view.facility),
@@ -153,41 +167,38 @@ pub(crate) fn run(args: &Gc, global: &Global) -> Result<ExitCode> {
                 .zip(&outcomes)
                 .map(|(one, outcome)| one.json(outcome.as_ref(), &view))
                 .collect(),
-            strays: &strays,
+            strays: &leftovers.strays,
+            copies: &leftovers.copies,
             garbage_count: garbage().count(),
             garbage_bytes: garbage().map(|one| one.facts.stat.size_bytes as u64).sum(),
             removed_count: count(Fate::Removed),
             failed_count,
         })?;
     } else if args.apply {
-        tell(&candidates, &outcomes, &strays, stray_error.as_ref(), global.bytes)?;
+        let is_quiet = tell(&candidates, &outcomes, global.bytes)?;
+        leftovers.lines().try_for_each(|line| output::print(&format!("removed {line}\n")))?;
+        if is_quiet && leftovers.count() + left_errors.len() == 0 {
+            output::note("no garbage");
+        }
     } else {
         output::print(&table(&candidates, global.bytes, &view))?;
-        strays.iter().try_for_each(|name| output::print(&format!("stray file {name}\n")))?;
-        output::note(&summary(&candidates, &strays, &view));
+        leftovers.lines().try_for_each(|line| output::print(&format!("{line}\n")))?;
+        output::note(&summary(&candidates, &leftovers, &view));
     }
-    if let Some(failure) = &stray_error {
-        output::complain(&failure.to_string());
+    if view.facility.user.is_some() && !args.not_shared && !namespaces::sees_all_pids() {
+        output::note(
+            "this is a PID namespace, from which nobody outside is seen: nobody is called gone, unless --not-shared \
+             says that nobody outside uses the directory",
+        );
     }
-    let is_left = if args.apply { failed_count > 0 } else { garbage().count() + strays.len() > 0 };
+    left_errors.iter().for_each(|failure| output::complain(&failure.to_string()));
+    let is_left = if args.apply { failed_count > 0 } else { garbage().count() + leftovers.count() > 0 };
     Ok(if is_left { ExitCode::from(NOTHING) } else { code })
-}
-
-/// Data files that no segment has.
-fn strays(view: &View) -> Result<Vec<String>> {
-    Ok(view.facility.user.as_ref().map(coseg_sysv::User::strays).transpose()?.unwrap_or_default())
-}
-
-fn reclaim(view: &View) -> Result<()> {
-    if let Some(user) = &view.facility.user {
-        user.reclaim_strays()?;
-    }
-    Ok(())
 }
 
 impl Candidate {
     fn of(stat: &Stat, view: &View, rules: &Rules) -> Candidate {
-        let facts = Facts::of(stat, view);
+        let facts = Facts::told(stat, view, rules.not_shared);
         let judgement = rules.judge(&facts);
         Candidate { facts, judgement }
     }
@@ -224,17 +235,14 @@ impl Candidate {
 }
 
 /// Asks where somebody can answer; elsewhere `--yes` must have been said.
-fn agree(args: &Gc, candidates: &[Candidate], strays: &[String]) -> Result<()> {
+fn agree(args: &Gc, candidates: &[Candidate], leftovers: &Leftovers) -> Result<()> {
     let wanted: Vec<&Candidate> = candidates.iter().filter(|one| one.is_wanted()).collect();
-    if args.yes || wanted.is_empty() && strays.is_empty() {
+    if args.yes || wanted.is_empty() && leftovers.count() == 0 {
         return Ok(());
     }
-    let mut parts = Vec::new();
+    let mut parts = leftovers.counted();
     if !wanted.is_empty() {
-        parts.push(output::count(wanted.len() as u64, "segment", "segments"));
-    }
-    if !strays.is_empty() {
-        parts.push(output::count(strays.len() as u64, "stray file", "stray files"));
+        parts.insert(0, output::count(wanted.len() as u64, "segment", "segments"));
     }
     let found = parts.join(" and ");
     if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
@@ -251,13 +259,8 @@ fn agree(args: &Gc, candidates: &[Candidate], strays: &[String]) -> Result<()> {
     Err(Failure::new(NOTHING, "gc: not confirmed, nothing was removed"))
 }
 
-fn tell(
-    candidates: &[Candidate],
-    outcomes: &[Option<Outcome>],
-    strays: &[String],
-    stray_error: Option<&Failure>,
-    bytes: bool,
-) -> Result<()> {
+/// What was done about segments; whether that was nothing.
+fn tell(candidates: &[Candidate], outcomes: &[Option<Outcome>], bytes: bool) -> Result<bool> {
     let mut is_quiet = true;
     for (one, outcome) in candidates.iter().zip(outcomes) {
         let Some(outcome) = outcome else { continue };
@@ -270,16 +273,7 @@ fn tell(
             Fate::Failed => output::complain(&outcome.why),
         }
     }
-    if stray_error.is_none() {
-        for name in strays {
-            is_quiet = false;
-            output::print(&format!("removed stray file {name}\n"))?;
-        }
-    }
-    if is_quiet && stray_error.is_none() {
-        output::note("no garbage");
-    }
-    Ok(())
+    Ok(is_quiet)
 }
 
 fn table(candidates: &[Candidate], bytes: bool, view: &View) -> String {
@@ -320,7 +314,7 @@ fn table(candidates: &[Candidate], bytes: bool, view: &View) -> String {
     table.render()
 }
 
-fn summary(candidates: &[Candidate], strays: &[String], view: &View) -> String {
+fn summary(candidates: &[Candidate], leftovers: &Leftovers, view: &View) -> String {
     let of = |verdict: Verdict| candidates.iter().filter(move |one| one.judgement.verdict == verdict);
     let bytes: u64 = of(Verdict::Garbage).map(|one| one.facts.stat.size_bytes as u64).sum();
     let mut text = format!(
@@ -330,11 +324,9 @@ fn summary(candidates: &[Candidate], strays: &[String], view: &View) -> String {
         of(Verdict::Unsure).count(),
         of(Verdict::Keep).count()
     );
-    if !strays.is_empty() {
-        text.push_str(&format!(", {}", output::count(strays.len() as u64, "stray file", "stray files")));
-    }
+    leftovers.counted().iter().for_each(|count| text.push_str(&format!(", {count}")));
     text.push_str(&format!(" on the {} backend", view.facility.name()));
-    if of(Verdict::Garbage).count() + strays.len() > 0 {
+    if of(Verdict::Garbage).count() + leftovers.count() > 0 {
         text.push_str(". Try: coseg gc --apply");
     }
     text

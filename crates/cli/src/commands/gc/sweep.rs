@@ -1,5 +1,6 @@
 //! Removing what was judged garbage, if it still is.
 
+use coseg_sysv::{ShmId, Stat};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -38,30 +39,40 @@ pub(super) fn all(candidates: &[Candidate], view: &View, rules: &Rules) -> Vec<O
 }
 
 fn sweep(planned: &Candidate, view: &View, rules: &Rules) -> Result<Outcome> {
-    let kept = |why: String| Ok(Outcome { fate: Fate::Kept, why });
+    let kept = |why: &str| Ok(Outcome { fate: Fate::Kept, why: why.to_owned() });
     let before = &planned.facts.stat;
-    let Some(now) = view.facility.backend.list()?.into_iter().find(|listed| listed.stat.id == before.id)
-    else {
-        return kept("gone already".to_owned());
-    };
-    let now = now.stat;
+    let Some(now) = listed(view, before.id)? else { return kept("gone already") };
     if now.attachment_count > 0 {
-        return kept(format!(
-            "attached since: {}",
-            Who::look(&*view.facility.backend, &view.people)?.sentence(&now)
-        ));
+        let who = Who::look(&*view.facility.backend, &view.people)?.sentence(&now);
+        return kept(&format!("attached since: {who}"));
     }
     // An id names another segment as soon as its number has come round.
     if now != *before {
-        return kept("used since, or another's by now".to_owned());
+        return kept("used since, or another's by now");
     }
-    let Judgement { verdict, why, policy, .. } = judged(planned, view, rules)?;
+    let mut facts = Facts::told(&now, view, rules.not_shared);
+    // The contents count where a key or a name does.
+    let looks = !now.key.is_private() && facts.contents == facts::Contents::Unseen;
+    if looks {
+        facts.contents = facts::look_inside(view, &now)?;
+    }
+    let Judgement { verdict, why, policy, .. } = rules.judge(&facts);
     if verdict != Verdict::Garbage {
-        return kept(why);
+        return kept(&why);
     }
     // There is no remove-if-unattached: look as late as possible, also after our own attachment.
-    if view.facility.backend.stat(now.id).is_ok_and(|now| now.attachment_count > 0) {
-        return kept("attached since".to_owned());
+    let last = match view.facility.backend.stat(now.id) {
+        Ok(last) => Some(last),
+        // Its mode may hide from us what we may remove.
+        Err(_) => listed(view, now.id)?,
+    };
+    let Some(last) = last else { return kept("gone already") };
+    if last.attachment_count > 0 {
+        return kept("attached since");
+    }
+    let expected = if looks { looked_into(&now, &last) } else { now };
+    if last != expected {
+        return kept("used since");
     }
     view.segment(&now).remove().map_err(named(&now))?;
     let is_attached = view.facility.backend.stat(now.id).is_ok_and(|now| now.removed);
@@ -75,14 +86,22 @@ fn sweep(planned: &Candidate, view: &View, rules: &Rules) -> Result<Outcome> {
     Ok(Outcome { fate: Fate::Removed, why })
 }
 
-/// The verdict of now, with the contents seen where a key or a name makes them count.
-fn judged(planned: &Candidate, view: &View, rules: &Rules) -> Result<Judgement> {
-    let stat = &planned.facts.stat;
-    let mut facts = Facts::of(stat, view);
-    if !stat.key.is_private() && facts.contents == facts::Contents::Unseen {
-        facts.contents = facts::look_inside(view, stat)?;
+/// The segment as it is now, whatever its mode lets us ask of it.
+fn listed(view: &View, id: ShmId) -> Result<Option<Stat>> {
+    let all = view.facility.backend.list()?;
+    Ok(all.into_iter().map(|listed| listed.stat).find(|stat| stat.id == id))
+}
+
+/// What a segment is after we attached and detached it, and nobody else did: a detach of ours was the last, and the
+/// times are not before what they were.
+fn looked_into(before: &Stat, after: &Stat) -> Stat {
+    Stat {
+        last_pid: std::process::id().cast_signed(),
+        attach_time: after.attach_time.max(before.attach_time),
+        // Ours was the last of both.
+        detach_time: after.detach_time.max(after.attach_time),
+        ..*before
     }
-    Ok(rules.judge(&facts))
 }
 
 #[cfg(test)]
@@ -127,6 +146,28 @@ mod tests {
         assert!(used.fate == Fate::Kept && used.why.contains("used since"), "{used:?}");
         segment.remove().unwrap();
         assert_eq!(fate().why, "gone already");
+    }
+
+    #[test]
+    fn our_own_look_is_told_from_anothers_use() {
+        let directory = tempfile::tempdir().unwrap();
+        let user = User::at(directory.path()).unwrap();
+        let segment = Segment::options(Key::PRIVATE).size(10).create(&user).unwrap();
+        let before = segment.stat().unwrap();
+        segment.attach_read_only().unwrap().detach().unwrap();
+        let after = segment.stat().unwrap();
+        assert!(before != after && looked_into(&before, &after) == after, "{before:?} {after:?}");
+        for other in [
+            // Who came and went after us, or only went.
+            Stat { last_pid: after.last_pid + 1, ..after },
+            Stat { attach_time: after.detach_time + 1, ..after },
+            Stat { attachment_count: 1, ..after },
+            Stat { mode: coseg_sysv::Mode::new(0o777), ..after },
+            Stat { change_time: after.change_time + 1, ..after },
+            Stat { removed: true, ..after },
+        ] {
+            assert_ne!(looked_into(&before, &other), other);
+        }
     }
 
     #[test]
