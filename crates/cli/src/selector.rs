@@ -120,7 +120,7 @@ impl fmt::Display for Selector {
 
 impl Selector {
     /// The key it stands for, where it stands for one.
-    fn key(&self) -> Result<Option<Key>> {
+    pub(crate) fn key(&self) -> Result<Option<Key>> {
         match self {
             Selector::Key(key) => Ok(Some(*key)),
             Selector::Ftok(path, project) => {

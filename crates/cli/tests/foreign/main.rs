@@ -147,6 +147,14 @@ fn a_declaration_shows_a_segment_and_is_remembered() {
         assert!(show(&world, &["0x4558", "--forget"]).err.contains("forgotten"));
         assert_eq!(world.feed("write 0x4558 --offset 8", &0_i32.to_ne_bytes()).code, 0);
         assert_eq!(show(&world, &["0x4558"]).code, 2);
+        // Of a key that no segment has any more, too.
+        assert_eq!(show(&world, &["0x4558", "--as", "int"]).code, 0);
+        world.ok("rm 0x4558");
+        let gone = show(&world, &["key:0x4558", "--forget"]);
+        assert!(gone.code == 0 && gone.err.contains("forgotten"), "{gone:?}");
+        let again = show(&world, &["0x4558", "--forget"]);
+        assert!(again.code == 0 && again.err.contains("no type was remembered"), "{again:?}");
+        assert_eq!(show(&world, &["id:12345", "--forget"]).code, 1, "an id has to be looked up");
         let private = world.ok("create --private --size 64");
         assert_eq!(shown(&world, &[private.trim(), "--as", "int"])["value"], 0);
         assert!(!show(&world, &[private.trim(), "--as", "int"]).err.contains("types.json"));

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use coseg::Value;
 use coseg::schema::Type;
-use coseg_sysv::Stat;
+use coseg_sysv::{Key, Stat};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -19,6 +19,7 @@ use crate::failure::{Failure, Result};
 use crate::foreign::{BitField, Choice, Remembered, forget, known, remember, remembered, value_count};
 use crate::output::{self, DIM, printable};
 use crate::record::Origin;
+use crate::selector::Selector;
 use crate::size;
 use crate::value::{Json, TypeJson};
 use crate::view::{View, title};
@@ -82,16 +83,9 @@ impl Told {
         self.declaration.is_some() || self.type_name.is_some()
     }
 
-    /// Forgets, if that is asked for; true then.
-    pub(super) fn forget(&self, view: &View, stat: &Stat) -> Result<bool> {
-        if self.forget {
-            let path = forget(&place(view, stat)).map_err(Failure::error)?;
-            output::note(&match path {
-                Some(path) => format!("forgotten in {}", printable(&path.to_string_lossy())),
-                None => format!("no type was remembered for {}", stat.key),
-            });
-        }
-        Ok(self.forget)
+    /// Whether a type is to be forgotten.
+    pub(super) fn forgets(&self) -> bool {
+        self.forget
     }
 
     fn choice(&self, view: &View, stat: &Stat) -> Result<Option<Choice>> {
@@ -140,7 +134,7 @@ impl Told {
             let own = (lasts && !stat.key.is_private()).then_some(Remembered { choice, offset_bytes });
             return Ok(Some(Found { of, bits, text, offset_bytes, told_by: "as told", own }));
         }
-        if let Some(own) = remembered(&place(view, stat)).map_err(refuse)? {
+        if let Some(own) = remembered(&place(view, stat.key)).map_err(refuse)? {
             let offset_bytes = self.offset.unwrap_or(own.offset_bytes);
             let of = own.choice.declared().and_then(|own| own.within(room_at(offset_bytes)));
             let (of, bits) = of.map_err(|fact| refuse(fact).hint("--forget"))?;
@@ -167,6 +161,20 @@ impl Told {
             own: None,
         }))
     }
+}
+
+/// Forgets the type of a key, whether a segment has it or not.
+pub(super) fn forget_type(view: &View, selector: &Selector) -> Result<()> {
+    let key = match selector.key()? {
+        Some(key) => key,
+        None => selector.one(view)?.stat.key,
+    };
+    let path = forget(&place(view, key)).map_err(Failure::error)?;
+    output::note(&match path {
+        Some(path) => format!("forgotten in {}", printable(&path.to_string_lossy())),
+        None => format!("no type was remembered for {key}"),
+    });
+    Ok(())
 }
 
 /// Shows a segment by a type that is told or known.
@@ -212,7 +220,7 @@ pub(super) fn show(args: &Show, global: &Global, view: &View, stat: &Stat) -> Re
         output::print(&text)?;
     }
     if let Some(own) = found.own {
-        match remember(&place(view, stat), own) {
+        match remember(&place(view, stat.key), own) {
             Ok(Some(path)) => output::note(&format!(
                 "{} will be shown so from now on: remembered in {}; --forget ends it",
                 stat.key,
@@ -226,13 +234,13 @@ pub(super) fn show(args: &Show, global: &Global, view: &View, stat: &Stat) -> Re
 }
 
 /// Under what a type is remembered: a key of the one backend is another one's too.
-fn place(view: &View, stat: &Stat) -> String {
-    format!("{} of {}", stat.key, view.facility.place())
+fn place(view: &View, key: Key) -> String {
+    format!("{key} of {}", view.facility.place())
 }
 
 /// Whether a type is remembered for a segment.
 pub(super) fn is_remembered(view: &View, stat: &Stat) -> bool {
-    remembered(&place(view, stat)).is_ok_and(|found| found.is_some())
+    remembered(&place(view, stat.key)).is_ok_and(|found| found.is_some())
 }
 
 fn header(global: &Global, view: &View, stat: &Stat, through: &str, found: &Found) -> String {

@@ -75,10 +75,10 @@ impl Shown<'_> {
 
 pub(crate) fn run(args: &Show, global: &Global) -> Result<ExitCode> {
     let view = View::open(global)?;
-    let stat = args.selector.one(&view)?.stat;
-    if args.told.forget(&view, &stat)? {
-        return Ok(ExitCode::SUCCESS);
+    if args.told.forgets() {
+        return foreign::forget_type(&view, &args.selector).map(|()| ExitCode::SUCCESS);
     }
+    let stat = args.selector.one(&view)?.stat;
     let Some(region) = region(args, &view, &stat)? else {
         foreign::show(args, global, &view, &stat)?;
         return Ok(ExitCode::SUCCESS);
