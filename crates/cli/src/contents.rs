@@ -142,7 +142,7 @@ impl<'a> Contents<'a> {
     }
 
     /// Attaches the segment for reading, unless that would be its end.
-    pub(crate) fn attach(view: &'a View, stat: &Stat) -> Result<Contents<'a>> {
+    fn attach(view: &'a View, stat: &Stat) -> Result<Contents<'a>> {
         regions::refuse_destruction(view, stat)?;
         let memory = view.segment(stat).attach_read_only().map_err(named(stat))?;
         Ok(Contents { view, stat: *stat, way: Way::Attached(memory) })

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::contents::CHUNK_BYTES;
 use crate::failure::{Failure, Result, io_text};
 use crate::image::{Image, Moment, PAGE_BYTES};
+use crate::size;
 use crate::stop::Stop;
 use crate::time;
 use crate::value::TypeJson;
@@ -216,7 +217,7 @@ pub(crate) fn read(input: &mut dyn Read, name: &str, stop: &Stop) -> Result<(Met
     }
     let meta: Meta = serde_json::from_slice(&text)
         .map_err(|error| input.damaged(HEADER_BYTES as u64, &format!("its description: {error}")))?;
-    let image = Image::empty(size_bytes, stop)?;
+    let image = Image::empty(size_bytes, stop).map_err(|failure| input.unmade(size, &failure))?;
     input.records(&image)?;
     Ok((meta, image))
 }
@@ -287,6 +288,18 @@ impl Input<'_> {
 
     fn failed(&self, error: &io::Error) -> Failure {
         Failure::error(format!("read {}: {}", self.name, io_text(error)))
+    }
+
+    /// Its header is right and asks for more than there is: true of a large segment, and of a made-up one.
+    fn unmade(&self, size_bytes: u64, failure: &Failure) -> Failure {
+        let size = size::sentence(size_bytes);
+        let text = format!(
+            "read {}: it says that its segment has {size}, and no copy of that size can be made here: {}",
+            self.name,
+            failure.text()
+        );
+        Failure::error(text)
+            .hint("TMPDIR on a filesystem for files so large, if you trust the dump; else another dump")
     }
 
     fn damaged(&self, at: u64, fact: &str) -> Failure {

@@ -59,6 +59,11 @@ impl Failure {
         self.code
     }
 
+    /// What happened, without what to do about it.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
     pub(crate) fn is_silent(&self) -> bool {
         self.text.is_empty()
     }

@@ -4,6 +4,7 @@
 //! regions looks into copies too. What is a hole in the one is a hole in the other.
 
 use std::fs::{File, OpenOptions};
+use std::io::Error;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
@@ -54,7 +55,8 @@ impl Image {
         let lock = lock.map_err(|error| failed(&error))?;
         let user = User::at(directory.path())?;
         // What is not zero takes room in the directory, and only when it comes.
-        let segment = Segment::options(Key::PRIVATE).size(size_bytes).no_reserve().create(&user)?;
+        let segment = Segment::options(Key::PRIVATE).size(size_bytes).no_reserve().create(&user);
+        let segment = segment.map_err(|error| failed(&Error::from_raw_os_error(error.errno().raw())))?;
         let path = directory.path().join(format!("seg-{}", segment.id()));
         let file = OpenOptions::new().read(true).write(true).open(path).map_err(|error| failed(&error))?;
         Ok(Image { file, segment, size_bytes, stop: stop.clone(), _directory: directory, _lock: lock })
@@ -164,7 +166,7 @@ impl Image {
     }
 }
 
-fn failed(error: &std::io::Error) -> Failure {
+fn failed(error: &Error) -> Failure {
     let directory = std::env::temp_dir();
     Failure::error(format!("copy to {}: {}", directory.display(), io_text(error)))
         .hint("another directory in TMPDIR, with room for what the segment holds")

@@ -26,6 +26,7 @@ mod record;
 mod regions;
 mod selector;
 mod size;
+mod span;
 mod stop;
 mod table;
 mod time;

@@ -28,6 +28,17 @@ pub(crate) fn parse_usize(text: &str) -> Result<usize, String> {
     usize::try_from(parse(text)?).map_err(|_| format!("`{text}` is more than this machine can address"))
 }
 
+/// A place in a segment or a number of its bytes: a size, or hexadecimal as `coseg hex` writes offsets.
+pub(crate) fn parse_place(text: &str) -> Result<usize, String> {
+    match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        Some(digits) if digits.bytes().all(|digit| digit.is_ascii_hexdigit()) => {
+            usize::from_str_radix(digits, 16).map_err(|_| format!("`{text}` is no number of 64 bits"))
+        }
+        Some(_) => Err(format!("`{text}` is no number: write 4096, 4K or 0x1000")),
+        None => parse_usize(text),
+    }
+}
+
 /// `512B`, `1KiB`, `1.5MiB`; in one word, so that columns stay columns.
 pub(crate) fn human(bytes: u64) -> String {
     if bytes < 1024 {
@@ -77,6 +88,17 @@ mod tests {
         }
         for text in ["", "K", "1X", "-1", "1.5M", "99E", "1KiBs", "1é", "0x10"] {
             assert!(parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn places_are_hexadecimal_too() {
+        assert_eq!(
+            [parse_place("0x10"), parse_place("0XfF"), parse_place("4K")],
+            [Ok(16), Ok(255), Ok(4096)]
+        );
+        for text in ["0x", "0x+1", "0xg", "0x1ffffffffffffffff", "-1", "10h"] {
+            assert!(parse_place(text).is_err(), "{text}");
         }
     }
 

@@ -44,8 +44,14 @@ fn hex_shows_bytes_and_text_and_squeezes_what_repeats() {
         let json = world.json("hex 0x4242");
         assert_eq!(json["lines"][0]["bytes_hex"], "6d696c6b2c2062726561640a00000000");
         assert_eq!(json["lines"][1]["repeated"], 1024 / 16 - 2);
-        let outside = world.run("hex 0x4242 --offset 1020 --length 5");
-        assert!(outside.code == 2 && outside.err.contains("ERANGE"), "{outside:?}");
+        // An offset as a line of it begins, or as a program counts.
+        assert_eq!(world.ok("hex 0x4242 --offset 0x3fc"), world.ok("hex 0x4242 --offset 1020"));
+        for command in ["hex", "read"] {
+            let outside = world.run(&format!("{command} 0x4242 --offset 0x3fc --length 5"));
+            let fact =
+                "ERANGE: 5 bytes at offset 1020 (0x3fc) do not lie in a segment of 1,024 bytes (0x400)";
+            assert!(outside.code == 2 && outside.err.contains(fact), "{outside:?}");
+        }
         assert_eq!(world.run("hex 0x4242 --width 0").code, 2);
         assert_eq!(world.run("hex 0x4243").code, 1);
         assert!(!world.ok("hex 0x4242").contains('\x1b'));
@@ -59,10 +65,11 @@ fn looking_disturbs_nothing_and_says_when_it_has_to_attach() {
         world.ok("create --key 1 --size 64K");
         world.feed("write key:1", b"x");
         let dumped = file(&world, "a.dump");
-        let lines = ["hex key:1 --length 16".to_owned(), format!("dump key:1 {dumped}")];
+        let lines =
+            ["hex key:1 --length 16", "read key:1", "read key:1 --json", &format!("dump key:1 {dumped}")];
         let holder = world.holder("key:1");
         let before = world.json("stat key:1");
-        for line in &lines {
+        for line in lines {
             let outcome = world.run(line);
             assert_eq!((outcome.code, outcome.err.as_str()), (0, ""), "{}: {line}", world.backend);
         }
@@ -150,11 +157,13 @@ fn restoring_into_a_segment_makes_it_what_it_was() {
         let before = world.ok("hex key:1");
         world.feed("write key:1 --offset 9000", b"was a hole");
         world.feed("write key:1", b"FIRST");
+        let about = world.json("stat key:1");
         let would = world.ok(&format!("restore {dumped} key:1 --dry-run"));
-        assert!(
-            would.starts_with("would restore into key 0x00000001") && would.contains("8KiB written"),
-            "{would}"
-        );
+        // Nobody has it attached, and so the kernel shows its bytes to nobody who does not attach it.
+        let written =
+            if world.backend == "user" { "8KiB written" } else { "cannot be told without attaching" };
+        assert!(would.starts_with("would restore into key 0x00000001") && would.contains(written), "{would}");
+        assert_eq!(world.json("stat key:1")["segments"], about["segments"], "it is not attached");
         assert_ne!(world.ok("hex key:1"), before);
         assert_eq!(world.json(&format!("restore {dumped} key:1"))["written_bytes"], 8192);
         assert_eq!(world.ok("hex key:1"), before);
@@ -165,6 +174,8 @@ fn restoring_into_a_segment_makes_it_what_it_was() {
             refused.code == 1 && refused.err.contains("1 attachment") && refused.err.contains("--force"),
             "{refused:?}"
         );
+        let would = world.json(&format!("restore {dumped} key:1 --force --dry-run"));
+        assert_eq!(would["written_bytes"], 0, "it is read where it is attached: {would}");
         world.ok(&format!("restore {dumped} key:1 --force"));
         drop(holder);
         for (size, force, code) in
@@ -175,6 +186,33 @@ fn restoring_into_a_segment_makes_it_what_it_was() {
             assert_eq!(outcome.code, code, "{size} {force}: {outcome:?}");
             assert!(code == 0 || outcome.err.contains("nothing was written"), "{outcome:?}");
         }
+    }
+}
+
+#[test]
+fn a_strangers_dump_opens_nothing_to_everybody() {
+    if coseg_sysv::caller::effective_uid() != 0 {
+        eprintln!("not tested: only root can give a file away");
+        return;
+    }
+    for world in worlds() {
+        world.ok("create --key 1 --size 10 --mode 666");
+        let dumped = file(&world, "a.dump");
+        world.ok(&format!("dump key:1 {dumped}"));
+        let own = world.run(&format!("restore {dumped} --key 2"));
+        assert_eq!((own.code, own.err.as_str()), (0, ""), "who made it may say so");
+        assert_eq!(world.json("stat key:2")["segments"][0]["mode_octal"], "0666");
+        std::os::unix::fs::chown(&dumped, Some(65534), None).unwrap();
+        let strange = world.json(&format!("restore {dumped} --key 3"));
+        assert_eq!(world.json("stat key:3")["segments"][0]["mode_octal"], "0664");
+        assert!(strange["warnings"][0].as_str().unwrap().contains("belongs to user"), "{strange}");
+        let existing = world.run(&format!("restore {dumped} key:3"));
+        assert!(existing.code == 0 && existing.err.contains("belongs to user"), "{existing:?}");
+        let whole = std::fs::File::open(&dumped).unwrap();
+        let mut command = world.command("restore - --key 4");
+        command.stdin(whole);
+        let streamed = common::finish(command);
+        assert!(streamed.code == 0 && streamed.err.contains("belongs to user"), "{streamed:?}");
     }
 }
 
@@ -237,6 +275,18 @@ fn damaged_dumps_are_told_and_nothing_is_restored() {
     }
     assert!(refused(&[&whole[..], b"x"].concat(), "longer").contains("something follows"));
     assert!(refused(b"not a dump, but long enough to hold a header", "foreign").contains("no dump"));
+    // As large as no filesystem has room for, with checksums that are right.
+    let mut huge = whole.clone();
+    huge[16..24].copy_from_slice(&(1_u64 << 62).to_le_bytes());
+    let sum = crc32fast::hash(&huge[..28]).to_le_bytes();
+    huge[28..32].copy_from_slice(&sum);
+    let huge = refused(&huge, "huge");
+    assert!(
+        huge.contains("no copy of that size can be made here: copy to ")
+            && huge.contains("if you trust the dump"),
+        "{huge}"
+    );
+    assert_eq!(huge.matches("Try: ").count(), 1, "{huge}");
     let mut newer = whole.clone();
     newer[8] = 2;
     assert!(refused(&newer, "newer").contains("version 2"));

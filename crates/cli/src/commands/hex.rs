@@ -1,6 +1,7 @@
 //! `coseg hex`: a segment's bytes for people.
 
 use std::fmt::Write;
+use std::ops::Range;
 use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
@@ -8,7 +9,7 @@ use clap::Args;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::read::{hex_of, length_of};
+use super::read::hex_of;
 use crate::args::Global;
 use crate::contents::{CHUNK_BYTES, Contents};
 use crate::extents::Extents;
@@ -16,7 +17,7 @@ use crate::failure::Result;
 use crate::output::{self, DIM};
 use crate::record::Origin;
 use crate::selector::Selector;
-use crate::size;
+use crate::span::Span;
 use crate::view::View;
 
 const EXAMPLES: &str = "\
@@ -39,12 +40,8 @@ pub(crate) struct Hex {
     /// The segment
     #[arg(value_name = "SEGMENT")]
     selector: Selector,
-    /// Start here
-    #[arg(long, default_value = "0", value_name = "BYTES", value_parser = size::parse_usize)]
-    offset: usize,
-    /// Show this many bytes [default: to the end]
-    #[arg(long, value_name = "BYTES", value_parser = size::parse_usize)]
-    length: Option<usize>,
+    #[command(flatten)]
+    span: Span,
     /// Bytes on a line
     #[arg(long, default_value = "16", value_name = "BYTES", value_parser = parse_width)]
     width: usize,
@@ -83,12 +80,11 @@ struct Line {
 pub(crate) fn run(args: &Hex, global: &Global) -> Result<ExitCode> {
     let view = View::open(global)?;
     let stat = args.selector.one(&view)?.stat;
-    let length = length_of("hex", &stat, args.offset, args.length)?;
+    let span = args.span.within("hex", &stat)?;
     let contents = Contents::open(&view, &stat)?;
-    let end = args.offset + length;
     if global.json {
         let mut lines: Vec<Line> = Vec::new();
-        each_line(args, &contents, end, |offset_bytes, run| {
+        each_line(args, &contents, &span, |offset_bytes, run| {
             match (run, lines.last_mut()) {
                 (Run::Repeated(count), Some(last)) => last.repeated += count,
                 (Run::Repeated(_), None) => {}
@@ -102,26 +98,27 @@ pub(crate) fn run(args: &Hex, global: &Global) -> Result<ExitCode> {
         output::print_json(&Document {
             origin: Origin::of(&view.facility),
             id: stat.id.raw(),
-            offset_bytes: args.offset,
-            length_bytes: length,
+            offset_bytes: span.start,
+            length_bytes: span.len(),
             looked_through: contents.looked_through(),
             lines,
         })?;
     } else {
-        print(args, &contents, end)?;
+        print(args, &contents, &span)?;
     }
     contents.close()?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn print(args: &Hex, contents: &Contents<'_>, end: usize) -> Result<()> {
+fn print(args: &Hex, contents: &Contents<'_>, span: &Range<usize>) -> Result<()> {
+    let end = span.end;
     // Of one width, however far it goes.
     let digits = if end > 0xffff_ffff { 16 } else { 8 };
     let mut text = String::new();
     // Written to be taken out again, the colors would be most of the work.
     let color = if output::shows_color() { class } else { |_| Style::new() };
     let mut is_squeezing = false;
-    each_line(args, contents, end, |offset, run| {
+    each_line(args, contents, span, |offset, run| {
         match run {
             Run::Bytes(bytes) => write_line(&mut text, offset, digits, bytes, args.width, color),
             Run::Repeated(_) if !is_squeezing => text.push_str("*\n"),
@@ -145,18 +142,18 @@ enum Run<'a> {
     Repeated(usize),
 }
 
-/// Goes through the lines from the offset asked for to `end`. Holes are not read.
+/// Goes through the lines of the bytes asked for. Holes are not read.
 fn each_line(
     args: &Hex,
     contents: &Contents<'_>,
-    end: usize,
+    span: &Range<usize>,
     mut line: impl FnMut(usize, Run<'_>) -> Result<()>,
 ) -> Result<()> {
     let extents = contents.extents();
     let width = args.width;
     let mut chunk = vec![0; CHUNK_BYTES / width * width];
     let mut last: Option<Vec<u8>> = None;
-    let mut at = args.offset;
+    let (mut at, end) = (span.start, span.end);
     while at < end {
         let is_zero = |bytes: &Vec<u8>| bytes.iter().all(|&byte| byte == 0);
         if !args.no_squeezing && last.as_ref().is_some_and(is_zero) {

@@ -1,6 +1,7 @@
 //! `coseg read`: a segment's bytes on standard output.
 
 use std::io::{self, Write};
+use std::ops::Range;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -14,7 +15,7 @@ use crate::failure::{Failure, Result};
 use crate::output;
 use crate::record::Origin;
 use crate::selector::Selector;
-use crate::size;
+use crate::span::Span;
 use crate::view::{View, title};
 
 const EXAMPLES: &str = "\
@@ -22,7 +23,9 @@ Examples:
   coseg read 0x4242 > file
   coseg read 0x4242 --offset 16 --length 8 | od -t f8
   coseg read 0x4242 | hexdump -C
-Other processes may write while this reads: what arrives is each 8 bytes as they were then.";
+Other processes may write while this reads: what arrives is each 8 bytes as they were then, or each byte where they are
+not read through an attachment. While a process is attached that you may look into, nothing is attached for this. Of the
+user backend that is never needed.";
 
 /// From here on a terminal gets a progress bar.
 const PROGRESS_BYTES: u64 = 64 << 20;
@@ -36,12 +39,8 @@ pub(crate) struct Read {
     /// The segment
     #[arg(value_name = "SEGMENT")]
     selector: Selector,
-    /// Start here
-    #[arg(long, default_value = "0", value_name = "BYTES", value_parser = size::parse_usize)]
-    offset: usize,
-    /// Copy this many bytes [default: to the end]
-    #[arg(long, value_name = "BYTES", value_parser = size::parse_usize)]
-    length: Option<usize>,
+    #[command(flatten)]
+    span: Span,
     /// Send binary data to the terminal too
     #[arg(long)]
     force: bool,
@@ -54,44 +53,33 @@ pub(crate) struct Document {
     id: i32,
     offset_bytes: usize,
     length_bytes: usize,
+    looked_through: &'static str,
     bytes_hex: String,
 }
 
 pub(crate) fn run(args: &Read, global: &Global) -> Result<ExitCode> {
     let view = View::open(global)?;
     let stat = args.selector.one(&view)?.stat;
-    let contents = Contents::attach(&view, &stat)?;
-    let length = length_of("read", &stat, args.offset, args.length)?;
+    let span = args.span.within("read", &stat)?;
+    let contents = Contents::open(&view, &stat)?;
     if global.json {
-        let mut bytes = vec![0; length];
-        contents.read(args.offset, &mut bytes)?;
-        let bytes_hex = hex_of(&bytes);
-        let (id, offset_bytes) = (stat.id.raw(), args.offset);
-        let origin = Origin::of(&view.facility);
-        output::print_json(&Document { origin, id, offset_bytes, length_bytes: length, bytes_hex })?;
+        let mut bytes = vec![0; span.len()];
+        contents.read_written(&contents.extents(), span.start, &mut bytes)?;
+        output::print_json(&Document {
+            origin: Origin::of(&view.facility),
+            id: stat.id.raw(),
+            offset_bytes: span.start,
+            length_bytes: span.len(),
+            looked_through: contents.looked_through(),
+            bytes_hex: hex_of(&bytes),
+        })?;
     } else if output::is_terminal() && !args.force {
-        to_terminal(&contents, args.offset, length, &stat)?;
+        to_terminal(&contents, &span, &stat)?;
     } else {
-        copy(&contents, args.offset, length)?;
+        copy(&contents, &span)?;
     }
     contents.close()?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// How many bytes are meant from an offset on: all to the end, unless less was asked for.
-pub(crate) fn length_of(command: &str, stat: &Stat, offset: usize, length: Option<usize>) -> Result<usize> {
-    let rest = stat.size_bytes.saturating_sub(offset);
-    let length = length.unwrap_or(rest);
-    if offset > stat.size_bytes || length > rest {
-        return Err(Failure::error(format!(
-            "{command} {}: ERANGE: {} at offset {offset} do not lie in a segment of {}",
-            title(stat),
-            output::count(length as u64, "byte", "bytes"),
-            size::sentence(stat.size_bytes as u64)
-        ))
-        .hint("a smaller --offset or --length"));
-    }
-    Ok(length)
 }
 
 /// `6d696c6b`
@@ -99,15 +87,14 @@ pub(crate) fn hex_of(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn copy(contents: &Contents<'_>, offset: usize, length: usize) -> Result<()> {
-    let progress = progress_bar(length as u64, "read");
+fn copy(contents: &Contents<'_>, span: &Range<usize>) -> Result<()> {
+    let progress = progress_bar(span.len() as u64, "read");
     let extents = contents.extents();
     let mut out = io::stdout().lock();
-    let mut chunk = vec![0; CHUNK_BYTES.min(length)];
-    let end = offset + length;
-    let mut at = offset;
-    while at < end {
-        let part = &mut chunk[..CHUNK_BYTES.min(end - at)];
+    let mut chunk = vec![0; CHUNK_BYTES.min(span.len())];
+    let mut at = span.start;
+    while at < span.end {
+        let part = &mut chunk[..CHUNK_BYTES.min(span.end - at)];
         contents.read_written(&extents, at, part)?;
         out.write_all(part)?;
         at += part.len();
@@ -131,9 +118,10 @@ pub(crate) fn progress_bar(length: u64, verb: &'static str) -> indicatif::Progre
 }
 
 /// Text goes through, with the zeros after it counted instead of sent; anything else is refused.
-fn to_terminal(contents: &Contents<'_>, offset: usize, length: usize, stat: &Stat) -> Result<()> {
+fn to_terminal(contents: &Contents<'_>, span: &Range<usize>, stat: &Stat) -> Result<()> {
+    let length = span.len();
     let mut bytes = vec![0; length.min(TERMINAL_BYTES)];
-    contents.read(offset, &mut bytes)?;
+    contents.read_written(&contents.extents(), span.start, &mut bytes)?;
     let text_length = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
     let is_long = length > TERMINAL_BYTES;
     if is_long || !is_text(&bytes[..text_length]) {

@@ -1,18 +1,17 @@
 //! `coseg restore`: a dump back into a segment.
 
 use std::fs::File;
-use std::io::{self, BufReader, IsTerminal, Read};
+use std::io::{self, BufReader, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
 
 use clap::Args;
-use coseg_sysv::{Key, Mode, Segment, Stat};
+use coseg_sysv::{Key, Mode, Segment, Stat, caller};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::args::Global;
-use crate::backend::Facility;
 use crate::contents::{CHUNK_BYTES, Contents};
 use crate::dumpfile::{self, Meta};
 use crate::failure::{Failure, Result, io_text};
@@ -30,13 +29,15 @@ Examples:
   $ coseg restore notes.dump                    a new segment under the key it had
   restored into key 0x00004242 (id 1): 4KiB written, of 1MiB
   $ coseg restore notes.dump 0x4242 --dry-run   back into one that is there
-  would restore into key 0x00004242 (id 1): 0B written, of 1MiB
+  would restore into key 0x00004242 (id 1): 4KiB written, of 1MiB
   $ coseg restore notes.dump --key 0x4243       a new segment under another key
   $ coseg restore notes.dump new                a new segment without a key
   $ zstd -dc market.dump.zst | coseg restore - name:market
 The dump is read whole and checked before the first byte is written; what is the same already is not written. The segment
 has to have the dump's size and schema, and nobody else may be attached, unless --force says so. A new one gets the
-dump's mode; its owner is whoever restores it. Nobody should open it before this has ended.";
+dump's mode; its owner is whoever restores it. A dump that is neither yours nor root's is warned of, and does not let
+other users write. Nobody should open the segment before this has ended. --dry-run attaches nothing: where the bytes are
+seen in no other way, it cannot tell how much would be written.";
 
 /// Put a dump back into a segment
 #[derive(Debug, Args)]
@@ -82,8 +83,17 @@ pub(crate) struct Document {
     id: Option<i32>,
     key: i32,
     size_bytes: usize,
-    written_bytes: usize,
+    /// Null where that could be told only by attaching the segment, which a dry run does not.
+    written_bytes: Option<usize>,
     warnings: Vec<String>,
+}
+
+/// A dump, checked.
+struct Loaded {
+    meta: Meta,
+    image: Image,
+    /// Its file's owner, where that is neither the caller nor root.
+    stranger: Option<u32>,
 }
 
 /// What was done, or would be.
@@ -91,24 +101,34 @@ struct Done {
     stat: Option<Stat>,
     key: Key,
     size_bytes: usize,
-    written_bytes: usize,
+    written_bytes: Option<usize>,
     created: bool,
     warnings: Vec<String>,
 }
 
 pub(crate) fn run(args: &Restore, global: &Global) -> Result<ExitCode> {
     let stop = Stop::on_first_signal("restore")?;
-    let (meta, image) = load(args, &stop)?;
-    let facility = Facility::open(global)?;
-    let view = View::of(facility)?;
-    let done = match &args.target {
+    let dump = load(args, &stop)?;
+    let view = View::open(global)?;
+    let mut done = match &args.target {
         Some(Target::Segment(selector)) => {
             let stat = selector.one(&view)?.stat;
-            into_existing(args, &view, &stat, &image)?
+            into_existing(args, &view, &stat, &dump.image)?
         }
-        Some(Target::New) => into_new(args, &view, Key::PRIVATE, &meta, &image)?,
-        None => into_new(args, &view, args.key.unwrap_or(Key::new(meta.key)), &meta, &image)?,
+        Some(Target::New) => into_new(args, &view, Key::PRIVATE, &dump)?,
+        None => into_new(args, &view, args.key.unwrap_or(Key::new(dump.meta.key)), &dump)?,
     };
+    if let Some(uid) = dump.stranger {
+        done.warnings.push(format!(
+            "the dump belongs to user {}, who says by it what is in the segment{}",
+            view.people.user_or_number(uid),
+            if done.created {
+                " and who may open it: other users may not write, whatever it says"
+            } else {
+                ""
+            }
+        ));
+    }
     for warning in &done.warnings {
         output::note(warning);
     }
@@ -132,23 +152,32 @@ pub(crate) fn run(args: &Restore, global: &Global) -> Result<ExitCode> {
         None => format!("a new segment under key {}", done.key),
     };
     let verb = if args.dry_run { "would restore" } else { "restored" };
-    let (written, size) = (bytes(done.written_bytes), bytes(done.size_bytes));
-    output::print(&format!("{verb} into {place}: {written} written, of {size}\n"))?;
+    let written = match done.written_bytes {
+        Some(written) => format!("{} written", bytes(written)),
+        None => "how much is written cannot be told without attaching it".to_owned(),
+    };
+    output::print(&format!("{verb} into {place}: {written}, of {}\n", bytes(done.size_bytes)))?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn load(args: &Restore, stop: &Stop) -> Result<(Meta, Image)> {
-    if args.file.as_os_str() == "-" {
+fn load(args: &Restore, stop: &Stop) -> Result<Loaded> {
+    let (about, (meta, image)) = if args.file.as_os_str() == "-" {
         if io::stdin().is_terminal() {
             return Err(Failure::error("restore: standard input is a terminal, and no dump").hint("< FILE"));
         }
-        return dumpfile::read(&mut io::stdin().lock(), "standard input", stop);
-    }
-    open(&args.file).and_then(|(mut file, name)| dumpfile::read(&mut file, &name, stop))
+        let about = rustix::fs::fstat(io::stdin()).ok();
+        (about, dumpfile::read(&mut io::stdin().lock(), "standard input", stop)?)
+    } else {
+        let (mut file, name) = open(&args.file)?;
+        (rustix::fs::fstat(file.get_ref()).ok(), dumpfile::read(&mut file, &name, stop)?)
+    };
+    let uid = about.map(|about| about.st_uid);
+    let stranger = uid.filter(|&uid| uid != 0 && uid != caller::effective_uid());
+    Ok(Loaded { meta, image, stranger })
 }
 
 /// A dump, and its name for messages.
-pub(crate) fn open(path: &std::path::Path) -> Result<(impl Read, String)> {
+pub(crate) fn open(path: &std::path::Path) -> Result<(BufReader<File>, String)> {
     let name = printable(&path.to_string_lossy());
     match File::open(path) {
         Ok(file) => Ok((BufReader::new(file), name)),
@@ -159,7 +188,15 @@ pub(crate) fn open(path: &std::path::Path) -> Result<(impl Read, String)> {
     }
 }
 
-fn into_new(args: &Restore, view: &View, key: Key, meta: &Meta, image: &Image) -> Result<Done> {
+/// The mode that a new segment gets. A stranger's dump does not open it to everybody.
+fn mode(dump: &Loaded) -> Mode {
+    let bits = if dump.stranger.is_some() { dump.meta.mode & !0o002 } else { dump.meta.mode };
+    // Nine bits: what a file's mode may have besides is not for segments.
+    Mode::new(bits)
+}
+
+fn into_new(args: &Restore, view: &View, key: Key, dump: &Loaded) -> Result<Done> {
+    let image = &dump.image;
     let mut written_bytes = 0;
     image.each_page(|_, page| {
         written_bytes += page.len();
@@ -169,7 +206,7 @@ fn into_new(args: &Restore, view: &View, key: Key, meta: &Meta, image: &Image) -
         stat: None,
         key,
         size_bytes: image.size_bytes(),
-        written_bytes,
+        written_bytes: Some(written_bytes),
         created: !args.dry_run,
         warnings: warnings(image),
     };
@@ -192,8 +229,7 @@ fn into_new(args: &Restore, view: &View, key: Key, meta: &Meta, image: &Image) -
         image.each_page(|at, page| Ok(memory.write(at, page)?))?;
         let stat = segment.stat()?;
         // From now on whoever may, may attach it; where the last detach destroys, somebody has to be before ours.
-        let mode = Mode::new(meta.mode);
-        segment.set(coseg_sysv::Change { uid: stat.uid, gid: stat.gid, mode })?;
+        segment.set(coseg_sysv::Change { uid: stat.uid, gid: stat.gid, mode: mode(dump) })?;
         memory.detach()?;
         segment.stat().map_err(|error| {
             Failure::from(error).hint("coseg limits: shm_rmid_forced destroys what nobody is attached to")
@@ -230,8 +266,19 @@ fn into_existing(args: &Restore, view: &View, stat: &Stat, image: &Image) -> Res
         let who = view.who()?.sentence(stat);
         return refuse(format!("others would see it change under them: {count}: {who}"), "--force");
     }
-    regions::refuse_destruction(view, stat)?;
-    let contents = Contents::open(view, stat)?;
+    let key = stat.key;
+    let (size_bytes, warnings) = (stat.size_bytes, warnings(image));
+    let contents = match Contents::unattached(view, stat) {
+        Some(contents) => contents,
+        None if args.dry_run => {
+            let stat = Some(*stat);
+            return Ok(Done { stat, key, size_bytes, written_bytes: None, created: false, warnings });
+        }
+        None => Contents::open(view, stat)?,
+    };
+    if !args.dry_run {
+        regions::refuse_destruction(view, stat)?;
+    }
     let (now, _) = Image::of(&contents, image.stop(), "read")?;
     if !args.force
         && let Some(fact) = other_schema(&now, image, stat)?
@@ -272,8 +319,7 @@ fn into_existing(args: &Restore, view: &View, stat: &Stat, image: &Image) -> Res
     progress.finish_and_clear();
     memory.map_or(Ok(()), coseg_sysv::Attachment::detach)?;
     contents.close()?;
-    let key = stat.key;
-    let (size_bytes, warnings) = (stat.size_bytes, warnings(image));
+    let written_bytes = Some(written_bytes);
     Ok(Done { stat: Some(*stat), key, size_bytes, written_bytes, created: false, warnings })
 }
 
