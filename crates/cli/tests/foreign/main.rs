@@ -185,6 +185,53 @@ fn what_is_out_there_is_known() {
 }
 
 #[test]
+fn types_of_several_units_are_told_apart() {
+    for world in worlds() {
+        world.ok("create --key 7 --size 64");
+        let bytes: Vec<u8> = [3_i32, -4].iter().flat_map(|own| own.to_ne_bytes()).collect();
+        assert_eq!(world.feed("write key:7", &bytes).code, 0);
+        let directory = tempfile::tempdir().unwrap();
+        let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/foreign");
+        let made = |words: &[&str], sources: &[PathBuf]| {
+            let path = directory.path().join("made");
+            let status = Command::new("cc").args(words).arg("-o").arg(&path).args(sources).status().unwrap();
+            assert!(status.success(), "cc {words:?} {sources:?}");
+            path.to_str().unwrap().to_owned()
+        };
+        // A type that is told in another unit than what uses it.
+        let apart = made(&["-c"], &[tests.join("apart.s")]);
+        let told = shown(&world, &["key:7", "--type", "pair", "--debug-info", &apart]);
+        assert_eq!(told["value"], json!({"one": 3, "two": -4}));
+        let twin = show(&world, &["key:7", "--type", "twin", "--debug-info", &apart]);
+        assert!(twin.code == 2 && twin.err.contains("struct at first.c:7, struct at second.c:9"), "{twin:?}");
+
+        let write = |name: &str, text: &str| {
+            let path = directory.path().join(name);
+            fs::write(&path, text).unwrap();
+            path
+        };
+        let same = "struct same { int a; int b; } same_NAME;\n";
+        let one = format!("{same}struct state {{ int a; }} one;\ntypedef int Flag; Flag flag_one;\n");
+        let two = format!("{same}\nstruct state {{ int b, c; }} two;\nenum Flag {{ NO, YES }} flag_two;\n");
+        let sources =
+            [write("one.c", &one.replace("NAME", "one")), write("two.c", &two.replace("NAME", "two"))];
+        let program = made(&["-g", "-shared", "-fPIC"], &sources);
+        let told = shown(&world, &["key:7", "--type", "struct same", "--debug-info", &program]);
+        assert_eq!(told["value"], json!({"a": 3, "b": -4}), "two units say the same");
+        let refused = show(&world, &["key:7", "--type", "struct state", "--debug-info", &program]);
+        assert!(refused.code == 2 && refused.err.contains("2 different types"), "{refused:?}");
+        assert!(
+            refused.err.contains("one.c:2, struct at ") && refused.err.contains("two.c:3"),
+            "{refused:?}"
+        );
+        // What is said of its kind tells them apart.
+        assert_eq!(show(&world, &["key:7", "--type", "Flag", "--debug-info", &program]).code, 2);
+        let told = shown(&world, &["key:7", "--type", "enum Flag", "--debug-info", &program]);
+        assert_eq!(told["value"], 3);
+    }
+}
+
+#[test]
 fn a_file_without_types_is_refused() {
     let world = World::new("user");
     world.ok("create --key 7 --size 64");

@@ -1,24 +1,11 @@
-//! Types from the debug information that a compiler left in a program: DWARF, as `cc -g` writes it.
-
-use std::borrow::Cow;
-use std::fs;
-use std::path::{Path, PathBuf};
+//! How a type lies in memory, by its entries of debug information.
 
 use coseg::schema::{Field, Scalar, Struct, Type};
-use gimli::{
-    AttributeValue, DwAte, EndianSlice, Operation, RunTimeEndian, SectionId, UnitOffset, constants as dw,
-};
-use object::{Object, ObjectSection};
+use gimli::{AttributeValue, DwAte, Operation, UnitOffset, constants as dw};
 
-use super::{BitField, Declared};
+use super::{Dwarf, Entry, Unit, Unreadable, fail, is_compound, name, number};
+use crate::foreign::BitField;
 
-type Bytes<'a> = EndianSlice<'a, RunTimeEndian>;
-type Dwarf<'a> = gimli::Dwarf<Bytes<'a>>;
-type Unit<'a> = gimli::Unit<Bytes<'a>>;
-type Entry<'a> = gimli::DebuggingInformationEntry<Bytes<'a>>;
-
-/// More bytes than any program has.
-const FILE_MAX: u64 = 4 << 30;
 /// A type that nests deeper is a circle.
 const DEPTH_MAX: usize = 16;
 /// Types that fields are of, those of fields included.
@@ -27,139 +14,20 @@ const TYPES_MAX: usize = 30_000;
 const PASSED_MAX: usize = 6;
 /// Enumerators that a field's comment names.
 const NAMED_MAX: usize = 12;
-/// Names that are told when none is the one that is wanted.
-const TOLD_MAX: usize = 4;
-/// Where distributions put what they strip off.
-const STRIPPED: &str = "/usr/lib/debug/.build-id";
 
-/// The type of this name in a program or library: a struct, a union, a typedef, an enum or a number.
-pub(crate) fn declared(path: &Path, name: &str) -> Result<Declared, String> {
-    let wrong = |path: &Path, fact: String| format!("{}: {fact}", path.display());
-    let read = |path: &Path| {
-        let about = fs::metadata(path).map_err(|error| wrong(path, error.to_string()))?;
-        if !about.is_file() || about.len() > FILE_MAX {
-            return Err(wrong(path, "no program, or too large for one".to_owned()));
-        }
-        fs::read(path).map_err(|error| wrong(path, error.to_string()))
-    };
-    let bytes = read(path)?;
-    let file = object::File::parse(&*bytes).map_err(|error| wrong(path, format!("no program: {error}")))?;
-    if file.section_by_name(".debug_info").is_some() {
-        return of_file(&file, name).map_err(|fact| wrong(path, fact));
-    }
-    let Some(apart) = file.build_id().ok().flatten().and_then(stripped).filter(|apart| apart.exists()) else {
-        let fact = "it has no debug information: compile it with -g, or name a file that was";
-        return Err(wrong(path, fact.to_owned()));
-    };
-    let bytes = read(&apart)?;
-    let file = object::File::parse(&*bytes).map_err(|error| wrong(&apart, error.to_string()))?;
-    of_file(&file, name).map_err(|fact| wrong(&apart, fact))
+/// An entry, in its unit.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'u, 'a> {
+    pub(super) unit: &'u Unit<'a>,
+    pub(super) offset: UnitOffset,
 }
 
-/// The file that a stripped program's debug information went to.
-fn stripped(build_id: &[u8]) -> Option<PathBuf> {
-    let (first, rest) = build_id.split_first()?;
-    let rest: String = rest.iter().map(|byte| format!("{byte:02x}")).collect();
-    Some(Path::new(STRIPPED).join(format!("{first:02x}")).join(format!("{rest}.debug")))
-}
-
-fn of_file(file: &object::File<'_>, name: &str) -> Result<Declared, String> {
-    let endian = if file.is_little_endian() { RunTimeEndian::Little } else { RunTimeEndian::Big };
-    let own = if cfg!(target_endian = "little") { RunTimeEndian::Little } else { RunTimeEndian::Big };
-    if endian != own || !file.is_64() {
-        return Err("it is for another kind of processor than this one".to_owned());
-    }
-    let section = |id: SectionId| match file.section_by_name(id.name()) {
-        Some(section) => section.uncompressed_data(),
-        None => Ok(Cow::Borrowed(&[][..])),
-    };
-    let sections = gimli::DwarfSections::load(section).map_err(|error| error.to_string())?;
-    let dwarf = sections.borrow(|section| EndianSlice::new(section, endian));
-    Search { dwarf: &dwarf, seen: Vec::new() }.find(name).map_err(|error| error.0)
-}
-
-/// What cannot be read, or is not there.
-struct Unreadable(String);
-
-impl From<gimli::Error> for Unreadable {
-    fn from(error: gimli::Error) -> Unreadable {
-        Unreadable(format!("its debug information is damaged: {error}"))
-    }
-}
-
-fn fail<T>(fact: impl Into<String>) -> Result<T, Unreadable> {
-    Err(Unreadable(fact.into()))
-}
-
-struct Search<'d, 'a> {
-    dwarf: &'d Dwarf<'a>,
-    /// Names of structs on the way, to be told if the right one is not among them.
-    seen: Vec<String>,
-}
-
-impl Search<'_, '_> {
-    fn find(&mut self, wanted: &str) -> Result<Declared, Unreadable> {
-        let bare = ["struct ", "union ", "enum ", "class "].iter().find_map(|kind| wanted.strip_prefix(kind));
-        let bare = bare.unwrap_or(wanted).trim();
-        let mut headers = self.dwarf.units();
-        while let Some(header) = headers.next()? {
-            let unit = self.dwarf.unit(header)?;
-            let mut entries = unit.entries();
-            while let Some(entry) = entries.next_dfs()? {
-                if !is_type(entry.tag()) || entry.attr(dw::DW_AT_declaration).is_some() {
-                    continue;
-                }
-                let Some(name) = name(self.dwarf, &unit, entry)? else { continue };
-                if name == bare {
-                    let mut layout = Layout {
-                        dwarf: self.dwarf,
-                        unit: &unit,
-                        path: Vec::new(),
-                        bits: Vec::new(),
-                        left: TYPES_MAX,
-                    };
-                    let of = layout.type_at(entry.offset(), 0)?;
-                    return Ok(Declared { of, is_open: false, bits: layout.bits });
-                }
-                if is_compound(entry.tag()) && !self.seen.contains(&name) {
-                    self.seen.push(name);
-                }
-            }
-        }
-        let distance = |name: &String| strsim::damerau_levenshtein(name, bare);
-        self.seen.sort_by_cached_key(distance);
-        match self.seen.get(..self.seen.len().min(TOLD_MAX)).unwrap_or_default() {
-            [] => fail(format!("it has no type `{wanted}`, and no structs at all")),
-            near => fail(format!(
-                "it has no type `{wanted}`; its structs with the nearest names are {}",
-                near.join(", ")
-            )),
-        }
-    }
-}
-
-fn is_compound(tag: gimli::DwTag) -> bool {
-    matches!(tag, dw::DW_TAG_structure_type | dw::DW_TAG_union_type | dw::DW_TAG_class_type)
-}
-
-fn is_type(tag: gimli::DwTag) -> bool {
-    is_compound(tag) || matches!(tag, dw::DW_TAG_typedef | dw::DW_TAG_enumeration_type | dw::DW_TAG_base_type)
-}
-
-fn name(dwarf: &Dwarf<'_>, unit: &Unit<'_>, entry: &Entry<'_>) -> Result<Option<String>, gimli::Error> {
-    let Some(value) = entry.attr_value(dw::DW_AT_name) else { return Ok(None) };
-    Ok(Some(dwarf.attr_string(unit, value)?.to_string_lossy().into_owned()))
-}
-
-fn number(entry: &Entry<'_>, attribute: gimli::DwAt) -> Result<Option<usize>, Unreadable> {
-    let Some(value) = entry.attr_value(attribute) else { return Ok(None) };
-    // What is said by an expression is known only while the program runs.
-    Ok(value.udata_value().and_then(|number| usize::try_from(number).ok()))
-}
-
-/// Types of one unit.
-struct Layout<'u, 'a> {
+/// Lays out types.
+pub(super) struct Layout<'u, 'a> {
     dwarf: &'u Dwarf<'a>,
+    /// All, in their order.
+    units: &'u [Unit<'a>],
+    /// That of the entry that is looked at.
     unit: &'u Unit<'a>,
     /// The fields that lead to the type that is laid out.
     path: Vec<String>,
@@ -168,8 +36,27 @@ struct Layout<'u, 'a> {
     left: usize,
 }
 
-impl Layout<'_, '_> {
-    fn type_at(&mut self, offset: UnitOffset, depth: usize) -> Result<Type, Unreadable> {
+impl<'u, 'a> Layout<'u, 'a> {
+    /// The type, and those of its fields that are bits.
+    pub(super) fn of(
+        dwarf: &'u Dwarf<'a>,
+        units: &'u [Unit<'a>],
+        at: Place<'u, 'a>,
+    ) -> Result<(Type, Vec<BitField>), Unreadable> {
+        let (path, bits) = (Vec::new(), Vec::new());
+        let mut layout = Layout { dwarf, units, unit: at.unit, path, bits, left: TYPES_MAX };
+        let of = layout.type_at(at, 0)?;
+        Ok((of, layout.bits))
+    }
+
+    fn type_at(&mut self, at: Place<'u, 'a>, depth: usize) -> Result<Type, Unreadable> {
+        let before = std::mem::replace(&mut self.unit, at.unit);
+        let of = self.type_here(at.offset, depth);
+        self.unit = before;
+        of
+    }
+
+    fn type_here(&mut self, offset: UnitOffset, depth: usize) -> Result<Type, Unreadable> {
         self.left = self.left.saturating_sub(1);
         if depth > DEPTH_MAX || self.left == 0 {
             return fail("the type is nested too deeply, or has too many fields");
@@ -189,7 +76,7 @@ impl Layout<'_, '_> {
             | dw::DW_TAG_const_type
             | dw::DW_TAG_volatile_type
             | dw::DW_TAG_restrict_type
-            | dw::DW_TAG_atomic_type => match self.reference(&entry)? {
+            | dw::DW_TAG_atomic_type => match self.reference(self.unit, &entry)? {
                 Some(inner) => self.type_at(inner, depth + 1),
                 None => fail("the type is void: it has no values"),
             },
@@ -199,15 +86,21 @@ impl Layout<'_, '_> {
         }
     }
 
-    /// The type that a type, or a field, is of.
-    fn reference(&self, entry: &Entry<'_>) -> Result<Option<UnitOffset>, Unreadable> {
+    /// The type that a type, or a field, is of. It may be told in another unit, where a linker joined what several say.
+    fn reference(&self, unit: &'u Unit<'a>, entry: &Entry<'_>) -> Result<Option<Place<'u, 'a>>, Unreadable> {
         match entry.attr_value(dw::DW_AT_type) {
             None => Ok(None),
-            Some(AttributeValue::UnitRef(offset)) => Ok(Some(offset)),
-            Some(AttributeValue::DebugInfoRef(offset)) => match offset.to_unit_offset(&self.unit.header) {
-                Some(offset) => Ok(Some(offset)),
-                None => fail("the type is told in another unit than what uses it"),
-            },
+            Some(AttributeValue::UnitRef(offset)) => Ok(Some(Place { unit, offset })),
+            Some(AttributeValue::DebugInfoRef(offset)) => {
+                let starts_behind =
+                    |unit: &Unit<'_>| unit.header.debug_info_offset().is_none_or(|own| own > offset);
+                let end = self.units.partition_point(|unit| !starts_behind(unit));
+                let unit = end.checked_sub(1).and_then(|index| self.units.get(index));
+                match unit.and_then(|unit| Some((unit, offset.to_unit_offset(&unit.header)?))) {
+                    Some((unit, offset)) => Ok(Some(Place { unit, offset })),
+                    None => fail("the type is told in no unit"),
+                }
+            }
             Some(_) => fail("the type is told in another file, or apart from its unit"),
         }
     }
@@ -241,24 +134,27 @@ impl Layout<'_, '_> {
         depth: usize,
     ) -> Result<Type, Unreadable> {
         // C++ and newer C compilers name the type of its numbers.
-        if let Some(inner) = self.reference(entry)? {
+        if let Some(inner) = self.reference(self.unit, entry)? {
             return self.type_at(inner, depth + 1);
         }
         let size_bytes = size_bytes.unwrap_or(4);
-        let is_signed = self.enumerators(entry.offset())?.iter().any(|(value, _)| *value < 0);
+        let is_signed = self
+            .enumerators(Place { unit: self.unit, offset: entry.offset() })?
+            .iter()
+            .any(|(value, _)| *value < 0);
         Ok(integer(size_bytes, is_signed).map_or_else(|| bytes(size_bytes), Type::Scalar))
     }
 
     /// The values of an enum, by name.
-    fn enumerators(&self, offset: UnitOffset) -> Result<Vec<(i128, String)>, Unreadable> {
+    fn enumerators(&self, at: Place<'u, 'a>) -> Result<Vec<(i128, String)>, Unreadable> {
         let mut found = Vec::new();
-        let mut tree = self.unit.entries_tree(Some(offset))?;
+        let mut tree = at.unit.entries_tree(Some(at.offset))?;
         let mut children = tree.root()?.children();
         while let Some(child) = children.next()? {
             let entry = child.entry();
             if entry.tag() == dw::DW_TAG_enumerator
                 && let Some(value) = entry.attr_value(dw::DW_AT_const_value)
-                && let Some(name) = name(self.dwarf, self.unit, entry)?
+                && let Some(name) = name(self.dwarf, at.unit, entry)?
             {
                 // Only what is written as a signed number can be a negative one.
                 let value = match value {
@@ -272,11 +168,11 @@ impl Layout<'_, '_> {
     }
 
     /// What the numbers of an enum stand for; empty if it is none.
-    fn names(&self, mut offset: UnitOffset) -> Result<String, Unreadable> {
+    fn names(&self, mut at: Place<'u, 'a>) -> Result<String, Unreadable> {
         for _ in 0..DEPTH_MAX {
-            let entry = self.unit.entry(offset)?;
+            let entry = at.unit.entry(at.offset)?;
             if entry.tag() == dw::DW_TAG_enumeration_type {
-                let found = self.enumerators(offset)?;
+                let found = self.enumerators(at)?;
                 let named: Vec<String> =
                     found.iter().take(NAMED_MAX).map(|(value, name)| format!("{value} {name}")).collect();
                 let more = if found.len() > NAMED_MAX { ", …" } else { "" };
@@ -286,8 +182,8 @@ impl Layout<'_, '_> {
                 entry.tag(),
                 dw::DW_TAG_typedef | dw::DW_TAG_const_type | dw::DW_TAG_volatile_type | dw::DW_TAG_array_type
             );
-            match self.reference(&entry)? {
-                Some(inner) if passes_on => offset = inner,
+            match self.reference(at.unit, &entry)? {
+                Some(inner) if passes_on => at = inner,
                 _ => break,
             }
         }
@@ -295,7 +191,7 @@ impl Layout<'_, '_> {
     }
 
     fn array(&mut self, entry: &Entry<'_>, depth: usize) -> Result<Type, Unreadable> {
-        let Some(inner) = self.reference(entry)? else { return fail("an array is of no type") };
+        let Some(inner) = self.reference(self.unit, entry)? else { return fail("an array is of no type") };
         let mut of = self.type_at(inner, depth + 1)?;
         let mut counts = Vec::new();
         let mut tree = self.unit.entries_tree(Some(entry.offset()))?;
@@ -349,14 +245,14 @@ impl Layout<'_, '_> {
             if !matches!(entry.tag(), dw::DW_TAG_member | dw::DW_TAG_inheritance) {
                 continue;
             }
-            let Some(inner) = self.reference(entry)? else { continue };
+            let Some(inner) = self.reference(self.unit, entry)? else { continue };
             // What is shared by all objects is in none of them.
             if entry.attr(dw::DW_AT_external).is_some() || entry.attr(dw::DW_AT_declaration).is_some() {
                 continue;
             }
             // What comes from another class stands under that one's name.
             let named = match entry.tag() {
-                dw::DW_TAG_inheritance => name(self.dwarf, self.unit, &self.unit.entry(inner)?)?,
+                dw::DW_TAG_inheritance => name(self.dwarf, inner.unit, &inner.unit.entry(inner.offset)?)?,
                 _ => name(self.dwarf, self.unit, entry)?,
             };
             let name = named.unwrap_or_default();
@@ -409,7 +305,7 @@ impl Layout<'_, '_> {
         &mut self,
         entry: &Entry<'_>,
         name: &str,
-        inner: UnitOffset,
+        inner: Place<'u, 'a>,
         bit_count: usize,
         struct_bytes: usize,
     ) -> Result<Field, Unreadable> {
