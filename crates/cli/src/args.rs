@@ -16,6 +16,7 @@ Examples:
   coseg read 0x4242 --length 6            get them out
   coseg hex 0x4242                        see them
   coseg dump 0x4242 FILE                  keep them, for coseg restore
+  coseg open FILE show                    look into it
   coseg diff FILE 0x4242                  what has changed since
   coseg ls                                every segment, and who is attached
   coseg who 0x4242                        its attachers: user, access, container, namespace
@@ -97,6 +98,7 @@ pub(crate) enum Command {
     Hex(commands::hex::Hex),
     Dump(commands::dump::Dump),
     Restore(commands::restore::Restore),
+    Open(commands::open::Open),
     Diff(commands::diff::Diff),
     Watch(commands::watch::Watch),
     Pages(commands::pages::Pages),

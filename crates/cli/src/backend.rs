@@ -7,6 +7,7 @@ use coseg_sysv::{Backend, Errno, Kernel, Key, User};
 
 use crate::args::Global;
 use crate::failure::{Failure, Result};
+use crate::opened;
 use crate::output;
 
 #[derive(Debug)]
@@ -20,6 +21,9 @@ pub(crate) struct Facility {
 
 impl Facility {
     pub(crate) fn open(global: &Global) -> Result<Facility> {
+        if let Some(opened) = opened::get() {
+            return Ok(Facility::user(opened.user, false));
+        }
         let chosen = coseg_sysv::choose(global.backend);
         let is_kernel = chosen.as_ref().is_ok_and(|backend| backend.name() == "kernel");
         let is_fallback = global.backend.is_none() && !is_kernel;
@@ -58,8 +62,16 @@ impl Facility {
         self.backend.name()
     }
 
+    /// The backend that segments are, or a dump's was, on.
+    pub(crate) fn origin(&self) -> &'static str {
+        opened::get().map_or_else(|| self.name(), |opened| opened.backend)
+    }
+
     /// The backend, its directory, and why it was chosen.
     pub(crate) fn place(&self) -> String {
+        if let Some(opened) = opened::get() {
+            return format!("{}, when it was dumped", opened.backend);
+        }
         let Some(user) = &self.user else { return "kernel".to_owned() };
         let why = if self.is_fallback { ", as the kernel has none" } else { "" };
         format!("user, in {}{why}", user.directory().display())

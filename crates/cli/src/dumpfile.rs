@@ -5,7 +5,8 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 
 use coseg::Inspection;
-use coseg_sysv::Stat;
+use coseg_sysv::{Key, ShmId, Stat};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::contents::CHUNK_BYTES;
@@ -24,7 +25,7 @@ const RECORD_BYTES: usize = 16;
 const META_BYTES_MAX: usize = 64 << 20;
 
 /// What is known of a dumped segment besides its bytes; the field names are the format's.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, JsonSchema, Serialize, Deserialize)]
 pub(crate) struct Meta {
     pub(crate) dumped_unix_ns: u64,
     pub(crate) written_by: String,
@@ -48,7 +49,7 @@ pub(crate) struct Meta {
 }
 
 /// For readers that know no regions: the bytes have all of it too.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, JsonSchema, Serialize, Deserialize)]
 pub(crate) struct RegionMeta {
     pub(crate) name: String,
     pub(crate) r#type: String,
@@ -217,7 +218,8 @@ pub(crate) fn read(input: &mut dyn Read, name: &str, stop: &Stop) -> Result<(Met
     }
     let meta: Meta = serde_json::from_slice(&text)
         .map_err(|error| input.damaged(HEADER_BYTES as u64, &format!("its description: {error}")))?;
-    let image = Image::empty(size_bytes, stop).map_err(|failure| input.unmade(size, &failure))?;
+    let (key, id) = (Key::new(meta.key), ShmId::new(meta.id));
+    let image = Image::under(key, id, size_bytes, stop).map_err(|failure| input.unmade(size, &failure))?;
     input.records(&image)?;
     Ok((meta, image))
 }

@@ -9,7 +9,8 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
 use coseg::{ErrorKind, Inspection};
-use coseg_sysv::{Key, Segment, User};
+use coseg_sysv::user::Knobs;
+use coseg_sysv::{Key, Segment, ShmId, User};
 use tempfile::{Builder, TempDir};
 
 use crate::contents::{CHUNK_BYTES, Contents};
@@ -28,6 +29,7 @@ pub(crate) const DIRECTORY_PREFIX: &str = "coseg-copy-";
 #[derive(Debug)]
 pub(crate) struct Image {
     file: File,
+    user: User,
     segment: Segment,
     size_bytes: usize,
     stop: Stop,
@@ -49,17 +51,25 @@ pub(crate) enum Moment {
 impl Image {
     /// All zero.
     pub(crate) fn empty(size_bytes: usize, stop: &Stop) -> Result<Image> {
+        Image::under(Key::PRIVATE, ShmId::new(0), size_bytes, stop)
+    }
+
+    /// The same under the key and the id that are to be told of it.
+    pub(crate) fn under(key: Key, id: ShmId, size_bytes: usize, stop: &Stop) -> Result<Image> {
         let directory = Builder::new().prefix(DIRECTORY_PREFIX).tempdir().map_err(|error| failed(&error))?;
         // Until this process ends, however it does.
         let lock = File::open(directory.path()).and_then(|own| own.lock().map(|()| own));
         let lock = lock.map_err(|error| failed(&error))?;
         let user = User::at(directory.path())?;
+        if id.raw() > 0 {
+            user.set_knobs(Knobs { next_id: Some(id), ..user.knobs()? })?;
+        }
         // What is not zero takes room in the directory, and only when it comes.
-        let segment = Segment::options(Key::PRIVATE).size(size_bytes).no_reserve().create(&user);
+        let segment = Segment::options(key).size(size_bytes).no_reserve().create(&user);
         let segment = segment.map_err(|error| failed(&Error::from_raw_os_error(error.errno().raw())))?;
         let path = directory.path().join(format!("seg-{}", segment.id()));
         let file = OpenOptions::new().read(true).write(true).open(path).map_err(|error| failed(&error))?;
-        Ok(Image { file, segment, size_bytes, stop: stop.clone(), _directory: directory, _lock: lock })
+        Ok(Image { file, user, segment, size_bytes, stop: stop.clone(), _directory: directory, _lock: lock })
     }
 
     /// A copy, made again where it was overtaken, until nothing differs between one end and the other of a comparison.
@@ -117,6 +127,15 @@ impl Image {
         self.size_bytes
     }
 
+    /// The namespace whose only segment it is.
+    pub(crate) fn user(&self) -> User {
+        self.user
+    }
+
+    pub(crate) fn id(&self) -> ShmId {
+        self.segment.id()
+    }
+
     pub(crate) fn stop(&self) -> &Stop {
         &self.stop
     }
@@ -159,7 +178,8 @@ impl Image {
             // The name in it is that of the copy, which nobody knows.
             Err(error) => {
                 let (error, own) = (error.to_string(), self.segment.id());
-                let fact = error.split_once(&format!("id {own}: ")).map_or(&*error, |(_, fact)| fact);
+                let fact = error.split_once(&format!("id {own}")).map_or(&*error, |(_, fact)| fact);
+                let fact = fact.trim_start_matches([')', ':', ' ']);
                 Err(Failure::error(format!("look into {whose}: {fact}")))
             }
         }

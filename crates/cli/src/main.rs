@@ -16,6 +16,7 @@ mod input;
 #[expect(dead_code, reason = "who shows it follows")]
 mod live;
 mod namespaces;
+mod opened;
 mod output;
 mod parse;
 mod peek;

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::backend::Facility;
+use crate::opened;
 use crate::people::People;
 use crate::regions::Mark;
 use crate::who::{Holder, Who};
@@ -88,10 +89,14 @@ impl Record {
 pub(crate) struct Origin {
     pub(crate) backend: &'static str,
     pub(crate) backend_is_fallback: bool,
+    /// The dump's, of `coseg open`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) file: Option<&'static str>,
 }
 
 impl Origin {
     pub(crate) fn of(facility: &Facility) -> Origin {
-        Origin { backend: facility.name(), backend_is_fallback: facility.is_fallback }
+        let file = opened::get().map(|opened| &*opened.name);
+        Origin { backend: facility.origin(), backend_is_fallback: facility.is_fallback, file }
     }
 }

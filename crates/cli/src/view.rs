@@ -7,6 +7,7 @@ use coseg_sysv::{Error, Listed, Segment, Stat, Target};
 use crate::args::Global;
 use crate::backend::Facility;
 use crate::failure::{Failure, Result};
+use crate::opened;
 use crate::people::People;
 use crate::record::Record;
 use crate::who::Who;
@@ -75,8 +76,11 @@ pub(crate) fn named(stat: &Stat) -> impl Fn(Error) -> Failure {
     move |error| error.on(target).into()
 }
 
-/// `key 0x00004242 (id 3)`, or `id 3` where no key leads to it.
+/// `key 0x00004242 (id 3)`, or `id 3` where no key leads to it; of a dump its file first.
 pub(crate) fn title(stat: &Stat) -> String {
+    if let Some(opened) = opened::get() {
+        return opened.title(stat);
+    }
     if stat.key.is_private() {
         format!("id {}", stat.id)
     } else {

@@ -136,6 +136,7 @@ fn every_command_explains_itself_with_examples() {
         "completions",
         "man",
         "demo",
+        "open",
     ] {
         assert!(help.lines().any(|line| line.trim_start().starts_with(name)), "{name} is not in the help");
         let own = world.ok(&format!("{name} --help"));

@@ -18,6 +18,7 @@ pub(crate) mod locks;
 pub(crate) mod ls;
 pub(crate) mod man;
 pub(crate) mod map;
+pub(crate) mod open;
 pub(crate) mod pages;
 pub(crate) mod read;
 pub(crate) mod restore;
@@ -56,6 +57,7 @@ pub(crate) fn run(command: &Command, global: &Global) -> Result<ExitCode> {
         Command::Hex(args) => hex::run(args, global),
         Command::Dump(args) => dump::run(args, global),
         Command::Restore(args) => restore::run(args, global),
+        Command::Open(args) => open::run(args, global),
         Command::Diff(args) => diff::run(args, global),
         Command::Watch(args) => watch::run(args, global),
         Command::Pages(args) => pages::run(args, global),

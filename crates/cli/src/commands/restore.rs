@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, IsTerminal};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
 
@@ -89,9 +89,11 @@ pub(crate) struct Document {
 }
 
 /// A dump, checked.
-struct Loaded {
-    meta: Meta,
-    image: Image,
+pub(super) struct Loaded {
+    /// Of the file, for messages.
+    pub(super) name: String,
+    pub(super) meta: Meta,
+    pub(super) image: Image,
     /// Its file's owner, where that is neither the caller nor root.
     stranger: Option<u32>,
 }
@@ -108,7 +110,7 @@ struct Done {
 
 pub(crate) fn run(args: &Restore, global: &Global) -> Result<ExitCode> {
     let stop = Stop::on_first_signal("restore")?;
-    let dump = load(args, &stop)?;
+    let dump = load(&args.file, &stop)?;
     let view = View::open(global)?;
     let mut done = match &args.target {
         Some(Target::Segment(selector)) => {
@@ -160,24 +162,29 @@ pub(crate) fn run(args: &Restore, global: &Global) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn load(args: &Restore, stop: &Stop) -> Result<Loaded> {
-    let (about, (meta, image)) = if args.file.as_os_str() == "-" {
+/// Reads a dump; `-` is standard input.
+pub(super) fn load(path: &Path, stop: &Stop) -> Result<Loaded> {
+    let (about, name, (meta, image)) = if path.as_os_str() == "-" {
         if io::stdin().is_terminal() {
-            return Err(Failure::error("restore: standard input is a terminal, and no dump").hint("< FILE"));
+            return Err(
+                Failure::error("read a dump: standard input is a terminal, and no dump").hint("< FILE")
+            );
         }
-        let about = rustix::fs::fstat(io::stdin()).ok();
-        (about, dumpfile::read(&mut io::stdin().lock(), "standard input", stop)?)
+        let (about, name) = (rustix::fs::fstat(io::stdin()).ok(), "standard input".to_owned());
+        let read = dumpfile::read(&mut io::stdin().lock(), &name, stop)?;
+        (about, name, read)
     } else {
-        let (mut file, name) = open(&args.file)?;
-        (rustix::fs::fstat(file.get_ref()).ok(), dumpfile::read(&mut file, &name, stop)?)
+        let (mut file, name) = open(path)?;
+        let read = dumpfile::read(&mut file, &name, stop)?;
+        (rustix::fs::fstat(file.get_ref()).ok(), name, read)
     };
     let uid = about.map(|about| about.st_uid);
     let stranger = uid.filter(|&uid| uid != 0 && uid != caller::effective_uid());
-    Ok(Loaded { meta, image, stranger })
+    Ok(Loaded { name, meta, image, stranger })
 }
 
 /// A dump, and its name for messages.
-pub(crate) fn open(path: &std::path::Path) -> Result<(BufReader<File>, String)> {
+pub(crate) fn open(path: &Path) -> Result<(BufReader<File>, String)> {
     let name = printable(&path.to_string_lossy());
     match File::open(path) {
         Ok(file) => Ok((BufReader::new(file), name)),

@@ -7,7 +7,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::{
-    channel, create, demo, diff, doctor, dump, gc, get, hex, key, limits, locks, ls, map, pages, read,
+    channel, create, demo, diff, doctor, dump, gc, get, hex, key, limits, locks, ls, map, open, pages, read,
     restore, rm, set, show, stat, watch, who, write,
 };
 use crate::failure::{Failure, Result};
@@ -70,6 +70,7 @@ const DOCUMENTS: &[(&str, Make)] = &[
     ("map put KEY", document::<map::Document<'_>>),
     ("map rm KEY", document::<map::Document<'_>>),
     ("map rm --expired", document::<map::rm::Summary<'_>>),
+    ("open", document::<open::Document<'_>>),
     ("pages", document::<pages::Document>),
     ("read", document::<read::Document>),
     ("restore", document::<restore::Document>),

@@ -5,7 +5,7 @@ use coseg::{Key, Region, Table};
 use crate::common::{World, worlds};
 use crate::office::{Player, backend, office};
 
-fn file(world: &World, name: &str) -> String {
+pub(crate) fn file(world: &World, name: &str) -> String {
     let directory = world.directory().join("kept");
     std::fs::create_dir_all(&directory).unwrap();
     directory.join(name).display().to_string()

@@ -1,4 +1,4 @@
-//! `show`, `get`, `set`, `locks`, `channel`, `dump`, `diff`, `watch` and `name:`: regions, looked into without the program that made them.
+//! `show`, `get`, `set`, `locks`, `channel`, `dump`, `open`, `diff`, `watch` and `name:`: regions, looked into without the program that made them.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod channels;
@@ -8,6 +8,7 @@ mod kept;
 mod locks;
 mod maps;
 mod office;
+mod opened;
 mod pipes;
 mod values;
 mod watch;

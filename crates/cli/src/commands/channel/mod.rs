@@ -49,6 +49,17 @@ enum Command {
     Reopen(switch::Reopen),
 }
 
+impl Channel {
+    /// Whether it leaves the region as it is.
+    pub(super) fn only_looks(&self) -> bool {
+        match &self.command {
+            Command::Ls(_) | Command::Stat(_) => true,
+            Command::Tail(args) => args.keeps(),
+            Command::Send(_) | Command::Close(_) | Command::Reopen(_) => false,
+        }
+    }
+}
+
 pub(crate) fn run(args: &Channel, global: &Global) -> Result<ExitCode> {
     match &args.command {
         Command::Ls(args) => ls::run(args, global),

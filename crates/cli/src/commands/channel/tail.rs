@@ -72,6 +72,13 @@ pub(crate) struct Tail {
     raw: bool,
 }
 
+impl Tail {
+    /// Whether the messages stay where they are.
+    pub(super) fn keeps(&self) -> bool {
+        self.keep
+    }
+}
+
 pub(crate) fn run(args: &Tail, global: &Global) -> Result<ExitCode> {
     let view = View::open(global)?;
     let stat = args.selector.one(&view)?.stat;

@@ -51,6 +51,13 @@ enum Command {
     Rm(rm::Rm),
 }
 
+impl Map {
+    /// Whether it leaves the region as it is.
+    pub(super) fn only_looks(&self) -> bool {
+        matches!(self.command, Command::Ls(_) | Command::Get(_))
+    }
+}
+
 pub(crate) fn run(args: &Map, global: &Global) -> Result<ExitCode> {
     match &args.command {
         Command::Ls(args) => ls::run(args, global),

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use coseg::Value;
 use coseg::schema::Type;
-use coseg_sysv::{Key, Stat};
+use coseg_sysv::{Key, Stat, User};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -17,6 +17,7 @@ use crate::args::Global;
 use crate::contents::Contents;
 use crate::failure::{Failure, Result};
 use crate::foreign::{BitField, Choice, Remembered, forget, known, remember, remembered, value_count};
+use crate::opened::{self, Opened};
 use crate::output::{self, DIM, printable};
 use crate::record::Origin;
 use crate::selector::Selector;
@@ -233,9 +234,17 @@ pub(super) fn show(args: &Show, global: &Global, view: &View, stat: &Stat) -> Re
     contents.close()
 }
 
-/// Under what a type is remembered: a key of the one backend is another one's too.
+/// Under what a type is remembered: a key of the one backend is another one's too. A dump's is that of its segment, as
+/// far as can be told.
 fn place(view: &View, key: Key) -> String {
-    format!("{key} of {}", view.facility.place())
+    let place = match opened::get() {
+        Some(Opened { backend: "user", .. }) => {
+            format!("user, in {}", User::directory_of_environment().display())
+        }
+        Some(Opened { backend, .. }) => (*backend).to_owned(),
+        None => view.facility.place(),
+    };
+    format!("{key} of {place}")
 }
 
 /// Whether a type is remembered for a segment.

@@ -15,6 +15,7 @@ use coseg_sysv::Stat;
 use crate::args::Global;
 use crate::extents::Extents;
 use crate::failure::{Failure, Result};
+use crate::opened;
 use crate::output::{self, BOLD, DIM, printable};
 use crate::regions::{self, Mark, Refused};
 use crate::selector::Selector;
@@ -155,7 +156,9 @@ fn header(text: &mut String, view: &View, stat: &Stat, region: &Inspection, glob
     for participant in &joined {
         line("", format!("  {}", party(participant)));
     }
-    line("looked at by", "one read-only attachment, given back".to_owned());
+    let through =
+        if opened::get().is_some() { "a private copy" } else { "one read-only attachment, given back" };
+    line("looked at by", through.to_owned());
 }
 
 /// `trader (pid 12, slot 0, generation 1), joined 3s ago`
