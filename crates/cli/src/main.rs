@@ -31,6 +31,7 @@ mod span;
 mod stop;
 mod table;
 mod time;
+mod told;
 mod value;
 mod view;
 mod who;

@@ -79,6 +79,30 @@ impl<V> JsonSchema for Json<V> {
     }
 }
 
+/// What is at a path in a value: `.quotes[1].rate`; the first dot may be left out.
+pub(crate) fn at<'v>(mut value: &'v Value, path: &str) -> Result<&'v Value, String> {
+    let mut rest = path;
+    while !rest.is_empty() {
+        let step = rest.strip_prefix('.').unwrap_or(rest);
+        if let Some(index) = rest.strip_prefix('[') {
+            let (index, behind) = index.split_once(']').ok_or_else(|| format!("`{rest}` has no `]`"))?;
+            let number: usize = index.parse().map_err(|_| format!("`{index}` is no index"))?;
+            let Value::Array(values) = value else { return Err(format!("no array is there for [{number}]")) };
+            let last = || format!("there is no [{number}]: there are {}", values.len());
+            (value, rest) = (values.get(number).ok_or_else(last)?, behind);
+        } else {
+            let (name, behind) = step.split_at(step.find(['.', '[']).unwrap_or(step.len()));
+            let Value::Struct(fields) = value else { return Err(format!("no struct is there for `{name}`")) };
+            let names = || fields.iter().map(|(name, _)| &**name).collect::<Vec<_>>().join(", ");
+            let found = fields.iter().find(|(own, _)| own == name);
+            let (_, own) =
+                found.ok_or_else(|| format!("there is no field `{name}`: there are {}", names()))?;
+            (value, rest) = (own, behind);
+        }
+    }
+    Ok(value)
+}
+
 /// A type as JSON.
 #[derive(Debug, JsonSchema, Serialize)]
 #[serde(untagged)]

@@ -18,6 +18,7 @@ use crate::output::{self, DIM};
 use crate::selector::Selector;
 use crate::stop::Stop;
 use crate::time;
+use crate::told::{Subject, Told};
 use crate::view::{View, title};
 
 const EXAMPLES: &str = "\
@@ -28,9 +29,11 @@ Examples:
   $ coseg watch name:market board trades        of these parts, or fields of them
   $ coseg watch 0x4242 --every 100ms            of what is no region, the bytes
   14:05:11.020  0x0  5 bytes: 6d 69 6c 6b 2c -> 6f 61 74 73 0a
+  $ coseg watch 0x4558 --as 'struct { double sell, buy; } [4]'     the fields of what is told to be there
+  14:05:12.021  [1].sell  1.5 -> 2.5
   $ coseg watch name:market --json | jq -c 'select(.field == \"trades\").after'
 It looks every second, or as --every says, at a copy of the segment: what was changed and changed back between two looks
-is not seen. A region's values are shown as they are at one moment, unless it changes without a pause. Each look reads all
+is not seen, nor is what lies outside of a type that is told. A region's values are shown as they are at one moment, unless it changes without a pause. Each look reads all
 that was ever written. Where that cannot be done without attaching, it stays attached until it ends, which is said.
 Ends when the segment is removed, after COUNT changes, or when nobody reads the output: 0; when nothing changes for TIME:
 124; with Ctrl-C: 130. Exit codes: 1 if there is no such segment.";
@@ -57,6 +60,8 @@ pub(crate) struct Watch {
     /// Give up when nothing changes for so long: 5s, 500ms, 1m
     #[arg(long, value_name = "TIME", value_parser = time::parse_duration)]
     timeout: Option<Duration>,
+    #[command(flatten)]
+    told: Told,
 }
 
 #[derive(JsonSchema, Serialize)]
@@ -75,10 +80,21 @@ pub(crate) fn run(args: &Watch, global: &Global) -> Result<ExitCode> {
     let (mut before, _) = Image::of(&contents, &stop, "copy")?;
     let (mut after, _) = Image::of(&contents, &stop, "copy")?;
     // The copies stay where they are, and what is looked into follows them.
-    let mut regions = before.region(&whose)?.zip(after.region(&whose)?);
-    if regions.is_none() && !args.paths.is_empty() {
+    let mut regions = match args.told.is_told() {
+        true => None,
+        false => before.region(&whose)?.zip(after.region(&whose)?),
+    };
+    let subject = Subject::of("watch", &view, &stat);
+    let typed = match &regions {
+        Some(_) => None,
+        None => args.told.find_said(&subject)?,
+    };
+    if regions.is_none() && typed.is_none() && !args.paths.is_empty() {
         let text = format!("watch {whose}: it is a plain segment, and has no `{}`", args.paths.join("`, `"));
         return Err(Failure::new(NOTHING, output::printable(&text)));
+    }
+    if let Some(typed) = &typed {
+        typed.remember(&subject);
     }
     let mut teller = Teller { json: global.json, left: args.count.unwrap_or(u64::MAX) };
     let mut last_change = Instant::now();
@@ -99,6 +115,15 @@ pub(crate) fn run(args: &Watch, global: &Global) -> Result<ExitCode> {
                 let both = fields::Both::new((&before, one), (&after, other));
                 let limit = if args.paths.is_empty() { LOOK_MAX } else { usize::MAX };
                 let (count, found) = both.differences(limit)?;
+                let told = teller.tell(found.iter().filter(|found| args.is_meant(found.field())))?;
+                note_more(count - found.len());
+                told
+            }
+            None if let Some(typed) = &typed => {
+                let one = typed.value(&subject, &|at, bytes| before.read(at, bytes))?;
+                let other = typed.value(&subject, &|at, bytes| after.read(at, bytes))?;
+                let limit = if args.paths.is_empty() { LOOK_MAX } else { usize::MAX };
+                let (count, found) = fields::of_values(&typed.of, (&one, &other), limit);
                 let told = teller.tell(found.iter().filter(|found| args.is_meant(found.field())))?;
                 note_more(count - found.len());
                 told

@@ -39,9 +39,7 @@ fn started(world: &World, program: &Path) -> Running {
 }
 
 fn show(world: &World, words: &[&str]) -> Outcome {
-    let mut command = world.command("show");
-    command.args(words);
-    finish(command)
+    run(world, &[&["show"], words].concat())
 }
 
 fn shown(world: &World, words: &[&str]) -> Value {
@@ -158,6 +156,69 @@ fn a_declaration_shows_a_segment_and_is_remembered() {
         let private = world.ok("create --private --size 64");
         assert_eq!(shown(&world, &[private.trim(), "--as", "int"])["value"], 0);
         assert!(!show(&world, &[private.trim(), "--as", "int"]).err.contains("types.json"));
+    }
+}
+
+/// `coseg` with these words, which may have spaces in them.
+fn run(world: &World, words: &[&str]) -> Outcome {
+    let mut command = world.command("");
+    command.args(words);
+    finish(command)
+}
+
+fn doubles(world: &World, offset: usize, values: &[f64]) {
+    let bytes: Vec<u8> = values.iter().flat_map(|own| own.to_ne_bytes()).collect();
+    assert_eq!(world.feed(&format!("write 0x4558 --offset {offset}"), &bytes).code, 0);
+}
+
+#[test]
+fn a_type_that_is_told_is_told_to_all_commands() {
+    for world in worlds() {
+        world.ok("create --key 0x4558 --size 96");
+        doubles(&world, 24, &[1.5, 2.5, 3.5]);
+        let plain = run(&world, &["get", "0x4558", "[1].sell"]);
+        assert!(plain.code == 2 && plain.err.contains("--as"), "{plain:?}");
+        let declaration = "struct { double sell, buy, stock; } [3]";
+        let one = run(&world, &["get", "0x4558", "[1].sell", "--as", declaration]);
+        assert_eq!((one.code, one.out.as_str()), (0, "1.5\n"), "{one:?}");
+        assert_eq!(world.ok("get 0x4558 [1].stock"), "3.5\n");
+        assert_eq!(world.json("get 0x4558 [1]")["value"], json!({"sell": 1.5, "buy": 2.5, "stock": 3.5}));
+        for (path, fact) in [
+            ("[3]", "there are 3"),
+            ("[1].cell", "sell, buy, stock"),
+            ("sell", "no struct"),
+            ("[x]", "no index"),
+        ] {
+            let wrong = run(&world, &["get", "0x4558", path]);
+            assert!(wrong.code == 1 && wrong.err.contains(fact), "{path}: {wrong:?}");
+        }
+
+        let directory = tempfile::tempdir().unwrap();
+        let before = directory.path().join("before.dump").display().to_string();
+        world.ok(&format!("dump 0x4558 {before}"));
+        assert_eq!(run(&world, &["diff", &before, "0x4558"]).code, 0);
+        doubles(&world, 32, &[14.0]);
+        let differs = run(&world, &["diff", &before, "0x4558"]);
+        assert!(differs.out.contains("[1].buy     2.5   14.0"), "{differs:?}");
+        assert_eq!((differs.code, differs.out.contains("1 difference")), (1, true));
+        doubles(&world, 32, &[2.5]);
+        doubles(&world, 88, &[1.0]);
+        let outside = run(&world, &["diff", &before, "0x4558"]);
+        assert!(outside.code == 1 && outside.err.contains("outside of what was told"), "{outside:?}");
+        assert!(run(&world, &["diff", &before, "0x4558", "--raw"]).out.contains("0x"), "by bytes");
+        let other = run(&world, &["diff", &before, "0x4558", "--as", "double [12]"]);
+        assert!(other.code == 1 && other.out.contains("[11]"), "{other:?}");
+
+        let mut watcher = world.start("watch 0x4558 [5] -n 1 --every 10ms --json");
+        for number in 1..2000 {
+            doubles(&world, 40, &[f64::from(number)]);
+            if watcher.0.try_wait().unwrap().is_some() {
+                break;
+            }
+        }
+        let watched = watcher.finish();
+        let line: Value = serde_json::from_str(watched.out.trim()).unwrap_or_else(|_| panic!("{watched:?}"));
+        assert_eq!((&line["field"], line["after"].is_f64()), (&json!("[5]"), true));
     }
 }
 

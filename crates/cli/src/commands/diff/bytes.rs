@@ -1,6 +1,7 @@
 //! Bytes that differ, in ranges.
 
 use std::fmt;
+use std::ops::Range;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -96,6 +97,32 @@ pub(in crate::commands) fn differences(before: &Image, after: &Image, limit: usi
         close(done, &mut found)?;
     }
     Ok(found)
+}
+
+/// Whether any byte differs that is not among these, as far as both go.
+pub(in crate::commands) fn differ_outside(
+    before: &Image,
+    after: &Image,
+    inside: &Range<usize>,
+) -> Result<bool> {
+    let size = before.size_bytes().min(after.size_bytes());
+    let mut one = vec![0; CHUNK_BYTES];
+    let mut other = vec![0; CHUNK_BYTES];
+    for chunk in chunks(&before.extents().union(&after.extents())) {
+        before.stop().check()?;
+        let end = chunk.end.min(size);
+        for part in [chunk.start..end.min(inside.start), chunk.start.max(inside.end)..end] {
+            let length = part.len();
+            if length > 0 {
+                before.read(part.start, &mut one[..length])?;
+                after.read(part.start, &mut other[..length])?;
+                if one[..length] != other[..length] {
+                    return Ok(true);
+                }
+            }
+        }
+    }
+    Ok(false)
 }
 
 fn first(image: &Image, start: usize, end: usize) -> Result<String> {

@@ -49,41 +49,58 @@ type One<'a> = (&'a Image, &'a Inspection);
 pub(in crate::commands) struct Both<'a> {
     before: One<'a>,
     after: One<'a>,
+    leaves: Leaves,
+}
+
+/// What was found so far.
+#[derive(Default)]
+struct Leaves {
     found: Vec<FieldDifference>,
     count: usize,
     limit: usize,
 }
 
+/// How two values of one type differ: how many differences there are, and the first of them.
+pub(in crate::commands) fn of_values(
+    of: &Type,
+    (before, after): (&Value, &Value),
+    limit: usize,
+) -> (usize, Vec<FieldDifference>) {
+    let mut leaves = Leaves { limit, ..Leaves::default() };
+    leaves.values("", of, "", before, after);
+    (leaves.count, leaves.found)
+}
+
 impl<'a> Both<'a> {
     pub(in crate::commands) fn new(before: One<'a>, after: One<'a>) -> Both<'a> {
-        Both { before, after, found: Vec::new(), count: 0, limit: 0 }
+        Both { before, after, leaves: Leaves::default() }
     }
 
     /// How many there are, and the first of them.
     pub(in crate::commands) fn differences(mut self, limit: usize) -> Result<(usize, Vec<FieldDifference>)> {
-        self.limit = limit;
+        self.leaves.limit = limit;
         let (before, after) = (self.before.1.schema(), self.after.1.schema());
         let name = |region: &Inspection| Some(Value::Text(region.name().to_owned()));
-        self.leaf("name of the region", "", name(self.before.1), name(self.after.1));
+        self.leaves.leaf("name of the region", "", name(self.before.1), name(self.after.1));
         for (index, part) in before.parts.iter().enumerate() {
             match after.parts.iter().position(|other| other.name == part.name) {
-                None => self.leaf(&printable(&part.name), "", what(Some(part)), None),
+                None => self.leaves.leaf(&printable(&part.name), "", what(Some(part)), None),
                 Some(other_index) => {
                     let other = &after.parts[other_index];
                     if (part.kind, &part.of) == (other.kind, &other.of) {
                         self.part(part, other, (index, other_index))?;
                     } else {
-                        self.leaf(&printable(&part.name), "", what(Some(part)), what(Some(other)));
+                        self.leaves.leaf(&printable(&part.name), "", what(Some(part)), what(Some(other)));
                     }
                 }
             }
         }
         for part in &after.parts {
             if !before.parts.iter().any(|other| other.name == part.name) {
-                self.leaf(&printable(&part.name), "", None, what(Some(part)));
+                self.leaves.leaf(&printable(&part.name), "", None, what(Some(part)));
             }
         }
-        Ok((self.count, self.found))
+        Ok((self.leaves.count, self.leaves.found))
     }
 
     fn part(&mut self, part: &'a Part, other: &Part, (index, other_index): (usize, usize)) -> Result<()> {
@@ -99,11 +116,11 @@ impl<'a> Both<'a> {
                     let one = (row < part.row_count).then(|| before.get(&path)).transpose()?;
                     let two = (row < other.row_count).then(|| after.get(&path)).transpose()?;
                     match (one, two) {
-                        (Some(one), Some(two)) => self.values(&printable(&path), of, "", &one, &two),
+                        (Some(one), Some(two)) => self.leaves.values(&printable(&path), of, "", &one, &two),
                         // A row that nobody wrote is as one that is not there.
                         (one, two) => {
                             let written = |value: &Value| !is_zero(value);
-                            self.leaf(&printable(&path), "", one.filter(written), two.filter(written));
+                            self.leaves.leaf(&printable(&path), "", one.filter(written), two.filter(written));
                         }
                     }
                 }
@@ -120,28 +137,28 @@ impl<'a> Both<'a> {
                 for (key, [one, two]) in keys {
                     let path = format!("{name}[{key}]");
                     match (one, two) {
-                        (Some(one), Some(two)) => self.values(&path, &value.of, "", &one, &two),
-                        (one, two) => self.leaf(&path, "", one, two),
+                        (Some(one), Some(two)) => self.leaves.values(&path, &value.of, "", &one, &two),
+                        (one, two) => self.leaves.leaf(&path, "", one, two),
                     }
                 }
             }
             (kind, _) if kind.is_lock() => {
                 let state =
                     |region| LockState::of_part(region, &part.name).map(|lock| Value::Text(lock.owned_by()));
-                self.leaf(&name, "", state(before), state(after));
+                self.leaves.leaf(&name, "", state(before), state(after));
             }
             (kind, _) if kind.is_channel() => {
                 let state = |region| {
                     NamedChannel::of_part(region, &part.name)
                         .map(|channel| Value::Text(channel.state.sentence()))
                 };
-                self.leaf(&name, "", state(before), state(after));
+                self.leaves.leaf(&name, "", state(before), state(after));
             }
             (_, of) => {
                 let (one, two) = (parts::value(before, index)?, parts::value(after, other_index)?);
                 match of {
-                    Some(of) => self.values(&name, of, "", &one, &two),
-                    None => self.leaf(&name, "", Some(one), Some(two)),
+                    Some(of) => self.leaves.values(&name, of, "", &one, &two),
+                    None => self.leaves.leaf(&name, "", Some(one), Some(two)),
                 }
             }
         }
@@ -162,14 +179,17 @@ impl<'a> Both<'a> {
         two_image.read(two.start, &mut two_bytes)?;
         Ok(one_bytes == two_bytes)
     }
+}
 
+impl Leaves {
     fn values(&mut self, path: &str, of: &Type, unit: &str, before: &Value, after: &Value) {
         match (of, before, after) {
             (Type::Struct(of), Value::Struct(before), Value::Struct(after)) => {
                 for (Field { name, of, unit, .. }, (before, after)) in
                     of.fields.iter().zip(before.iter().zip(after))
                 {
-                    self.values(&format!("{path}.{}", printable(name)), of, unit, &before.1, &after.1);
+                    let dot = if path.is_empty() { "" } else { "." };
+                    self.values(&format!("{path}{dot}{}", printable(name)), of, unit, &before.1, &after.1);
                 }
             }
             (Type::Array { element, .. }, Value::Array(before), Value::Array(after)) => {

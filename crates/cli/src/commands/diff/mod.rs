@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use coseg::Inspection;
+use coseg::{Inspection, Value};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -22,6 +22,7 @@ use crate::record::Origin;
 use crate::selector::Selector;
 use crate::stop::Stop;
 use crate::time;
+use crate::told::{Found, Subject, Told};
 use crate::view::{View, title};
 
 const EXAMPLES: &str = "\
@@ -38,7 +39,8 @@ Examples:
   1 difference, in 5 bytes
   $ coseg diff name:market --after 1s            one segment at two moments
   $ coseg diff monday.dump tuesday.dump --json | jq '.differences[].field'
-Regions are compared by their fields, anything else, or all with --raw, by bytes. What is neither id, key, name: nor pid: is
+  $ coseg diff notes.dump 0x4242 --as 'struct { int count; double prices[7]; }'
+Regions are compared by their fields, what a type is told of by its, anything else, or all with --raw, by bytes. What is neither id, key, name: nor pid: is
 a dump's file; ./5 is one too.
 Each side is copied first, as coseg dump does. Exit codes: 0 nothing differs, 1 something does, 2 error.";
 
@@ -60,12 +62,15 @@ pub(crate) struct Diff {
     /// Show so many differences
     #[arg(long, value_name = "NUMBER", default_value = "100")]
     limit: usize,
+    #[command(flatten)]
+    told: Told,
 }
 
 /// What is compared.
-struct Side {
+struct Side<'v> {
     title: String,
     image: Image,
+    subject: Subject<'v>,
 }
 
 #[derive(Debug, JsonSchema, Serialize)]
@@ -78,6 +83,8 @@ pub(crate) struct Document<'a> {
     /// `fields` or `bytes`.
     compared_by: &'static str,
     difference_count: usize,
+    /// Bytes of no field that was told differ.
+    outside_differs: bool,
     /// Not more than --limit.
     differences: Vec<Difference>,
 }
@@ -109,9 +116,13 @@ pub(crate) fn run(args: &Diff, global: &Global) -> Result<ExitCode> {
             Side::load(&args.before, view.as_ref(), &stop)?
         }
     };
-    let regions = match args.raw {
+    let regions = match args.raw || args.told.is_told() {
         true => None,
         false => before.region().zip(after.region()),
+    };
+    let typed = match &regions {
+        None if !args.raw => before.typed(&args.told)?.zip(after.typed(&args.told)?),
+        _ => None,
     };
     let (compared_by, count, bytes, differences) = match &regions {
         Some((one, other)) => {
@@ -119,14 +130,32 @@ pub(crate) fn run(args: &Diff, global: &Global) -> Result<ExitCode> {
             let (count, found) = both.differences(args.limit)?;
             ("fields", count, 0, found.into_iter().map(Difference::Field).collect::<Vec<_>>())
         }
+        // What the two are told to be is one type, unless something else was said of their keys.
+        None if let Some((one, other)) = &typed
+            && (&one.of, one.offset_bytes) == (&other.of, other.offset_bytes) =>
+        {
+            let (before, after) = (before.value(one)?, after.value(other)?);
+            let (count, found) = fields::of_values(&one.of, (&before, &after), args.limit);
+            ("fields", count, 0, found.into_iter().map(Difference::Field).collect())
+        }
         None => {
             let found = bytes::differences(&before.image, &after.image, args.limit)?;
             let differences = found.listed.into_iter().map(Difference::Bytes).collect();
             ("bytes", found.count, found.bytes, differences)
         }
     };
+    let outside_differs = match &typed {
+        Some((one, _)) if compared_by == "fields" => {
+            let inside = one.offset_bytes..one.offset_bytes + one.of.size_bytes();
+            bytes::differ_outside(&before.image, &after.image, &inside)?
+        }
+        _ => false,
+    };
+    if outside_differs {
+        output::note("bytes outside of what was told differ too; --raw shows them");
+    }
     let sizes_differ = before.image.size_bytes() != after.image.size_bytes();
-    let differs = count > 0 || sizes_differ;
+    let differs = count > 0 || sizes_differ || outside_differs;
     if global.json {
         output::print_json(&Document {
             origin: view.as_ref().map(|view| Origin::of(&view.facility)),
@@ -135,6 +164,7 @@ pub(crate) fn run(args: &Diff, global: &Global) -> Result<ExitCode> {
             differs,
             compared_by,
             difference_count: count,
+            outside_differs,
             differences,
         })?;
     } else if differs {
@@ -158,6 +188,9 @@ pub(crate) fn run(args: &Diff, global: &Global) -> Result<ExitCode> {
         }
         output::print(&text)?;
     }
+    if let Some((one, _)) = &typed {
+        one.remember(&before.subject);
+    }
     Ok(ExitCode::from(if differs { NOTHING } else { 0 }))
 }
 
@@ -179,8 +212,8 @@ fn is_segment(text: &str) -> bool {
     text.parse::<Selector>().is_ok()
 }
 
-impl Side {
-    fn load(text: &str, view: Option<&View>, stop: &Stop) -> Result<Side> {
+impl<'v> Side<'v> {
+    fn load(text: &str, view: Option<&'v View>, stop: &Stop) -> Result<Side<'v>> {
         let Some((selector, view)) = text.parse::<Selector>().ok().zip(view) else {
             let (mut file, title) = super::restore::open(Path::new(text))
                 .map_err(|failure| failure.hint("a dump's file; or a segment: an id, 0xKEY, name:NAME"))?;
@@ -190,7 +223,8 @@ impl Side {
                     "{title} was dumped while it was changed: each page is of another moment"
                 ));
             }
-            return Ok(Side { title, image });
+            let subject = Subject::of_dump("diff", &title, &meta, image.size_bytes());
+            return Ok(Side { title, image, subject });
         };
         let stat = selector.one(view)?.stat;
         let contents = Contents::open(view, &stat)?;
@@ -202,7 +236,16 @@ impl Side {
             ));
         }
         contents.close()?;
-        Ok(Side { title: title(&stat), image })
+        Ok(Side { title: title(&stat), image, subject: Subject::of("diff", view, &stat) })
+    }
+
+    /// What its bytes are, where that is told or known.
+    fn typed(&self, told: &Told) -> Result<Option<Found>> {
+        told.find_said(&self.subject)
+    }
+
+    fn value(&self, typed: &Found) -> Result<Value> {
+        typed.value(&self.subject, &|at, bytes| self.image.read(at, bytes))
     }
 
     /// The region that it is; one that cannot be looked into is bytes.

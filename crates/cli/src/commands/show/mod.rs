@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use coseg::schema::Part;
-use coseg::{ErrorKind, Inspection, Participant};
+use coseg::{Inspection, Participant};
 use coseg_sysv::Stat;
 
 use crate::args::Global;
@@ -17,8 +17,8 @@ use crate::extents::Extents;
 use crate::failure::{Failure, Result};
 use crate::opened;
 use crate::output::{self, BOLD, DIM, printable};
-use crate::regions::{self, Mark, Refused};
 use crate::selector::Selector;
+use crate::told::{self, Told};
 use crate::view::{View, title};
 use crate::{size, time};
 
@@ -52,8 +52,11 @@ pub(crate) struct Show {
     /// Show rows and elements that are all zero, and long arrays in full
     #[arg(long)]
     all: bool,
-    #[command(flatten, next_help_heading = "Of a segment that is no region")]
-    told: foreign::Told,
+    #[command(flatten)]
+    told: Told,
+    /// Forget which type was given to this key
+    #[arg(long, conflicts_with_all = ["declaration", "type_name", "offset"])]
+    forget: bool,
 }
 
 /// A region, and how much of it is shown.
@@ -76,11 +79,11 @@ impl Shown<'_> {
 
 pub(crate) fn run(args: &Show, global: &Global) -> Result<ExitCode> {
     let view = View::open(global)?;
-    if args.told.forgets() {
-        return foreign::forget_type(&view, &args.selector).map(|()| ExitCode::SUCCESS);
+    if args.forget {
+        return told::forget_type(&view, &args.selector).map(|()| ExitCode::SUCCESS);
     }
     let stat = args.selector.one(&view)?.stat;
-    let Some(region) = region(args, &view, &stat)? else {
+    let Some(region) = args.told.region(&view, &stat)? else {
         foreign::show(args, global, &view, &stat)?;
         return Ok(ExitCode::SUCCESS);
     };
@@ -102,21 +105,6 @@ pub(crate) fn run(args: &Show, global: &Global) -> Result<ExitCode> {
     }
     output::print(&text)?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// The region; `None`: the segment is none, or is to be shown as if it were none.
-fn region(args: &Show, view: &View, stat: &Stat) -> Result<Option<Inspection>> {
-    // What can be told without attaching is. What begins with zeroes could also be a region that is being made.
-    let mark = regions::mark(view, stat, false);
-    let is_region = matches!(mark, Mark::Region(_));
-    if args.told.is_told() || mark == Mark::Plain || !is_region && foreign::is_remembered(view, stat) {
-        return Ok(None);
-    }
-    match regions::look(view, stat) {
-        Ok(region) => Ok(Some(region)),
-        Err(Refused::Error(error)) if *error.kind() == ErrorKind::NotARegion => Ok(None),
-        Err(refused) => Err(refused.into()),
-    }
 }
 
 /// The indexes of the parts to show.
