@@ -3,6 +3,7 @@
 mod layout;
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -67,7 +68,7 @@ fn of_file(file: &object::File<'_>, name: &str) -> Result<Declared, String> {
     };
     let sections = gimli::DwarfSections::load(section).map_err(|error| error.to_string())?;
     let dwarf = sections.borrow(|section| EndianSlice::new(section, endian));
-    Search { dwarf: &dwarf, seen: Vec::new() }.find(name).map_err(|error| error.0)
+    Search { dwarf: &dwarf, seen: HashSet::new() }.find(name).map_err(|error| error.0)
 }
 
 /// What cannot be read, or is not there.
@@ -86,7 +87,7 @@ fn fail<T>(fact: impl Into<String>) -> Result<T, Unreadable> {
 struct Search<'d, 'a> {
     dwarf: &'d Dwarf<'a>,
     /// Names of structs on the way, to be told if the right one is not among them.
-    seen: Vec<String>,
+    seen: HashSet<String>,
 }
 
 /// What a name stands for in one place of a program.
@@ -132,8 +133,8 @@ impl<'a> Search<'_, 'a> {
                         let place = self.place(unit, entry)?;
                         found.push(Definition { place, declared });
                     }
-                } else if is_compound(entry.tag()) && !self.seen.contains(&name) {
-                    self.seen.push(name);
+                } else if found.is_empty() && is_compound(entry.tag()) {
+                    self.seen.insert(name);
                 }
             }
         }
@@ -152,8 +153,10 @@ impl<'a> Search<'_, 'a> {
 
     fn fail_near(&mut self, wanted: &str, bare: &str) -> Result<Declared, Unreadable> {
         let distance = |name: &String| strsim::damerau_levenshtein(name, bare);
-        self.seen.sort_by_cached_key(distance);
-        match self.seen.get(..self.seen.len().min(TOLD_MAX)).unwrap_or_default() {
+        let mut near: Vec<String> = self.seen.drain().collect();
+        near.sort_by_cached_key(|name| (distance(name), name.clone()));
+        near.truncate(TOLD_MAX);
+        match near.as_slice() {
             [] => fail(format!("it has no type `{wanted}`, and no structs at all")),
             near => fail(format!(
                 "it has no type `{wanted}`; its structs with the nearest names are {}",
