@@ -170,6 +170,11 @@ impl Image {
         Ok(())
     }
 
+    /// The region that it is a copy of; which of its participants live is asked of the original.
+    pub(crate) fn region_of(&self, original: &Segment) -> coseg::Result<Inspection> {
+        Inspection::of_copy(&self.segment, original)
+    }
+
     /// The region that it is a copy of, if it is; `whose` is for the error that says why it cannot be looked into.
     pub(crate) fn region(&self, whose: &str) -> Result<Option<Inspection>> {
         match Inspection::of(&self.segment) {

@@ -259,7 +259,7 @@ impl Look<'_> {
             return Some((kept.pages.look(&contents, is_close).ok(), None));
         }
         if !kept.copy.as_ref().is_some_and(|copy| copy.is_of(&label)) {
-            kept.copy = Copy::new(&contents, label, stat, self.stop).ok()?;
+            kept.copy = Copy::new(&contents, label, &self.view.segment(stat), self.stop).ok()?;
         }
         let copy = kept.copy.as_mut()?;
         let activity = copy.follow(&contents).ok()?;

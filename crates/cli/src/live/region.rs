@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use coseg::{Inspection, Label};
-use coseg_sysv::Stat;
+use coseg_sysv::Segment;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -73,13 +73,13 @@ impl Copy {
     pub(super) fn new(
         contents: &Contents<'_>,
         label: Label,
-        stat: &Stat,
+        segment: &Segment,
         stop: &Stop,
     ) -> Result<Option<Copy>> {
-        let mut image = Image::empty(stat.size_bytes, stop)?;
+        let mut image = Image::empty(contents.size_bytes(), stop)?;
         image.update(contents, |_| {})?;
         // Why it cannot be read, `coseg show` tells.
-        let Ok(Some(region)) = image.region("") else { return Ok(None) };
+        let Ok(region) = image.region_of(segment) else { return Ok(None) };
         Ok(Some(Copy { region, image, label, before: None, changed: Vec::new() }))
     }
 

@@ -54,6 +54,14 @@ impl Inspection {
         Inspection::attached(segment, Memory::attached(segment.attach_read_only()?))
     }
 
+    /// Looks at a copy of a segment's region. Which of its participants live is asked of the segment itself.
+    ///
+    /// # Errors
+    /// Those of [`Inspection::of`].
+    pub fn of_copy(copy: &Segment, original: &Segment) -> Result<Inspection> {
+        Inspection::attached(original, Memory::attached(copy.attach_read_only()?))
+    }
+
     /// Joins a segment's region, so that it can be changed.
     ///
     /// # Errors
