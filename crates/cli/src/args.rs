@@ -29,6 +29,7 @@ Examples:
   coseg watch name:market                 what changes, as it changes
   coseg channel tail name:market prices   the messages of a channel, as JSON
   coseg map get name:book quotes EURUSD   a value of a map, by its key
+  coseg serve                             all of it live, as a web page
   coseg run -- initdb -D data             run a program on the user-space backend
   coseg demo                              see it work, in ten seconds
 
@@ -113,6 +114,7 @@ pub(crate) enum Command {
     Gc(commands::gc::Gc),
     Doctor(commands::doctor::Doctor),
     Limits(commands::limits::LimitsArgs),
+    Serve(commands::serve::Serve),
     Key(commands::key::KeyArgs),
     Run(commands::run::Run),
     Demo(commands::demo::Demo),

@@ -10,7 +10,7 @@ use crate::failure::{Failure, Result};
 use crate::opened;
 use crate::output;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Facility {
     pub(crate) backend: Arc<dyn Backend>,
     /// The same, where it is the user-space one: it has knobs and a directory.

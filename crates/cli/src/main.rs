@@ -13,7 +13,7 @@ mod filter;
 mod foreign;
 mod image;
 mod input;
-#[expect(dead_code, reason = "who shows it follows")]
+#[expect(dead_code, reason = "who shows it in a terminal follows")]
 mod live;
 mod namespaces;
 mod opened;

@@ -77,9 +77,15 @@ pub(crate) struct Versioned<'a, T> {
     document: &'a T,
 }
 
+impl<'a, T> Versioned<'a, T> {
+    pub(crate) fn new(document: &'a T) -> Versioned<'a, T> {
+        Versioned { schema: SCHEMA, document }
+    }
+}
+
 /// A document of this tool: `{"schema": 1, …}` and a line end.
 pub(crate) fn print_json(document: &impl Serialize) -> Result<()> {
-    let mut text = serde_json::to_string_pretty(&Versioned { schema: SCHEMA, document })
+    let mut text = serde_json::to_string_pretty(&Versioned::new(document))
         .map_err(|error| io::Error::other(error.to_string()))?;
     text.push('\n');
     let text = for_whoever_reads(text);

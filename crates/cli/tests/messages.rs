@@ -130,6 +130,7 @@ fn every_command_explains_itself_with_examples() {
         "channel",
         "map",
         "rm",
+        "serve",
         "limits",
         "key",
         "run",

@@ -25,6 +25,7 @@ pub(crate) mod restore;
 pub(crate) mod rm;
 pub(crate) mod run;
 pub(crate) mod schema;
+pub(crate) mod serve;
 pub(crate) mod set;
 pub(crate) mod show;
 pub(crate) mod stat;
@@ -72,6 +73,7 @@ pub(crate) fn run(command: &Command, global: &Global) -> Result<ExitCode> {
         Command::Gc(args) => gc::run(args, global),
         Command::Doctor(args) => doctor::run(args, global),
         Command::Limits(args) => limits::run(args, global),
+        Command::Serve(args) => serve::run(args, global),
         Command::Key(args) => key::run(args, global),
         Command::Run(args) => run::run(args, global),
         Command::Demo(args) => demo::run(args, global),

@@ -55,15 +55,23 @@ pub(crate) struct Document {
     results: Vec<Outcome>,
 }
 
+/// What became of a segment.
 #[derive(Debug, JsonSchema, Serialize)]
-struct Outcome {
+pub(crate) struct Outcome {
     id: i32,
     key: i32,
     key_hex: String,
     size_bytes: usize,
-    removed: bool,
+    pub(crate) removed: bool,
     destroyed: bool,
-    error: Option<String>,
+    pub(crate) error: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct How {
+    /// Although somebody is attached.
+    pub(crate) force: bool,
+    pub(crate) dry_run: bool,
 }
 
 pub(crate) fn run(args: &Rm, global: &Global) -> Result<ExitCode> {
@@ -87,7 +95,7 @@ pub(crate) fn run(args: &Rm, global: &Global) -> Result<ExitCode> {
     }
     let mut results = Vec::new();
     for listed in &chosen {
-        let outcome = remove(args, listed, &view);
+        let outcome = remove(listed, &view, How { force: args.force, dry_run: args.dry_run });
         if !global.json {
             tell(&outcome, &listed.stat, args.dry_run, global.bytes)?;
         }
@@ -152,7 +160,8 @@ fn agree(args: &Rm, chosen: &[Listed]) -> Result<()> {
     Ok(())
 }
 
-fn remove(args: &Rm, listed: &Listed, view: &View) -> Outcome {
+/// Removes what was listed, after another look at who is attached.
+pub(crate) fn remove(listed: &Listed, view: &View, how: How) -> Outcome {
     let before = &listed.stat;
     let mut outcome = Outcome {
         id: before.id.raw(),
@@ -165,11 +174,11 @@ fn remove(args: &Rm, listed: &Listed, view: &View) -> Outcome {
     };
     let done = || -> Result<(bool, bool)> {
         // The kernel has no remove-if-unattached: look again as late as possible.
-        let now = if args.force { before.attachment_count } else { count_now(before, view)? };
-        if now > 0 && !args.force {
+        let now = if how.force { before.attachment_count } else { count_now(before, view)? };
+        if now > 0 && !how.force {
             return Err(busy(before, now, view)?);
         }
-        if args.dry_run {
+        if how.dry_run {
             return Ok((false, now == 0));
         }
         view.segment(before).remove().map_err(named(before))?;

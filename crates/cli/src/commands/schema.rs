@@ -8,9 +8,10 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 use super::{
     channel, create, demo, diff, doctor, dump, gc, get, hex, key, limits, locks, ls, map, open, pages, read,
-    restore, rm, set, show, stat, watch, who, write,
+    restore, rm, serve, set, show, stat, watch, who, write,
 };
 use crate::failure::{Failure, Result};
+use crate::live::{Details, Scene};
 use crate::output::{self, SCHEMA, Versioned};
 
 const EXAMPLES: &str = "\
@@ -75,6 +76,10 @@ const DOCUMENTS: &[(&str, Make)] = &[
     ("read", document::<read::Document>),
     ("restore", document::<restore::Document>),
     ("rm", document::<rm::Document>),
+    ("serve", document::<serve::Document<'_>>),
+    ("serve /api/remove", document::<serve::removal::Removal>),
+    ("serve /api/scene", document::<Scene>),
+    ("serve /api/segment", document::<Details>),
     ("set", document::<set::Document<'_>>),
     ("show", document::<show::document::Document<'_>>),
     ("show --as", document::<show::foreign::Document<'_>>),
