@@ -13,13 +13,16 @@ pub(crate) fn directory() -> Result<PathBuf> {
 
 /// Builds these packages for release.
 pub(crate) fn build(packages: &[&str]) -> Result<()> {
+    let words: Vec<_> = packages.iter().flat_map(|package| ["--package", package]).collect();
+    targets(&words)
+}
+
+/// Builds for release what these words name to cargo.
+pub(crate) fn targets(words: &[&str]) -> Result<()> {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--quiet", "--release"]);
-    for package in packages {
-        cargo.args(["--package", package]);
-    }
+    cargo.args(["build", "--quiet", "--release"]).args(words);
     if !cargo.status()?.success() {
-        bail!("{packages:?} do not build");
+        bail!("{} does not build", words.join(" "));
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! What a contributor runs: `cargo xtask COMMAND`.
 
+mod browser;
 mod build;
 mod charts;
 mod dist;
@@ -16,6 +17,7 @@ const HELP: &str = "\
 cargo xtask COMMAND
 
   programs [--backend user|kernel] [NAME…]   unmodified programs on a backend; installs what they need, as root
+  browser [--screenshots DIR]                the page of coseg serve in a real browser; installs what it needs, as root
   charts FILE… [--to DIR]                    what coseg-bench measured (--json), drawn: docs/charts
   dist --to DIR                              what a package installs, under this prefix
   guard                                      tests of the write guard, on an emulated CPU; installs what they need, as root
@@ -49,6 +51,7 @@ fn command() -> anyhow::Result<()> {
     };
     match name.to_str() {
         Some("programs") => programs::command(words),
+        Some("browser") => browser::command(words),
         Some("charts") => charts::command(words),
         Some("dist") => dist::command(words),
         Some("guard") => guard::command(words),

@@ -10,7 +10,7 @@ pub(crate) mod packages;
 mod perl;
 mod postgres;
 mod processes;
-mod stage;
+pub(crate) mod stage;
 mod steps;
 mod stress_ng;
 mod sysv_ipc;
