@@ -230,7 +230,12 @@ fn into_new(args: &Restore, view: &View, key: Key, dump: &Loaded) -> Result<Done
         return Ok(done);
     }
     let options = Segment::options(key).size(image.size_bytes());
-    let segment = options.create(&view.facility.backend)?;
+    let segment = options.create(&view.facility.backend).map_err(|error| {
+        let size = size::sentence(image.size_bytes() as u64);
+        let fact = Failure::from(error);
+        Failure::error(format!("restore {}: its segment has {size}: {}", dump.name, fact.text()))
+            .hint("coseg limits and coseg ls --sort size, if you trust the dump; else another dump")
+    })?;
     let fill = || -> Result<Stat> {
         let memory = segment.attach()?;
         image.each_page(|at, page| Ok(memory.write(at, page)?))?;
