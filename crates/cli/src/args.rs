@@ -19,6 +19,7 @@ Examples:
   coseg open FILE show                    look into it
   coseg diff FILE 0x4242                  what has changed since
   coseg ls                                every segment, and who is attached
+  coseg top                               all of them and what happens to them, live
   coseg who 0x4242                        its attachers: user, access, container, namespace
   coseg rm 0x4242                         remove it
   coseg gc                                what nobody uses any more, and why
@@ -38,7 +39,7 @@ Segments are named by
   id:5           an id, spelled out       ftok:PATH:PROJ     the key ftok makes of a file
   name:market    a region by its name     pid:1234           what process 1234 is attached to
 
-Exit codes: 0 done, 1 nothing found or a check failed, 2 usage or error, 124 time-out,
+Exit codes: 0 done, 1 nothing found or a check failed, 2 usage or error, 124 time-out, \
 130 interrupted; run: the program's own, or 125, 126, 127 as env(1).";
 
 /// See, make, read, write and remove System V shared memory
@@ -90,6 +91,7 @@ pub(crate) enum Color {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Ls(commands::ls::Ls),
+    Top(commands::top::Top),
     Create(commands::create::Create),
     Stat(commands::stat::StatArgs),
     Who(commands::who::WhoArgs),
@@ -164,6 +166,54 @@ mod tests {
     #[test]
     fn the_table_of_flags_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    /// Up to what the shell takes for itself, or a remark, which two blanks set apart.
+    fn call(line: &str) -> Option<Vec<String>> {
+        let line = line.trim_start().trim_start_matches("$ ");
+        if !line.starts_with("coseg ") {
+            return None;
+        }
+        let mut quote = None;
+        let mut before = ' ';
+        let end = line.find(|sign| {
+            match quote {
+                Some(open) if open == sign => quote = None,
+                None if matches!(sign, '\'' | '"') => quote = Some(sign),
+                _ => {}
+            }
+            let ends =
+                quote.is_none() && (matches!(sign, '|' | '>' | '<' | '&') || (before, sign) == (' ', ' '));
+            before = sign;
+            ends
+        });
+        let mut line = line[..end.unwrap_or(line.len())].to_owned();
+        // Files and people that every machine has.
+        for (ours, theirs) in [("/etc/app.conf", "/etc/passwd"), ("postgres", "root"), ("dba", "root")] {
+            line = line.replace(ours, theirs);
+        }
+        Some(shlex::split(&line).unwrap_or_else(|| panic!("a quote is open: {line}")))
+    }
+
+    fn calls(command: &clap::Command) -> Vec<Vec<String>> {
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let mut all: Vec<_> = help.lines().filter_map(call).collect();
+        all.extend(command.get_subcommands().flat_map(calls));
+        let name = command.get_name();
+        assert!(!all.is_empty() || command.is_hide_set() || name == "help", "{name} has no examples");
+        all
+    }
+
+    #[test]
+    fn every_example_is_accepted() {
+        let mut command = Cli::command();
+        command.build();
+        let all = calls(&command);
+        assert!(all.len() > 150, "{}", all.len());
+        let errors =
+            all.iter().filter_map(|words| Some((words, Cli::command().try_get_matches_from(words).err()?)));
+        let refused: Vec<String> = errors.map(|(words, error)| format!("{words:?}: {error}")).collect();
+        assert!(refused.is_empty(), "{}", refused.join("\n"));
     }
 
     #[test]

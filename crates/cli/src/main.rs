@@ -13,7 +13,6 @@ mod filter;
 mod foreign;
 mod image;
 mod input;
-#[expect(dead_code, reason = "who shows it in a terminal follows")]
 mod live;
 mod namespaces;
 mod opened;

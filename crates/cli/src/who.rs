@@ -69,30 +69,33 @@ impl Who {
         stat.attachment_count.saturating_sub(self.of(stat.id).len() as u64)
     }
 
-    /// `1234 postgres, 1240 psql ro, +2 hidden`; a process with several mappings is named once.
+    /// Who is attached, in words.
     pub(crate) fn sentence(&self, stat: &Stat) -> String {
-        let holders = self.of(stat.id);
-        let mut parts: Vec<String> = Vec::new();
-        for (index, holder) in holders.iter().enumerate() {
-            if holders[..index].iter().any(|earlier| earlier.pid == holder.pid) {
-                continue;
-            }
-            let same = || holders.iter().filter(|other| other.pid == holder.pid);
-            let mut part = format!("{} {}", holder.pid, holder.command.as_deref().unwrap_or("?"));
-            if same().all(|holder| holder.read_only) {
-                part.push_str(" ro");
-            }
-            if same().count() > 1 {
-                part.push_str(&format!(" x{}", same().count()));
-            }
-            parts.push(part);
-        }
-        match self.hidden(stat) {
-            0 => {}
-            hidden => parts.push(format!("+{hidden} hidden")),
-        }
-        parts.join(", ")
+        sentence(self.of(stat.id), self.hidden(stat))
     }
+}
+
+/// `1234 postgres, 1240 psql ro, +2 hidden`; a process with several mappings is named once.
+pub(crate) fn sentence(holders: &[Holder], hidden: u64) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    for (index, holder) in holders.iter().enumerate() {
+        if holders[..index].iter().any(|earlier| earlier.pid == holder.pid) {
+            continue;
+        }
+        let same = || holders.iter().filter(|other| other.pid == holder.pid);
+        let mut part = format!("{} {}", holder.pid, holder.command.as_deref().unwrap_or("?"));
+        if same().all(|holder| holder.read_only) {
+            part.push_str(" ro");
+        }
+        if same().count() > 1 {
+            part.push_str(&format!(" x{}", same().count()));
+        }
+        parts.push(part);
+    }
+    if hidden > 0 {
+        parts.push(format!("+{hidden} hidden"));
+    }
+    parts.join(", ")
 }
 
 /// Why attachments are hidden, and what shows them.

@@ -27,11 +27,11 @@ Examples:
   dumped key 0x00004242 (id 0): 4KiB of 1MiB are not zero; all bytes are of one moment
   $ coseg dump name:market - | zstd > market.dump.zst
   $ coseg dump name:market market.dump --json | jq .one_moment
-The dump has the bytes, key, id, owner, mode, times and, of a region, name and schema. Zeroes take no room in it. The
+The dump has the bytes, key, id, owner, mode, times and, of a region, name and schema. Zeroes take no room in it. The \
 file comes to be whole or not at all, and is its owner's alone.
-The bytes are copied and compared until nothing changed while they were compared: then a region's values are those of
-one moment. Of a segment that is changed all the time each page is of another moment, which is said.
-While a process is attached that you may look into, nothing is attached for this. Who may not open /proc/PID/map_files (CAP_CHECKPOINT_RESTORE does)
+The bytes are copied and compared until nothing changed while they were compared: then a region's values are those of \
+one moment. Of a segment that is changed all the time each page is of another moment, which is said. \
+While a process is attached that you may look into, nothing is attached for this. Who may not open /proc/PID/map_files (CAP_CHECKPOINT_RESTORE does) \
 cannot tell the kernel's holes from zeroes, and reading them takes memory. The copy is made in TMPDIR, as large as what is not zero.";
 
 /// Keep a segment's contents in a file

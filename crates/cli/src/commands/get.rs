@@ -24,13 +24,13 @@ Examples:
   coseg get name:market 'board[1].stock'    a number alone, for a script
   coseg get name:market '[1].stock'         the same where the region has one cell
   coseg get name:market 'ledger[3]'         a row of a table, on one line
-  coseg get name:market 'quotes[\"EURUSD\"]' a map's value, by its key
+  coseg get name:market 'quotes[\"EURUSD\"]'  a map's value, by its key
   coseg get name:market trades              a counter
   coseg get name:market board --json | jq .value
   coseg get 0x4558 '[1].sell' --as 'struct { double sell, buy; } [4]'       of what is no region
   coseg get 0x4557 'quotes[0].name' --type 'struct market'                  by a type of its program
-A type that was told of a key is remembered, as by coseg show, which forgets it with --forget.
-Text comes without quotes, in a struct or an array with them. On a terminal, what would steer it is
+A type that was told of a key is remembered, as by coseg show, which forgets it with --forget. \
+Text comes without quotes, in a struct or an array with them. On a terminal, what would steer it is \
 spelled out.
 Exit codes: 1 if there is no such region, part, field or row.";
 

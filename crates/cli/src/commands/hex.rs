@@ -30,7 +30,7 @@ Examples:
   $ coseg hex 0x4242 --offset 6 --length 5 --width 8
   00000006  62 72 65 61 64           │bread   │
   0000000b
-In the text ⋄ is a zero byte, _ white space, • other ASCII, and × anything else; on a terminal each class has its color.
+In the text ⋄ is a zero byte, _ white space, • other ASCII, and × anything else; on a terminal each class has its color. \
 While a process is attached that you may look into, nothing is attached for this. Of the user backend that is never needed.";
 
 /// Show a segment's bytes in hexadecimal and as text

@@ -23,7 +23,7 @@ Examples:
   coseg key 0x41051234                  what ftok would have put into this key
   coseg key 0x41051234 --search /etc /opt    the files that give this key
 
-A key holds 16 bits of the file's inode, 8 of its device and 8 of the project: several files may give
+A key holds 16 bits of the file's inode, 8 of its device and 8 of the project: several files may give \
 the same key, and a file that was replaced gives another.";
 
 /// Compute ftok's key of a file, or find the file of a key

@@ -12,7 +12,7 @@ use crate::output;
 const EXAMPLES: &str = "\
 Examples:
   coseg man | man -l -                      read it now
-  coseg man --dir /usr/local/share/man/man1 one page for each command";
+  coseg man --dir /usr/local/share/man/man1  one page for each command";
 
 /// Print the manual page, or write one page for each command
 #[derive(Debug, Args)]

@@ -29,6 +29,7 @@ pub(crate) mod serve;
 pub(crate) mod set;
 pub(crate) mod show;
 pub(crate) mod stat;
+pub(crate) mod top;
 pub(crate) mod watch;
 pub(crate) mod who;
 pub(crate) mod write;
@@ -49,6 +50,7 @@ pub(crate) fn run(command: &Command, global: &Global) -> Result<ExitCode> {
     }
     match command {
         Command::Ls(args) => ls::run(args, global),
+        Command::Top(args) => top::run(args, global),
         Command::Create(args) => create::run(args, global),
         Command::Stat(args) => stat::run(args, global),
         Command::Who(args) => who::run(args, global),

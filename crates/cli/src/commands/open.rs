@@ -31,10 +31,10 @@ Examples:
   coseg open market.dump locks                 who held what
   coseg open market.dump map ls quotes --json
   zstd -dc market.dump.zst | coseg open - pages
-After FILE comes any command that only looks, without its SEGMENT: show, get, read, hex, pages, locks; channel ls, stat
-and tail --keep; map ls and get. The dump is read whole and checked, into a private copy in TMPDIR, as large as what is
-not zero; nothing is restored, and the dump stays as it is. Nobody is attached to a copy: locks that were held are told as
-orphaned, and participants as dead, unless they can be seen to run on. To compare dumps: coseg diff; to change what one
+After FILE comes any command that only looks, without its SEGMENT: show, get, read, hex, pages, locks; channel ls, stat \
+and tail --keep; map ls and get. The dump is read whole and checked, into a private copy in TMPDIR, as large as what is \
+not zero; nothing is restored, and the dump stays as it is. Nobody is attached to a copy: locks that were held are told as \
+orphaned, and participants as dead, unless they can be seen to run on. To compare dumps: coseg diff; to change what one \
 holds: coseg restore FILE new.";
 
 /// Look into a dump, as into a segment

@@ -34,8 +34,8 @@ Examples:
   1 page resident
   $ coseg pages name:market --after 1s           which pages were changed within a second
   $ coseg pages 0x4242 --json | jq '.extents[] | select(.state == \"changed\")'
-Resident pages have been written, or read through an attachment; where some are swapped out, these are not told from
-them. --after makes a private copy of the resident pages in TMPDIR, and reads them twice; a page that was changed and
+Resident pages have been written, or read through an attachment; where some are swapped out, these are not told from \
+them. --after makes a private copy of the resident pages in TMPDIR, and reads them twice; a page that was changed and \
 changed back counts as the same. Without it nothing is read.
 While a process is attached that you may look into, nothing is attached for this.";
 

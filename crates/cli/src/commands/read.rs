@@ -23,8 +23,8 @@ Examples:
   coseg read 0x4242 > file
   coseg read 0x4242 --offset 16 --length 8 | od -t f8
   coseg read 0x4242 | hexdump -C
-Other processes may write while this reads: what arrives is each 8 bytes as they were then, or each byte where they are
-not read through an attachment. While a process is attached that you may look into, nothing is attached for this. Of the
+Other processes may write while this reads: what arrives is each 8 bytes as they were then, or each byte where they are \
+not read through an attachment. While a process is attached that you may look into, nothing is attached for this. Of the \
 user backend that is never needed.";
 
 /// From here on a terminal gets a progress bar.

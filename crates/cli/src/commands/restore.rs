@@ -33,10 +33,10 @@ Examples:
   $ coseg restore notes.dump --key 0x4243       a new segment under another key
   $ coseg restore notes.dump new                a new segment without a key
   $ zstd -dc market.dump.zst | coseg restore - name:market
-The dump is read whole and checked before the first byte is written; what is the same already is not written. The segment
-has to have the dump's size and schema, and nobody else may be attached, unless --force says so. A new one gets the
-dump's mode; its owner is whoever restores it. A dump that is neither yours nor root's is warned of, and does not let
-other users write. Nobody should open the segment before this has ended. --dry-run attaches nothing: where the bytes are
+The dump is read whole and checked before the first byte is written; what is the same already is not written. The segment \
+has to have the dump's size and schema, and nobody else may be attached, unless --force says so. A new one gets the \
+dump's mode; its owner is whoever restores it. A dump that is neither yours nor root's is warned of, and does not let \
+other users write. Nobody should open the segment before this has ended. --dry-run attaches nothing: where the bytes are \
 seen in no other way, it cannot tell how much would be written.";
 
 /// Put a dump back into a segment

@@ -24,7 +24,7 @@ Examples:
   coseg rm --unattached --mine --dry-run    what would go
   coseg rm --unattached --mine --yes        and go it does
   coseg rm --force 0x4242                   although somebody is attached
-A removed segment's key is free at once; its memory when the last process detaches. There is no way
+A removed segment's key is free at once; its memory when the last process detaches. There is no way \
 to remove everything: name segments, or say which by filters.";
 
 /// Remove segments
@@ -199,7 +199,7 @@ fn count_now(before: &Stat, view: &View) -> Result<u64> {
     }
 }
 
-fn exists(id: ShmId, view: &View) -> bool {
+pub(super) fn exists(id: ShmId, view: &View) -> bool {
     view.facility.backend.stat(id).map_or_else(|error| error.errno() == coseg_sysv::Errno::EACCES, |_| true)
 }
 
@@ -223,14 +223,12 @@ fn tell(outcome: &Outcome, stat: &Stat, dry_run: bool, bytes: bool) -> Result<()
     }
     let size = size::show(stat.size_bytes as u64, bytes);
     let what = format!("{}, {size}", title(stat));
-    output::print(&match (dry_run, outcome.destroyed) {
-        (true, true) => format!("would remove {what}\n"),
-        (true, false) => {
-            format!("would remove {what}; its memory stays until the last of its attachers detaches\n")
-        }
-        (false, true) => format!("removed {what}\n"),
-        (false, false) => {
-            format!("removed {what}; its memory stays until the last of its attachers detaches\n")
-        }
-    })
+    let verb = if dry_run { "would remove" } else { "removed" };
+    output::print(&format!("{}\n", done(verb, &what, outcome.destroyed)))
+}
+
+/// What is done to a segment, and what that leaves.
+pub(super) fn done(verb: &str, what: &str, destroyed: bool) -> String {
+    let stays = if destroyed { "" } else { "; its memory stays until the last of its attachers detaches" };
+    format!("{verb} {what}{stays}")
 }

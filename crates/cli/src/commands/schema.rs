@@ -19,9 +19,9 @@ Examples:
   coseg schema                      the commands whose --json documents have one
   coseg schema ls                   that of `coseg ls --json`
   coseg schema watch | jq .properties      the fields of each line of `coseg watch --json`
-Schemas are JSON Schema, draft 2020-12. The number in a document's field `schema` grows when a field changes or goes, not
-when one comes: read those you know, and ignore the rest. Lines that a command prints one by one (watch, `map ls` of one
-map) have a schema for each line. Messages of `channel tail` are as the region's own schema has them.";
+Schemas are JSON Schema, draft 2020-12. The number in a document's field `schema` grows when a field changes or goes, not \
+when one comes: read those you know, and ignore the rest. Lines that a command prints one by one (top, watch, `map ls` of \
+one map) have a schema for each line. Messages of `channel tail` are as the region's own schema has them.";
 
 /// Print the JSON Schema of a command's --json
 #[derive(Debug, Args)]
@@ -84,6 +84,7 @@ const DOCUMENTS: &[(&str, Make)] = &[
     ("show", document::<show::document::Document<'_>>),
     ("show --as", document::<show::foreign::Document<'_>>),
     ("stat", document::<stat::Document>),
+    ("top", lines::<crate::live::Scene>),
     ("watch", lines::<watch::Line<'_, diff::Difference>>),
     ("who", document::<who::Document>),
     ("write", document::<write::Document>),

@@ -25,8 +25,8 @@ Examples:
   coseg set name:market 'ledger[0].holding=0' 'ledger[0].name=nobody'
   coseg set name:market --dry-run 'board[1].stock=500'    what it would change
   coseg set name:market --timeout 500ms 'board[1].stock=500'
-A change takes the region's lock, as the programs do, and is seen whole or not at all, whoever
-is killed. Several are made one after the other, each of them all or nothing; none is made if
+A change takes the region's lock, as the programs do, and is seen whole or not at all, whoever \
+is killed. Several are made one after the other, each of them all or nothing; none is made if \
 one of them cannot be a value of its field.
 Exit codes: 1 if there is no such region, part, field or row; 124 if the lock was held too long.";
 

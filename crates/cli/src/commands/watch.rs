@@ -32,10 +32,10 @@ Examples:
   $ coseg watch 0x4558 --as 'struct { double sell, buy; } [4]'     the fields of what is told to be there
   14:05:12.021  [1].sell  1.5 -> 2.5
   $ coseg watch name:market --json | jq -c 'select(.field == \"trades\").after'
-It looks every second, or as --every says, at a copy of the segment: what was changed and changed back between two looks
-is not seen, nor is what lies outside of a type that is told. A region's values are shown as they are at one moment, unless it changes without a pause. Each look reads all
-that was ever written. Where that cannot be done without attaching, it stays attached until it ends, which is said.
-Ends when the segment is removed, after COUNT changes, or when nobody reads the output: 0; when nothing changes for TIME:
+It looks every second, or as --every says, at a copy of the segment: what was changed and changed back between two looks \
+is not seen, nor is what lies outside of a type that is told. A region's values are shown as they are at one moment, unless it changes without a pause. Each look reads all \
+that was ever written. Where that cannot be done without attaching, it stays attached until it ends, which is said. \
+Ends when the segment is removed, after COUNT changes, or when nobody reads the output: 0; when nothing changes for TIME: \
 124; with Ctrl-C: 130. Exit codes: 1 if there is no such segment.";
 
 /// Changes that one look tells at most; the rest is counted.

@@ -31,8 +31,8 @@ Examples:
   coseg who name:market --json | jq -r '.segments[].attached[].pid'
   coseg who 0x4242 >/dev/null && echo in use
 
-PLACE: the container, else the unit of systemd. IPC: the IPC namespace's number; * is ours. PARTICIPANT: a
-region's name for the process, and its slot; to tell it, a region that somebody is attached to is attached
+PLACE: the container, else the unit of systemd. IPC: the IPC namespace's number; * is ours. PARTICIPANT: a \
+region's name for the process, and its slot; to tell it, a region that somebody is attached to is attached \
 for reading, for a moment. A process is named once for each mapping.
 Exit codes: 0 somebody is attached, 1 nobody is or no such segment, 2 usage or error.";
 

@@ -25,7 +25,7 @@ Examples:
   coseg write 0x4242 < file
   echo hello | coseg write 0x4242
   printf '*' | coseg write key:5678 --offset 0
-Input that does not fit is refused before the first byte is written. Bytes behind the input stay as
+Input that does not fit is refused before the first byte is written. Bytes behind the input stay as \
 they are; so does the size.";
 
 /// Copy standard input into a segment

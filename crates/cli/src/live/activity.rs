@@ -9,10 +9,18 @@ use crate::contents::Contents;
 use crate::failure::Result;
 use crate::image::PAGE_BYTES;
 
-/// Pages of a segment that are compared with what they were.
+/// Pages of a segment that are compared with what they were, if there are few segments.
 const PAGES_MAX: usize = 16;
 /// The same of one that somebody looks at closely.
-const PAGES_MAX_CLOSE: usize = 1024;
+pub(super) const PAGES_MAX_CLOSE: usize = 1024;
+/// Pages of all segments together, unless that is less than one of each.
+const PAGES_MAX_OF_ALL: usize = 512;
+
+/// How many pages of each of so many segments to look at. A power of two: it is to stay the same when one comes or goes.
+pub(super) fn pages_max(segment_count: usize) -> usize {
+    let share = (PAGES_MAX_OF_ALL / segment_count.max(1)).clamp(1, PAGES_MAX);
+    1 << share.ilog2()
+}
 
 /// How many of the pages that were looked at have changed since the look before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema, Serialize)]
@@ -33,13 +41,13 @@ pub(super) struct Pages {
 
 impl Pages {
     /// Looks at pages again. Others are chosen when others were written, and then the first look at them tells nothing.
-    pub(super) fn look(&mut self, contents: &Contents<'_>, is_close: bool) -> Result<Activity> {
-        let at = chosen(contents, if is_close { PAGES_MAX_CLOSE } else { PAGES_MAX });
+    pub(super) fn look(&mut self, contents: &Contents<'_>, pages_max: usize) -> Result<Activity> {
+        let at = chosen(contents, pages_max);
         let mut bytes = vec![0; at.iter().map(Range::len).sum()];
         let mut room = &mut bytes[..];
-        for page in &at {
-            let (own, rest) = room.split_at_mut(page.len());
-            contents.read(page.start, own)?;
+        for neighbours in at.chunk_by(|page, next| page.end == next.start) {
+            let (own, rest) = room.split_at_mut(neighbours.iter().map(Range::len).sum());
+            contents.read(neighbours[0].start, own)?;
             room = rest;
         }
         let mut changed = Vec::new();

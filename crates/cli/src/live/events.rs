@@ -37,7 +37,7 @@ pub(crate) enum EventKind {
     Detached,
     /// A process joined a region.
     Joined,
-    /// It left.
+    /// It is a participant no more: it left, or died and was settled between two looks.
     Left,
     /// It died without leaving.
     Died,

@@ -17,12 +17,12 @@ use coseg_sysv::{Listed, ShmId, Stat};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use self::activity::{Activity, Pages};
+use self::activity::{Activity, PAGES_MAX_CLOSE, Pages, pages_max};
 pub(crate) use self::details::Details;
 use self::events::{Event, EventKind};
 use self::region::{Copy, RegionLook};
 use crate::backend::Facility;
-use crate::commands::gc::facts::Facts;
+use crate::commands::gc::facts::{Facts, Pids};
 use crate::commands::gc::judge::{Judgement, Rules, Verdict};
 use crate::commands::limits::{Used, Values};
 use crate::contents::Contents;
@@ -110,6 +110,7 @@ type Attachments = (ShmId, u64, i64, i64, i32);
 struct Look<'a> {
     view: &'a View,
     who: &'a Who,
+    pids: Pids,
     stop: &'a Stop,
     now: Instant,
     unix_ms: u64,
@@ -136,8 +137,8 @@ impl Live {
         self.refresh(now)?;
         let view = &self.view;
         let unix_ms = millis(unix);
-        let mut look =
-            Look { view, who: view.who()?, stop: &self.stop, now, unix_ms, elapsed, events: Vec::new() };
+        let (who, pids) = (view.who()?, Pids::default());
+        let mut look = Look { view, who, pids, stop: &self.stop, now, unix_ms, elapsed, events: Vec::new() };
         let mut segments = Vec::with_capacity(view.listed.len());
         for listed in &view.listed {
             let is_new = !self.kept.contains_key(&listed.stat.id);
@@ -250,13 +251,14 @@ impl Look<'_> {
             Peek::Plain => Mark::Plain,
             Peek::Unknown => Mark::Unreadable("unfinished"),
         };
-        let is_close = kept.is_close(self.now);
+        let pages_max =
+            if kept.is_close(self.now) { PAGES_MAX_CLOSE } else { pages_max(self.view.listed.len()) };
         let Peek::Region(label) = look else {
             kept.copy = None;
-            return Some((kept.pages.look(&contents, is_close).ok(), None));
+            return Some((kept.pages.look(&contents, pages_max).ok(), None));
         };
         if stat.size_bytes > COPY_MAX {
-            return Some((kept.pages.look(&contents, is_close).ok(), None));
+            return Some((kept.pages.look(&contents, pages_max).ok(), None));
         }
         if !kept.copy.as_ref().is_some_and(|copy| copy.is_of(&label)) {
             kept.copy = Copy::new(&contents, label, &self.view.segment(stat), self.stop).ok()?;
@@ -294,7 +296,7 @@ impl Look<'_> {
         if let Some((_, judgement)) = kept.judged.as_ref().filter(|judged| is_fresh(judged)) {
             return judgement.clone();
         }
-        let judgement = Rules::older_than(GARBAGE_AFTER).judge(&Facts::of(stat, self.view));
+        let judgement = Rules::older_than(GARBAGE_AFTER).judge(&Facts::of(stat, self.view, &self.pids));
         let was = kept.judged.replace((self.now, judgement.clone())).map(|(_, judgement)| judgement.verdict);
         if judgement.verdict == Verdict::Garbage && was != Some(Verdict::Garbage) && !is_new {
             self.tell(EventKind::Garbage, stat.id, &kept.title, judgement.why.clone());

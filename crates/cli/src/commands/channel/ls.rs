@@ -24,10 +24,10 @@ Examples:
   coseg channel ls                    the channels of all regions
   coseg channel ls name:desk          those of one
   coseg channel ls --json | jq -r '.channels[] | select(.closed).name'
-READY: messages that wait to be received; of a broadcast, by its slowest receiver; of a stream,
-chunks. HELD: those that a receiver holds, and - where receivers keep that to themselves. SENT: all
-that ever were, where somebody counts. SENDERS and RECEIVERS: ends that are taken, +1 by the dead.
-STATUS: open, closed, full, or orphaned: of what is held or being written, something is the dead's;
+READY: messages that wait to be received; of a broadcast, by its slowest receiver; of a stream, \
+chunks. HELD: those that a receiver holds, and - where receivers keep that to themselves. SENT: all \
+that ever were, where somebody counts. SENDERS and RECEIVERS: ends that are taken, +1 by the dead. \
+STATUS: open, closed, full, or orphaned: of what is held or being written, something is the dead's; \
 the next to send or receive takes it over.
 Looking makes read-only attachments for a moment, and changes nothing in a region.";
 

@@ -31,15 +31,15 @@ Examples:
   tail -f app.log | coseg channel send name:desk notes --raw       a line, a message
   coseg channel send name:desk files --raw=all < picture.png       all of it, one message
 
-A message is JSON by the channel's type, which coseg channel stat shows: {\"field\": …} with all
-fields, [elements], numbers, text. Whole numbers beyond 64 bits, NaN and infinities are text. Bytes
-are a JSON string, or {\"base64\": \"…\"}. A text that is an argument needs no quotes.
-Each line is checked and sent at once. One that is no message is told with its number, field and
-fact, and is not sent; those before and behind it are. Of messages that are arguments, none is sent
+A message is JSON by the channel's type, which coseg channel stat shows: {\"field\": …} with all \
+fields, [elements], numbers, text. Whole numbers beyond 64 bits, NaN and infinities are text. Bytes \
+are a JSON string, or {\"base64\": \"…\"}. A text that is an argument needs no quotes. \
+Each line is checked and sent at once. One that is no message is told with its number, field and \
+fact, and is not sent; those before and behind it are. Of messages that are arguments, none is sent \
 if one of them is no message. Blank lines are left out, but with --raw.
-While there is no room, this waits for a receiver. What was sent stays in the channel until it is
+While there is no room, this waits for a receiver. What was sent stays in the channel until it is \
 received, also when this process has ended.
-Exit codes: 1 if there is no such region or channel, if it is closed, or its sending end is taken;
+Exit codes: 1 if there is no such region or channel, if it is closed, or its sending end is taken; \
 2 if a line was no message; 124 if there was no room for TIME; 130 with Ctrl-C.";
 
 /// Send messages to a channel: JSON from standard input, a line each, or as arguments

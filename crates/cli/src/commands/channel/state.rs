@@ -146,15 +146,19 @@ impl ChannelState {
         }
     }
 
-    /// `3 ready, 1 held; 1 sender, 2 receivers`
-    pub(crate) fn sentence(&self) -> String {
+    /// `1 sender, 2 receivers (1 dead)`
+    pub(crate) fn ends(&self) -> String {
         let count = |ends: &[End], one: &str| {
             let dead = ends.iter().filter(|end| end.dead).count();
             let text = output::count(ends.len() as u64, one, &format!("{one}s"));
             if dead > 0 { format!("{text} ({dead} dead)") } else { text }
         };
+        format!("{}, {}", count(&self.senders, "sender"), count(&self.receivers, "receiver"))
+    }
+
+    /// `3 ready, 1 held; 1 sender, 2 receivers`
+    pub(crate) fn sentence(&self) -> String {
         let closed = if self.closed { "; closed" } else { "" };
-        let (senders, receivers) = (count(&self.senders, "sender"), count(&self.receivers, "receiver"));
-        format!("{}; {senders}, {receivers}{closed}", self.depth())
+        format!("{}; {}{closed}", self.depth(), self.ends())
     }
 }

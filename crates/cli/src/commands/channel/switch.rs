@@ -14,7 +14,7 @@ use crate::view::View;
 const CLOSE_EXAMPLES: &str = "\
 Examples:
   coseg channel close name:desk orders
-Nothing more is sent from then on, by whomever. Receivers get what was sent before, and are told
+Nothing more is sent from then on, by whomever. Receivers get what was sent before, and are told \
 then; coseg channel tail ends.";
 
 const REOPEN_EXAMPLES: &str = "\

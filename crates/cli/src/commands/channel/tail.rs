@@ -36,17 +36,17 @@ This is a receiver like any other, and what that means depends on the kind:
   stream       the same
   broadcast    all receivers get every message; this one sees what is sent from now on. Where
                senders wait for the slowest receiver, they wait for this one too
-A message is received once its line is written: if nobody reads it any more, or this process is
+A message is received once its line is written: if nobody reads it any more, or this process is \
 killed, it goes to another receiver. Of a stream, it is received before, and lost then.
 
---keep takes no end and receives nothing: it prints copies of the messages that are there, in their
-order, and ends. Of a broadcast these are the last that were sent; what a receiver of a work queue
+--keep takes no end and receives nothing: it prints copies of the messages that are there, in their \
+order, and ends. Of a broadcast these are the last that were sent; what a receiver of a work queue \
 holds is not among them. It needs the right to read only.
 
-Numbers are numbers; whole ones beyond 64 bits, NaN and infinities are text. (jq before 1.7 rounds
-whole numbers beyond 2^53.) Bytes are a JSON string if they are UTF-8, else {\"base64\": \"…\"}.
-Ends when the channel is closed and empty, after COUNT messages, or when nobody reads the output: 0;
-when no message comes for TIME: 124; with Ctrl-C: 130. A sender's death is told on standard error.
+Numbers are numbers; whole ones beyond 64 bits, NaN and infinities are text. (jq before 1.7 rounds \
+whole numbers beyond 2^53.) Bytes are a JSON string if they are UTF-8, else {\"base64\": \"…\"}. \
+Ends when the channel is closed and empty, after COUNT messages, or when nobody reads the output: 0; \
+when no message comes for TIME: 124; with Ctrl-C: 130. A sender's death is told on standard error. \
 Exit codes: 1 if there is no such region or channel, or its receiving end is taken.";
 
 /// Receive a channel's messages: JSON on standard output, a line each

@@ -40,7 +40,7 @@ Examples:
   $ coseg diff name:market --after 1s            one segment at two moments
   $ coseg diff monday.dump tuesday.dump --json | jq '.differences[].field'
   $ coseg diff notes.dump 0x4242 --as 'struct { int count; double prices[7]; }'
-Regions are compared by their fields, what a type is told of by its, anything else, or all with --raw, by bytes. What is neither id, key, name: nor pid: is
+Regions are compared by their fields, what a type is told of by its, anything else, or all with --raw, by bytes. What is neither id, key, name: nor pid: is \
 a dump's file; ./5 is one too.
 Each side is copied first, as coseg dump does. Exit codes: 0 nothing differs, 1 something does, 2 error.";
 

@@ -9,7 +9,7 @@ use coseg::{ErrorKind, Inspection, Peek};
 use coseg_sysv::{Key, Stat, caller};
 
 use super::{Finding, Severity};
-use crate::commands::gc::facts::{Facts, Past};
+use crate::commands::gc::facts::{Facts, Past, Pids};
 use crate::commands::gc::judge::{Rules, Verdict};
 use crate::commands::gc::leftovers::Leftovers;
 use crate::commands::locks::state::{LockState, Party, State};
@@ -45,7 +45,8 @@ fn segments(count: usize) -> String {
 
 pub(super) fn garbage(view: &View) -> Result<Vec<Finding>> {
     let rules = Rules::older_than(GARBAGE_AGE);
-    let judged = stats(view).map(|stat| (stat, rules.judge(&Facts::of(&stat, view))));
+    let pids = Pids::default();
+    let judged = stats(view).map(|stat| (stat, rules.judge(&Facts::of(&stat, view, &pids))));
     let found: Vec<_> = judged.filter(|(_, judgement)| judgement.verdict == Verdict::Garbage).collect();
     let left = Leftovers::find(view, GARBAGE_AGE)?;
     let mut findings = Vec::new();
@@ -67,10 +68,11 @@ pub(super) fn garbage(view: &View) -> Result<Vec<Finding>> {
 
 /// Removed, and held by others long after who made them; where the maker lives, it is a habit: nobody else is to come.
 pub(super) fn leaked(view: &View) -> Result<Vec<Finding>> {
+    let pids = Pids::default();
     let is_left = |stat: &Stat| {
         stat.removed
             && stat.attachment_count > 0
-            && matches!(Facts::of(stat, view).creator, Past::Gone | Past::Reused)
+            && matches!(Facts::of(stat, view, &pids).creator, Past::Gone | Past::Reused)
     };
     let found: Vec<Stat> = stats(view).filter(is_left).collect();
     if found.is_empty() {

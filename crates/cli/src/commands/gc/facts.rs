@@ -1,10 +1,13 @@
 //! What is known of a segment that may be garbage.
 
+use std::cell::OnceCell;
+
 use coseg::{Label, Peek};
 use coseg_sysv::{Stat, caller};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::judge::Rules;
 use crate::contents::sources;
 use crate::failure::Result;
 use crate::namespaces;
@@ -24,6 +27,13 @@ pub(crate) struct Facts {
     pub(crate) contents: Contents,
     /// Whether the caller has the right to remove it.
     pub(crate) is_ours: bool,
+}
+
+/// Whether a pid that nobody has here is nobody's: asked of all processes once, and true of that moment.
+#[derive(Debug, Default)]
+pub(crate) struct Pids {
+    not_shared: bool,
+    known: OnceCell<bool>,
 }
 
 /// What became of a process.
@@ -58,16 +68,11 @@ const NTP_KEYS: std::ops::RangeInclusive<u32> = 0x4e54_5030..=0x4e54_512f;
 
 impl Facts {
     /// Without attaching it.
-    pub(crate) fn of(stat: &Stat, view: &View) -> Facts {
-        Facts::told(stat, view, false)
-    }
-
-    /// The same where it may be told that nobody in a PID namespace that is not seen from here uses the same segments.
-    pub(super) fn told(stat: &Stat, view: &View, not_shared: bool) -> Facts {
+    pub(crate) fn of(stat: &Stat, view: &View, pids: &Pids) -> Facts {
         let euid = caller::effective_uid();
         let used = stat.attach_time.max(stat.detach_time);
         let past = |pid, seen, was_there| match Past::of(pid, seen, was_there) {
-            Past::Gone | Past::Reused if !knows_pids(view, not_shared) => Past::Unknown,
+            Past::Gone | Past::Reused if !pids.are_known(view) => Past::Unknown,
             past => past,
         };
         Facts {
@@ -103,13 +108,22 @@ impl Facts {
     }
 }
 
-/// Whether a pid that nobody has here is nobody's. The kernel tells pids as they are here; the user backend keeps them
-/// as their processes saw them, and one of another PID namespace is not gone because nobody has its number here.
-/// Others' namespaces are seen from the first one only.
-fn knows_pids(view: &View, not_shared: bool) -> bool {
-    let Some(user) = &view.facility.user else { return true };
-    let sees_all = not_shared || namespaces::sees_all_pids();
-    sees_all && !process::is_open_in_other_pid_namespace(&user.directory().join("registry"))
+impl Pids {
+    /// Of whoever may have said that nobody in a PID namespace that is not seen from here uses the same segments.
+    pub(super) fn of(rules: &Rules) -> Pids {
+        Pids { not_shared: rules.not_shared, known: OnceCell::new() }
+    }
+
+    /// The kernel tells pids as they are here; the user backend keeps them as their processes saw them, and one of
+    /// another PID namespace is not gone because nobody has its number here. Others' namespaces are seen from the
+    /// first one only.
+    fn are_known(&self, view: &View) -> bool {
+        *self.known.get_or_init(|| {
+            let Some(user) = &view.facility.user else { return true };
+            let sees_all = self.not_shared || namespaces::sees_all_pids();
+            sees_all && !process::is_open_in_other_pid_namespace(&user.directory().join("registry"))
+        })
+    }
 }
 
 impl Past {

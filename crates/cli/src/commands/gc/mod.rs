@@ -12,11 +12,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use coseg_sysv::Stat;
+use coseg_sysv::Listed;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use self::facts::{Facts, Past};
+use self::facts::{Facts, Past, Pids};
 use self::judge::{Judgement, Rules, Verdict};
 use self::leftovers::Leftovers;
 use self::sweep::{Fate, Outcome};
@@ -42,8 +42,8 @@ Examples:
   coseg gc --apply --yes --older-than 1h --policy /etc/coseg/gc.toml      for a timer
   coseg gc --json | jq '.segments[] | select(.verdict == \"unsure\")'
 
-Garbage: nobody is attached, who made it and who used it last are gone (or their pids are others', who
-started later), no key leads to it, and it has not been used for a while. A segment that has a key may be
+Garbage: nobody is attached, who made it and who used it last are gone (or their pids are others', who \
+started later), no key leads to it, and it has not been used for a while. A segment that has a key may be \
 waiting for a program to come back, and is never garbage unless a policy names it:
   [[policy]]
   name = \"nightly batch\"               # what its removals are reported under
@@ -52,13 +52,13 @@ waiting for a program to come back, and is never garbage unless a policy names i
   users = [\"batch\"]                    # of these owners alone; optional
   older_than = \"1h\"
   known_owners = false                 # spares PostgreSQL's and time sources' (NTP) all the same
-The first policy that matches counts. To read a region's name, --apply may attach it a moment, for reading; the plan attaches nothing.
-Garbage too, as old: data files of the user backend that no segment has; and copies of yours in TMPDIR
+The first policy that matches counts. To read a region's name, --apply may attach it a moment, for reading; the plan attaches nothing. \
+Garbage too, as old: data files of the user backend that no segment has; and copies of yours in TMPDIR \
 (coseg-copy-…) that a killed dump, diff or watch left.
-On the user backend pids are as their processes saw them: while processes of another PID namespace use it,
-none is called gone. From within a PID namespace, those outside are not seen, and none is called gone
+On the user backend pids are as their processes saw them: while processes of another PID namespace use it, \
+none is called gone. From within a PID namespace, those outside are not seen, and none is called gone \
 unless --not-shared says that nobody outside uses the directory.
-Exit codes: 0 nothing to do, or all of it was removed; 1 garbage found (and not removed), or a removal
+Exit codes: 0 nothing to do, or all of it was removed; 1 garbage found (and not removed), or a removal \
 failed; 2 usage or error.";
 
 /// Find segments nobody uses any more, say why, and remove them if asked to
@@ -141,8 +141,7 @@ pub(crate) fn run(args: &Gc, global: &Global) -> Result<ExitCode> {
     if chosen.is_empty() && !args.selectors.is_empty() {
         return Ok(code);
     }
-    let candidates: Vec<Candidate> =
-        chosen.into_iter().map(|listed| Candidate::of(&listed.stat, &view, &rules)).collect();
+    let candidates = Candidate::all(chosen, &view, &rules);
     let mut leftovers = match args.selectors.is_empty() {
         true => Leftovers::find(&view, args.older_than)?,
         false => Leftovers::default(),
@@ -197,10 +196,14 @@ pub(crate) fn run(args: &Gc, global: &Global) -> Result<ExitCode> {
 }
 
 impl Candidate {
-    fn of(stat: &Stat, view: &View, rules: &Rules) -> Candidate {
-        let facts = Facts::told(stat, view, rules.not_shared);
-        let judgement = rules.judge(&facts);
-        Candidate { facts, judgement }
+    fn all<'a>(segments: impl IntoIterator<Item = &'a Listed>, view: &View, rules: &Rules) -> Vec<Candidate> {
+        let pids = Pids::of(rules);
+        let judged = segments.into_iter().map(|listed| {
+            let facts = Facts::of(&listed.stat, view, &pids);
+            let judgement = rules.judge(&facts);
+            Candidate { facts, judgement }
+        });
+        judged.collect()
     }
 
     /// Whether `--apply` has something to do with it.

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Candidate;
-use super::facts::{self, Facts};
+use super::facts::{self, Facts, Pids};
 use super::judge::{Judgement, Rules, Verdict};
 use crate::failure::Result;
 use crate::view::{View, named};
@@ -50,7 +50,7 @@ fn sweep(planned: &Candidate, view: &View, rules: &Rules) -> Result<Outcome> {
     if now != *before {
         return kept("used since, or another's by now");
     }
-    let mut facts = Facts::told(&now, view, rules.not_shared);
+    let mut facts = Facts::of(&now, view, &Pids::of(rules));
     // The contents count where a key or a name does.
     let looks = !now.key.is_private() && facts.contents == facts::Contents::Unseen;
     if looks {
@@ -119,8 +119,7 @@ mod tests {
             Facility { backend: std::sync::Arc::new(*user), user: Some(*user), is_fallback: false };
         let view = View::of(facility).unwrap();
         let rules = Rules::older_than(Duration::ZERO);
-        let mut candidates: Vec<Candidate> =
-            view.listed.iter().map(|listed| Candidate::of(&listed.stat, &view, &rules)).collect();
+        let mut candidates = Candidate::all(&view.listed, &view, &rules);
         for one in &mut candidates {
             // This process made it, and lives.
             assert_eq!(one.judgement.verdict, Verdict::Keep);

@@ -30,8 +30,8 @@ Examples:
   coseg locks name:market        those of one
   coseg locks --json | jq '.regions[].locks[] | select(.state == \"orphaned\")'
 `region` is the lock that every change of a region's values takes for a moment.
-States: free, reading, held, and orphaned: the holder has died and nobody has taken the lock since;
-the next to lock it recovers it. HELD: for how long at least; nobody notes it while nobody waits.
+States: free, reading, held, and orphaned: the holder has died and nobody has taken the lock since; \
+the next to lock it recovers it. HELD: for how long at least; nobody notes it while nobody waits. \
 Processes that wait for one another are named, also across regions.
 Looking makes read-only attachments for a moment, and changes nothing in a region.
 Exit codes: 1 if a lock is orphaned, or processes wait for one another.";

@@ -35,10 +35,10 @@ Examples:
   coseg ls --json | jq '.segments[] | select(.removed)'
   coseg ls --all-namespaces                    as root: those of every container, too
 
-Columns: key, id, owner, group, creator, mode, size, resident, swapped, attached (a count), status,
-changed (when created, or last changed), attach-time, detach-time, cpid (the creator), lpid (who
-attached or detached last), attached-by (who is attached now; `ro` reads only), region (type and name).
-To tell regions, a segment's first bytes are read where that takes no attachment, else through a
+Columns: key, id, owner, group, creator, mode, size, resident, swapped, attached (a count), status, \
+changed (when created, or last changed), attach-time, detach-time, cpid (the creator), lpid (who \
+attached or detached last), attached-by (who is attached now; `ro` reads only), region (type and name). \
+To tell regions, a segment's first bytes are read where that takes no attachment, else through a \
 read-only one that lasts a moment.";
 
 /// List segments, and who is attached to them

@@ -29,10 +29,10 @@ Examples:
   coseg map ls name:book quotes                the keys and values of a map
   coseg map ls name:book quotes --json | jq -c 'select(.value > 1)'
   coseg map ls name:book quotes --json | coseg map put name:copy quotes
-USED: entries in use; of these, EXPIRED ones are as none, and make room when a new key needs it.
-The entries of a map as --json are lines, one for each, in no order, as coseg map put reads them:
-{\"key\": …, \"value\": …, \"expires_in_ms\": …}, the last only where there is a time.
-Entries are read one after the other, while programs may change them. Looking makes read-only
+USED: entries in use; of these, EXPIRED ones are as none, and make room when a new key needs it. \
+The entries of a map as --json are lines, one for each, in no order, as coseg map put reads them: \
+{\"key\": …, \"value\": …, \"expires_in_ms\": …}, the last only where there is a time. \
+Entries are read one after the other, while programs may change them. Looking makes read-only \
 attachments for a moment, and changes nothing in a region.
 Exit codes: 1 if there is no such region or map.";
 

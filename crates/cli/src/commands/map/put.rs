@@ -32,14 +32,14 @@ Examples:
   coseg map put name:book owners 17 bob --if ada                if it is still ada's
   coseg map put name:book quotes < quotes.jsonl                 an entry a line
   coseg map ls name:book quotes --json | coseg map put name:copy quotes
-A value is JSON by the map's type: {\"field\": …} with all fields, [elements], numbers, text; one
+A value is JSON by the map's type: {\"field\": …} with all fields, [elements], numbers, text; one \
 field alone is set by coseg set. A number or text needs no quotes.
-Lines are {\"key\": …, \"value\": …}, and \"expires_in_ms\": … where the entry is to be gone by then.
-Each is checked and put at once. One that is no entry is told with its number, field and fact, and
+Lines are {\"key\": …, \"value\": …}, and \"expires_in_ms\": … where the entry is to be gone by then. \
+Each is checked and put at once. One that is no entry is told with its number, field and fact, and \
 is not put; those before and behind it are.
-A change takes the region's lock, as the programs do, and is seen whole or not at all, whoever is
+A change takes the region's lock, as the programs do, and is seen whole or not at all, whoever is \
 killed. With --if a value keeps its time, unless --for gives it another.
-Exit codes: 1 if there is no such region or map, or --new or --if did not hold; 2 if it is no such
+Exit codes: 1 if there is no such region or map, or --new or --if did not hold; 2 if it is no such \
 key or value, or the map is full; 124 if the lock was held too long; 130 with Ctrl-C.";
 
 /// Set the value of a key; without one, of each line of JSON on standard input

@@ -25,9 +25,9 @@ Examples:
   coseg map rm name:book quotes EURUSD
   coseg map rm name:book positions 17 42 --dry-run     what would go
   coseg map rm name:book quotes --expired              make room, before a new key needs it
-A change takes the region's lock, as the programs do. Several keys are removed one after the
+A change takes the region's lock, as the programs do. Several keys are removed one after the \
 other; none is if one of them cannot be a key of the map.
-Exit codes: 1 if there is no such region or map, or one of the keys is not there; 124 if the lock
+Exit codes: 1 if there is no such region or map, or one of the keys is not there; 124 if the lock \
 was held too long.";
 
 /// Remove keys and their values

@@ -41,12 +41,12 @@ Examples:
   curl -H 'Authorization: Bearer TOKEN' http://127.0.0.1:7373/api/scene | jq '.segments[].title'
   ssh -L 7373:127.0.0.1:7373 HOST             from elsewhere, by the same port, encrypted
 
-Who may see it: every user of this machine can reach the port, and the server sees what you see: run by root, the
-contents of everybody's regions. So whatever tells or changes something wants the token, which is in the address that
-is printed. The part behind `#` never leaves the browser; the page keeps it for its tab and sends it itself, not as a
-cookie, which browsers would send to all other ports of this machine too. --open lets every user of this machine read,
---open-metrics only the metrics; to remove a segment always takes the token, and --read-only forbids it altogether.
-Requests by another name than localhost or a loopback address are refused, as are those of other pages: so no page
+Who may see it: every user of this machine can reach the port, and the server sees what you see: run by root, the \
+contents of everybody's regions. So whatever tells or changes something wants the token, which is in the address that \
+is printed. The part behind `#` never leaves the browser; the page keeps it for its tab and sends it itself, not as a \
+cookie, which browsers would send to all other ports of this machine too. --open lets every user of this machine read, \
+--open-metrics only the metrics; to remove a segment always takes the token, and --read-only forbids it altogether. \
+Requests by another name than localhost or a loopback address are refused, as are those of other pages: so no page \
 from elsewhere gets at it through your browser.
 Nothing is looked at while nobody watches. A look attaches nothing.
 
