@@ -6,8 +6,10 @@ mod charts;
 mod dist;
 mod guard;
 mod instrumented;
+mod markup;
 mod mutants;
 mod programs;
+mod recording;
 mod run;
 mod storm;
 
@@ -19,6 +21,7 @@ cargo xtask COMMAND
   programs [--backend user|kernel] [NAME…]   unmodified programs on a backend; installs what they need, as root
   browser [--screenshots DIR]                the page of coseg serve in a real browser; installs what it needs, as root
   charts FILE… [--to DIR]                    what coseg-bench measured (--json), drawn: docs/charts
+  recording [--to FILE]                      coseg top at work, as a picture that moves: docs/top.svg
   dist --to DIR                              what a package installs, under this prefix
   guard                                      tests of the write guard, on an emulated CPU; installs what they need, as root
   mutants [--share K/N] [NAME…]              known mistakes, each of which a test must find; as root
@@ -53,6 +56,7 @@ fn command() -> anyhow::Result<()> {
         Some("programs") => programs::command(words),
         Some("browser") => browser::command(words),
         Some("charts") => charts::command(words),
+        Some("recording") => recording::command(words),
         Some("dist") => dist::command(words),
         Some("guard") => guard::command(words),
         Some("mutants") => mutants::command(words),

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::{Figure, Named, Role, Row, Table};
+use crate::markup::escaped;
 
 const WIDTH: f64 = 880.0;
 const MARGIN: f64 = 16.0;
@@ -211,10 +212,6 @@ fn wrapped(text: &str) -> Vec<&str> {
     }
     lines.push(rest);
     lines
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 #[cfg(test)]

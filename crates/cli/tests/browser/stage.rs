@@ -1,5 +1,6 @@
-//! What a browser is shown by `cargo xtask browser`: a market in which something happens, a lock whose holder has died, a
-//! segment that nobody uses, and a program whose names and words are markup. Ends with its standard input.
+//! What a browser is shown by `cargo xtask browser`: a market in which something happens, a lock whose holder has died,
+//! a segment that nobody uses, and a program whose names and words are markup. `cargo xtask recording` records the same
+//! without the last of them. Ends with its standard input.
 #![allow(clippy::unwrap_used, reason = "a test's program fails by panicking")]
 
 use std::io::{BufRead, BufReader, Read};
@@ -63,7 +64,8 @@ struct Hostile {
 fn main() {
     let role = std::env::args().nth(1).unwrap_or_else(|| "market".to_owned());
     match role.as_str() {
-        "market" => market(),
+        "market" => market(true),
+        "fair" => market(false),
         "desk" => desk(),
         "slow" => slow(),
         "holder" => hold(|market| &market.door),
@@ -95,7 +97,7 @@ fn say_ready() {
     println!("ready");
 }
 
-fn market() {
+fn market(has_intruder: bool) {
     let market = options("broker")
         .create(|| MarketInitial {
             board: [quote("EURO", 1.0, 20_000), quote("POUND", 0.84, 4_000), quote("YEN", 169.2, 900_000)],
@@ -106,9 +108,11 @@ fn market() {
     let backend = coseg_sysv::choose(None).unwrap();
     let _orders = ["holder", "desk", "slow", "waiter"].map(start);
     drop(start("victim"));
-    let _hostile = start("hostile");
+    let _intruder = has_intruder.then(|| start("hostile"));
     let plain = Segment::options(Key::new(0x4242)).size(1 << 20).create(&backend).unwrap().attach().unwrap();
-    plain.write(0, b"<script>alert(2)</script> milk, bread").unwrap();
+    plain
+        .write(0, if has_intruder { &b"<script>alert(2)</script> milk, bread"[..] } else { b"milk, bread" })
+        .unwrap();
     let mut sender = market.orders.sender().unwrap();
     let mut quotes = market.quotes.sender().unwrap();
     end_with_input();

@@ -37,7 +37,12 @@ Examples:
   coseg top                                 until q; ? tells the keys
   coseg top --every 200ms --sort size       the largest first, five looks a second
   coseg top --filter postgres               those whose name, key, owner, type or commands have this
-  coseg top --once                          one look, as text
+  $ coseg top --once --filter id:           one look, as text
+  coseg top  kernel                                                      every 1s  04:07:10
+  segments ▏░░░░░░░░░░░░░ 4 of 4,096   size ▏░░░░░░░░░░░░░ 49MiB   resident █████████████ 48.3MiB
+  1 garbage (48MiB), 1 orphaned lock, 1 dead participant
+  ID  SEGMENT  KEY         OWNER   SIZE  RESIDENT  ACTIVITY  TYPE             STATUS   AGE  ATTACHED-BY
+   1  id:1     0x00000000  root   48MiB     48MiB  -         ? not looked at  garbage   1m  0
   coseg top --json -n 2 | tail -n 1 | jq '.segments[] | {title, activity, verdict}'
 Each look attaches nothing. ACTIVITY is the share of pages that changed since the look before, of those looked at: \
 all of a region, some of a larger segment; `-` where they cannot be seen without attaching. STATUS tells what to worry \
