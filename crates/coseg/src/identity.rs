@@ -2,6 +2,9 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::wiped;
 
 /// A process. A pid alone is given to another process soon; together with the start time it is not.
 ///
@@ -119,10 +122,23 @@ pub(crate) struct Namespaces {
 }
 
 impl Namespaces {
-    /// The caller's; asked each time, for a child may have others than its parent.
+    /// The caller's. A process keeps them; a child may have others, and asks for itself.
     pub(crate) fn of_self() -> Option<Namespaces> {
+        static PID: AtomicU64 = AtomicU64::new(0);
+        static TIME: AtomicU64 = AtomicU64::new(0);
+        let known = wiped::is_known();
+        if known.is_some_and(|known| known.load(Ordering::Acquire) != 0) {
+            return Some(Namespaces { pid: PID.load(Ordering::Relaxed), time: TIME.load(Ordering::Relaxed) });
+        }
         let number = |name: &str| fs::metadata(format!("/proc/self/ns/{name}")).ok().map(|meta| meta.ino());
-        Some(Namespaces { pid: number("pid")?, time: number("time").unwrap_or(0) })
+        let found = Namespaces { pid: number("pid")?, time: number("time").unwrap_or(0) };
+        if let Some(known) = known {
+            // Other threads find the same.
+            PID.store(found.pid, Ordering::Relaxed);
+            TIME.store(found.time, Ordering::Relaxed);
+            known.store(1, Ordering::Release);
+        }
+        Some(found)
     }
 
     /// Ten bits that mostly tell them from others.

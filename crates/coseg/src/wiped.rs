@@ -10,8 +10,8 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicU64};
 use std::time::Duration;
 
-/// Words at the start of each page that are nobody's: the first is the process's lock, which the owners of the others,
-/// who read them all the time, should not feel.
+/// Words at the start of each page that are nobody's: of the first page, the process's lock and what it knows of itself,
+/// which the owners of the others, who read them all the time, should not feel.
 const RESERVED: usize = 16;
 /// How long a thread sleeps before it tries a lock again; two threads seldom meet at one.
 const PAUSE: Duration = Duration::from_micros(50);
@@ -23,6 +23,8 @@ struct Page {
     words: &'static [AtomicU32],
     /// What each word is about, which a child knows too.
     topics: Box<[AtomicI32]>,
+    /// Whether a fork wipes it.
+    is_wiped: bool,
     /// A bit for each word that somebody has.
     taken: Box<[AtomicU64]>,
     next: AtomicPtr<Page>,
@@ -31,14 +33,13 @@ struct Page {
 impl Page {
     fn new() -> &'static Page {
         let count = coseg_sysv::caller::page_size() / 4;
-        let words = match page_wiped_on_fork() {
-            Some(words) => words,
-            None => Box::leak((0..count).map(|_| AtomicU32::new(0)).collect()),
-        };
+        let wiped = page_wiped_on_fork();
+        let is_wiped = wiped.is_some();
+        let words = wiped.unwrap_or_else(|| Box::leak((0..count).map(|_| AtomicU32::new(0)).collect()));
         let taken: Box<[AtomicU64]> = (0..count / 64).map(|_| AtomicU64::new(0)).collect();
         taken[0].store((1 << RESERVED) - 1, Relaxed);
         let topics = (0..count).map(|_| AtomicI32::new(0)).collect();
-        Box::leak(Box::new(Page { words, topics, taken, next: AtomicPtr::new(ptr::null_mut()) }))
+        Box::leak(Box::new(Page { words, topics, is_wiped, taken, next: AtomicPtr::new(ptr::null_mut()) }))
     }
 
     fn take(&'static self) -> Option<WipedWord> {
@@ -82,6 +83,12 @@ fn pages() -> impl Iterator<Item = &'static Page> {
         link = &page.next;
         Some(page)
     })
+}
+
+/// Whether something is known of this very process: no longer in a child. `None` where a fork wipes nothing.
+pub(crate) fn is_known() -> Option<&'static AtomicU32> {
+    let page = page_at(&PAGES);
+    page.is_wiped.then(|| &page.words[1])
 }
 
 /// A word that is zero again in a child.
@@ -207,11 +214,13 @@ mod tests {
     fn a_child_finds_words_wiped_and_no_lock_held() {
         let word = WipedWord::new(-9);
         word.set(5);
+        assert!(crate::identity::Namespaces::of_self().is_some());
         let alone = Alone::in_process();
         // SAFETY: the child uses atomics only, and ends with _exit.
         let child = unsafe { libc::fork() };
         if child == 0 {
-            let wiped = word.get() == 0 && !WipedWord::any(-9, 5);
+            let forgot = is_known().is_none_or(|known| known.load(Relaxed) == 0);
+            let wiped = forgot && word.get() == 0 && !WipedWord::any(-9, 5);
             drop(Alone::in_process());
             // SAFETY: ends the child at once.
             unsafe { libc::_exit(i32::from(!wiped)) };

@@ -32,7 +32,7 @@ pub(crate) struct RegionLook {
     pub(crate) channels: Vec<ChannelLook>,
 }
 
-#[derive(Clone, Debug, JsonSchema, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, JsonSchema, Serialize)]
 pub(crate) struct Member {
     #[serde(flatten)]
     pub(crate) party: Party,
@@ -96,10 +96,12 @@ impl Copy {
     pub(super) fn follow(&mut self, contents: &Contents<'_>) -> Result<Activity> {
         let changed = self.image.update(contents, |_| {})?;
         let pages = changed.iter().map(|range| range.len().div_ceil(PAGE_BYTES)).sum();
+        let mut is_behind = !changed.is_empty();
         for _ in 1..PASSES_MAX {
-            if self.image.update(contents, |_| {})?.is_empty() {
+            if !is_behind {
                 break;
             }
+            is_behind = !self.image.update(contents, |_| {})?.is_empty();
         }
         self.changed = changed;
         let looked_page_count = self.image.size_bytes().div_ceil(PAGE_BYTES);
@@ -117,6 +119,12 @@ impl Copy {
             Some(count as f64 / seconds?)
         };
         let before = self.before.as_ref();
+        let participants: Vec<Member> = region.participants().iter().map(Member::of).collect();
+        if let Some(before) = before.filter(|_| self.changed.is_empty())
+            && before.participants == participants
+        {
+            return before.at_rest();
+        }
         let locks = LockState::all(region).into_iter().map(|lock| {
             let before =
                 before.and_then(|look| look.locks.iter().find(|other| other.lock.number == lock.number));
@@ -140,7 +148,7 @@ impl Copy {
             name: region.name().to_owned(),
             r#type: region.schema().name.clone(),
             recovery_count: region.recovery_count(),
-            participants: region.participants().iter().map(Member::of).collect(),
+            participants,
             locks: locks.collect(),
             channels: channels.collect(),
         }
@@ -183,6 +191,17 @@ impl Member {
 }
 
 impl RegionLook {
+    /// The same, when nothing has happened since.
+    fn at_rest(&self) -> RegionLook {
+        let mut look = self.clone();
+        look.locks.iter_mut().for_each(|lock| lock.per_s = Some(0.0));
+        for ChannelLook { channel, sent_per_s, received_per_s } in &mut look.channels {
+            *sent_per_s = channel.state.sent_count.map(|_| 0.0);
+            *received_per_s = channel.state.received_count.map(|_| 0.0);
+        }
+        look
+    }
+
     pub(crate) fn dead_count(&self) -> usize {
         self.participants.iter().filter(|member| member.is_dead()).count()
     }
