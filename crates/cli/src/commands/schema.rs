@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use schemars::generate::SchemaSettings;
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use super::{
     channel, create, demo, diff, doctor, dump, gc, get, hex, key, limits, locks, ls, map, open, pages, read,
@@ -21,7 +21,7 @@ Examples:
   coseg schema watch | jq .properties      the fields of each line of `coseg watch --json`
 Schemas are JSON Schema, draft 2020-12. The number in a document's field `schema` grows when a field changes or goes, not \
 when one comes: read those you know, and ignore the rest. Lines that a command prints one by one (top, watch, `map ls` of \
-one map) have a schema for each line. Messages of `channel tail` are as the region's own schema has them.";
+one map) have a schema for each line, and `coseg serve` one for each kind of event. Messages of `channel tail` are as the region's own schema has them.";
 
 /// Print the JSON Schema of a command's --json
 #[derive(Debug, Args)]
@@ -41,6 +41,11 @@ fn document<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
         *version = serde_json::json!({ "const": SCHEMA });
     }
     schema
+}
+
+/// Null where there is nothing of which to tell.
+fn document_or_null<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "anyOf": [document::<T>(generator), { "type": "null" }] })
 }
 
 fn lines<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
@@ -80,6 +85,11 @@ const DOCUMENTS: &[(&str, Make)] = &[
     ("serve /api/remove", document::<serve::removal::Removal>),
     ("serve /api/scene", document::<Scene>),
     ("serve /api/segment", document::<Details>),
+    ("serve /events hello", document::<serve::stream::Hello>),
+    ("serve /events scene", document::<Scene>),
+    ("serve /events events", document::<serve::stream::Events<'_>>),
+    ("serve /events details", document_or_null::<Details>),
+    ("serve /events trouble", document::<serve::stream::Trouble<'_>>),
     ("set", document::<set::Document<'_>>),
     ("show", document::<show::document::Document<'_>>),
     ("show --as", document::<show::foreign::Document<'_>>),

@@ -184,7 +184,7 @@ impl Stream {
             let mut line = String::new();
             assert!(self.0.read_line(&mut line).unwrap() > 0, "the stream ended before {name}");
             match line.strip_prefix("data: ") {
-                Some(data) if is_next => return serde_json::from_str(data).unwrap(),
+                Some(data) if is_next => return document(&format!("serve /events {name}"), data),
                 Some(_) => {}
                 None => is_next |= line == wanted,
             }

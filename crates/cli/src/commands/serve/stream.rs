@@ -19,11 +19,11 @@ use super::looker::{Handle, Look, Numbered, Seen, json};
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// What the page needs to know first.
-#[derive(Serialize)]
-struct Hello {
+#[derive(JsonSchema, Serialize)]
+pub(crate) struct Hello {
     version: &'static str,
     read_only: bool,
-    every_ms: u128,
+    every_ms: u64,
 }
 
 #[derive(JsonSchema, Serialize)]
@@ -31,8 +31,9 @@ pub(crate) struct Events<'a> {
     events: Vec<&'a Numbered>,
 }
 
-#[derive(Serialize)]
-struct Trouble<'a> {
+/// Why there is nothing new.
+#[derive(JsonSchema, Serialize)]
+pub(crate) struct Trouble<'a> {
     error: &'a str,
 }
 
@@ -54,7 +55,8 @@ pub(super) fn respond(
     segment: Option<ShmId>,
     read_only: bool,
 ) -> Response {
-    let hello = Hello { version: env!("CARGO_PKG_VERSION"), read_only, every_ms: looker.every.as_millis() };
+    let every_ms = u64::try_from(looker.every.as_millis()).unwrap_or(u64::MAX);
+    let hello = Hello { version: env!("CARGO_PKG_VERSION"), read_only, every_ms };
     let looks = looker.watch();
     let mut waiting = VecDeque::new();
     waiting.push_back(event("hello", &json(&hello)));
