@@ -17,10 +17,11 @@ use crate::run::run;
 const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
 pub(crate) fn command(mut words: lexopt::Parser) -> Result<()> {
-    let mut shots = None;
+    let (mut shots, mut accept) = (None, false);
     while let Some(word) = words.next()? {
         match word {
             Long("screenshots") => shots = Some(std::path::absolute(words.value()?)?),
+            Long("accept") => accept = true,
             other => return Err(other.unexpected().into()),
         }
     }
@@ -32,6 +33,8 @@ pub(crate) fn command(mut words: lexopt::Parser) -> Result<()> {
     build::targets(&["--package", "coseg-cli", "--bin", "coseg", "--example", "browser-stage"])?;
     let artifacts = build::directory()?;
 
+    let differing = artifacts.join("pictures");
+    std::fs::create_dir_all(&differing)?;
     let scratch = tempfile::Builder::new().prefix("xtask-browser-").tempdir()?;
     let mut test = if is_root { Command::new("unshare") } else { Command::new("node") };
     if is_root {
@@ -44,12 +47,17 @@ pub(crate) fn command(mut words: lexopt::Parser) -> Result<()> {
         .env("COSEG_BIN", artifacts.join("coseg"))
         .env("STAGE_BIN", artifacts.join("examples/browser-stage"))
         .env("CHROMIUM", browser)
+        // Outlives the run: pictures that are not as they should be.
+        .env("SCRATCH", &differing)
         // Profiles, copies and sockets: all of it goes with the directory.
         .env("TMPDIR", scratch.path())
         .env("XDG_CONFIG_HOME", scratch.path())
         .env("XDG_CACHE_HOME", scratch.path());
     if let Some(shots) = shots {
         test.env("SHOTS", shots);
+    }
+    if accept {
+        test.env("ACCEPT", "1");
     }
     let status = test.status().with_context(|| format!("{test:?}"))?;
     if !status.success() {

@@ -19,7 +19,8 @@ const HELP: &str = "\
 cargo xtask COMMAND
 
   programs [--backend user|kernel] [NAME…]   unmodified programs on a backend; installs what they need, as root
-  browser [--screenshots DIR]                the page of coseg serve in a real browser; installs what it needs, as root
+  browser [--screenshots DIR] [--accept]     the page of coseg serve in a real browser; installs what it needs, as root;
+                                             --accept takes how it looks now as how it should look
   charts FILE… [--to DIR]                    what coseg-bench measured (--json), drawn: docs/charts
   recording [--to FILE]                      coseg top at work, as a picture that moves: docs/top.svg
   dist --to DIR                              what a package installs, under this prefix

@@ -1,16 +1,17 @@
 // The page of `coseg serve` in a real browser, with live data and names that are markup. Started by `cargo xtask browser`,
-// which says by COSEG_BIN, STAGE_BIN, CHROMIUM and SHOTS where things are.
+// which says by COSEG_BIN, STAGE_BIN, CHROMIUM, SHOTS and SCRATCH where things are.
 
 import { execFileSync } from "node:child_process";
 import { mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
 import { checkBasics, checkContrast, checkWidth, expect, noMarkup, until } from "./checks.mjs";
+import { compare, record } from "./pictures.mjs";
 import { end, start } from "./processes.mjs";
 
 const EVIL = "<img src=x onerror=alert(1)>";
 const VIEWS = ["", "segments", "processes", "locks", "channels", "garbage", "events"];
-const { COSEG_BIN, STAGE_BIN, CHROMIUM, SHOTS } = process.env;
+const { COSEG_BIN, STAGE_BIN, CHROMIUM, SHOTS, SCRATCH, ACCEPT } = process.env;
 
 const coseg = (...words) => execFileSync(COSEG_BIN, words, { encoding: "utf8" }).trim();
 
@@ -65,7 +66,7 @@ const [base, token] = server.said.split("/#token=");
 const id = (name) => JSON.parse(coseg("stat", name, "--json")).segments[0].id;
 const [market, hostile] = [id("key:0x4d41"), id("key:0x666")];
 
-const browser = await chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", "--disable-gpu"] });
+const browser = await chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", "--disable-gpu", "--font-render-hinting=none", "--disable-lcd-text"] });
 const page = await open(browser);
 
 await step("without the token there is nothing to see", async () => {
@@ -237,6 +238,11 @@ await step("nothing overflows on a phone", async () => {
     await page.waitForTimeout(100);
     await checkWidth(page, 360);
   }
+});
+
+await step("drawn as it was", async () => {
+  if (ACCEPT) await record(base, token, market);
+  await compare(browser, base, token, { accept: ACCEPT, scratch: SCRATCH });
 });
 
 await step("pictures", async () => {
