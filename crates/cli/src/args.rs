@@ -32,7 +32,7 @@ Examples:
   coseg map get name:book quotes EURUSD   a value of a map, by its key
   coseg serve                             all of it live, as a web page
   coseg run -- initdb -D data             run a program on the user-space backend
-  coseg demo                              see it work, in ten seconds
+  coseg demo                              see it work, in fifteen seconds
 
 Segments are named by
   5              an id                    0x162e, key:5678   a key

@@ -44,6 +44,11 @@ pub(crate) struct Record {
 }
 
 impl Record {
+    /// The owner's name, else number.
+    pub(crate) fn owner(&self) -> String {
+        self.user.clone().unwrap_or_else(|| self.uid.to_string())
+    }
+
     /// With what is known of its contents.
     #[must_use]
     pub(crate) fn marked(mut self, mark: Option<Mark>) -> Record {

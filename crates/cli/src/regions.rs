@@ -36,6 +36,9 @@ pub(crate) enum Mark {
     Unreadable(&'static str),
 }
 
+/// Why a segment is unreadable that nobody has attached whom one may look through.
+pub(crate) const NOT_LOOKED_AT: &str = "not looked at";
+
 impl From<Refused> for Failure {
     fn from(refused: Refused) -> Failure {
         match refused {
@@ -112,7 +115,7 @@ pub(crate) fn mark(view: &View, stat: &Stat, may_attach: bool) -> Mark {
     match peek(view, stat) {
         Peek::Region(label) => return Mark::Region(label),
         Peek::Plain => return Mark::Plain,
-        Peek::Unknown if !may_attach => return Mark::Unreadable("not looked at"),
+        Peek::Unknown if !may_attach => return Mark::Unreadable(NOT_LOOKED_AT),
         Peek::Unknown => {}
     }
     match look(view, stat) {
@@ -120,7 +123,7 @@ pub(crate) fn mark(view: &View, stat: &Stat, may_attach: bool) -> Mark {
             let (name, of) = (inspection.name().to_owned(), inspection.schema().name.clone());
             Mark::Region(Label { name, of })
         }
-        Err(Refused::WouldDestroy(..)) => Mark::Unreadable("not looked at"),
+        Err(Refused::WouldDestroy(..)) => Mark::Unreadable(NOT_LOOKED_AT),
         Err(Refused::Error(error)) => match error.kind() {
             ErrorKind::NotARegion => Mark::Plain,
             ErrorKind::Damaged => Mark::Unreadable("damaged"),

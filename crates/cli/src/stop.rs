@@ -47,12 +47,17 @@ impl Stop {
 
     /// Waits, but for no longer than nothing stops it.
     pub(crate) fn sleep(&self, time: Duration) -> Result<()> {
+        self.sleep_while(time, || true)
+    }
+
+    /// The same, while somebody wants it.
+    pub(crate) fn sleep_while(&self, time: Duration, is_wanted: impl Fn() -> bool) -> Result<()> {
         const STEP: Duration = Duration::from_millis(50);
         let start = Instant::now();
         loop {
             self.check()?;
             let left = time.saturating_sub(start.elapsed());
-            if left.is_zero() {
+            if left.is_zero() || !is_wanted() {
                 return Ok(());
             }
             std::thread::sleep(left.min(STEP));

@@ -48,6 +48,11 @@ pub(crate) fn short_since(unix_ns: u64) -> String {
     short(now_ns().saturating_sub(unix_ns) / 1_000_000)
 }
 
+/// The same of what is known to the second only.
+pub(crate) fn short_s(seconds: u64) -> String {
+    if seconds == 0 { "0s".to_owned() } else { short(seconds.saturating_mul(1000)) }
+}
+
 /// A span of time in one short word.
 pub(crate) fn short(ms: u64) -> String {
     match ms {

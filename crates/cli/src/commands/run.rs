@@ -26,7 +26,7 @@ Examples:
   COSEG_BACKEND=user coseg ls                           what such programs made
 
 The program's shmget, shmat, shmdt and shmctl reach coseg's library instead of the kernel; its \
-children inherit that. Out of reach: static programs, setuid programs, and raw system calls. \
+children inherit that. Out of reach: static programs, setuid programs, and raw system calls.
 Exit codes: the program's own; 125 coseg itself failed, 126 not executable, 127 not found.";
 
 /// Run a program on the user-space backend

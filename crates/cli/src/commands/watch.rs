@@ -101,7 +101,7 @@ pub(crate) fn run(args: &Watch, global: &Global) -> Result<ExitCode> {
     // The two copies are of different moments already.
     let mut differed = true;
     while teller.left > 0 && !output::reader_has_gone() {
-        stop.sleep(args.every)?;
+        stop.sleep_while(args.every, || !output::reader_has_gone())?;
         // Its bytes can be read for as long as they are open here.
         if view.facility.backend.stat(stat.id).map_or(true, |now| now.removed && !stat.removed) {
             output::note(&format!("{whose} was removed"));

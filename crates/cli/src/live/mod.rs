@@ -14,6 +14,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use coseg::{Label, Peek};
 use coseg_sysv::{Listed, ShmId, Stat};
+use rustix::process::{Resource, getrlimit, setrlimit};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -29,7 +30,7 @@ use crate::contents::Contents;
 use crate::failure::Result;
 use crate::output::printable;
 use crate::record::{Origin, Record};
-use crate::regions::Mark;
+use crate::regions::{Mark, NOT_LOOKED_AT};
 use crate::stop::Stop;
 use crate::view::View;
 use crate::who::{Holder, Who};
@@ -106,6 +107,21 @@ pub(crate) struct Live {
 /// What changes with every attachment that comes or goes.
 type Attachments = (ShmId, u64, i64, i64, i32);
 
+/// What the bytes of a segment tell.
+#[derive(Default)]
+struct Inside {
+    activity: Option<Activity>,
+    region: Option<RegionLook>,
+    /// When a region's bytes were followed.
+    at: Option<Instant>,
+}
+
+impl Inside {
+    fn of_pages(activity: Result<Option<Activity>>) -> Inside {
+        Inside { activity: activity.ok().flatten(), ..Inside::default() }
+    }
+}
+
 /// One look, while it is made.
 struct Look<'a> {
     view: &'a View,
@@ -120,6 +136,7 @@ struct Look<'a> {
 
 impl Live {
     pub(crate) fn new(facility: Facility, stop: &Stop) -> Result<Live> {
+        allow_many_files();
         let view = View::of(facility)?;
         Ok(Live { view, kept: HashMap::new(), searched: None, last: None, stop: stop.clone() })
     }
@@ -204,7 +221,7 @@ impl Look<'_> {
         let stat = listed.stat;
         let inside = self.inside(&stat, kept);
         self.stop.check()?;
-        let (activity, inside) = inside.unwrap_or_default();
+        let Inside { activity, region: inside, at } = inside;
         // A removed one's key is taken from it.
         if !stat.removed || is_new {
             kept.title = short_title(&stat, &kept.mark);
@@ -217,7 +234,7 @@ impl Look<'_> {
         }
         self.tell_attached(&stat, kept);
         if let (Some(copy), Some(inside)) = (&mut kept.copy, &inside) {
-            copy.tell(inside, |kind, text| {
+            copy.tell(at, inside, |kind, text| {
                 // Not through `tell`: the title is borrowed with the copy.
                 if self.elapsed.is_some() {
                     let (id, title) = (stat.id.raw(), kept.title.clone());
@@ -239,10 +256,13 @@ impl Look<'_> {
         })
     }
 
-    /// What the bytes tell, where they are seen without attaching; nothing where the process through which they are seen
-    /// lets go of them meanwhile.
-    fn inside(&self, stat: &Stat, kept: &mut Kept) -> Option<(Option<Activity>, Option<RegionLook>)> {
-        let contents = Contents::unattached(self.view, stat)?;
+    /// What the bytes tell, where they are seen without attaching. Of a region that was seen before, what was seen last
+    /// is all there is where they are not; who has died since can be told all the same.
+    fn inside(&self, stat: &Stat, kept: &mut Kept) -> Inside {
+        let last = |copy: &Copy| Inside { activity: None, region: Some(copy.look(None)), at: None };
+        let Some(contents) = Contents::unattached(self.view, stat) else {
+            return kept.copy.as_ref().map(last).unwrap_or_default();
+        };
         let look = Label::peek(|offset, bytes| {
             usize::try_from(offset).is_ok_and(|offset| contents.read(offset, bytes).is_ok())
         });
@@ -255,17 +275,32 @@ impl Look<'_> {
             if kept.is_close(self.now) { PAGES_MAX_CLOSE } else { pages_max(self.view.listed.len()) };
         let Peek::Region(label) = look else {
             kept.copy = None;
-            return Some((kept.pages.look(&contents, pages_max).ok(), None));
+            return Inside::of_pages(kept.pages.look(&contents, pages_max));
         };
         if stat.size_bytes > COPY_MAX {
-            return Some((kept.pages.look(&contents, pages_max).ok(), None));
+            return Inside::of_pages(kept.pages.look(&contents, pages_max));
         }
         if !kept.copy.as_ref().is_some_and(|copy| copy.is_of(&label)) {
-            kept.copy = Copy::new(&contents, label, &self.view.segment(stat), self.stop).ok()?;
+            kept.copy = match Copy::new(&contents, label, &self.view.segment(stat), self.stop) {
+                Ok(copy) => copy,
+                Err(_) => {
+                    // No room for it, or too many files: what is inside is not known.
+                    kept.mark = Mark::Unreadable("not copied");
+                    None
+                }
+            };
         }
-        let copy = kept.copy.as_mut()?;
-        let activity = copy.follow(&contents).ok()?;
-        Some((Some(activity), Some(copy.look(self.elapsed))))
+        let Some(copy) = kept.copy.as_mut() else {
+            return Inside::of_pages(kept.pages.look(&contents, pages_max));
+        };
+        match copy.follow(&contents) {
+            Ok(activity) => {
+                let (region, at) = (Some(copy.look(Some(self.now))), Some(self.now));
+                Inside { activity: Some(activity), region, at }
+            }
+            // The process through which they are seen lets go of them.
+            Err(_) => last(copy),
+        }
     }
 
     fn tell(&mut self, kind: EventKind, id: ShmId, title: &str, text: String) {
@@ -311,7 +346,7 @@ impl Kept {
             stat,
             title: String::new(),
             attached: Vec::new(),
-            mark: Mark::Unreadable("not looked at"),
+            mark: Mark::Unreadable(NOT_LOOKED_AT),
             pages: Pages::default(),
             copy: None,
             judged: None,
@@ -323,6 +358,14 @@ impl Kept {
     fn is_close(&self, now: Instant) -> bool {
         self.close.as_ref().is_some_and(|(asked, _)| now.duration_since(*asked) < STALE_AFTER)
     }
+}
+
+/// Each copy of a region has some files open.
+fn allow_many_files() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // Where that is too few, the rest is told to be not copied.
+    let _ = setrlimit(Resource::Nofile, limit);
 }
 
 fn sentence(holder: &Holder) -> (i32, String) {

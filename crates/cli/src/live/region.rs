@@ -1,7 +1,7 @@
 //! What is inside a region, from a copy of it.
 
 use std::ops::Range;
-use std::time::Duration;
+use std::time::Instant;
 
 use coseg::{Inspection, Label};
 use coseg_sysv::Segment;
@@ -63,7 +63,8 @@ pub(super) struct Copy {
     region: Inspection,
     image: Image,
     label: Label,
-    before: Option<RegionLook>,
+    /// The last look at bytes that were followed till then.
+    before: Option<(Instant, RegionLook)>,
     /// What had changed when it was last made the same.
     pub(super) changed: Vec<Range<usize>>,
 }
@@ -108,19 +109,22 @@ impl Copy {
         Ok(Activity { looked_page_count, changed_page_count: pages })
     }
 
-    /// What is inside; rates are of the time since the look before.
-    pub(super) fn look(&self, elapsed: Option<Duration>) -> RegionLook {
+    /// What is inside; rates are of the time since the look before. `None`: the bytes could not be followed, and are as
+    /// they were.
+    pub(super) fn look(&self, now: Option<Instant>) -> RegionLook {
         let region = &self.region;
-        let seconds = elapsed.map(|elapsed| elapsed.as_secs_f64()).filter(|&seconds| seconds > 0.0);
+        let since = |(then, _): &(Instant, RegionLook)| Some(now?.duration_since(*then).as_secs_f64());
+        let seconds = self.before.as_ref().and_then(since).filter(|&seconds| seconds > 0.0);
         // Counts are exact up to 2^53, more than there can be.
         #[expect(clippy::cast_precision_loss, reason = "a rate is for people")]
         let rate = |now: Option<u64>, before: Option<u64>| {
-            let count = now?.wrapping_sub(before?);
+            // What counts less than before was put back, by a dump perhaps.
+            let count = now?.checked_sub(before?)?;
             Some(count as f64 / seconds?)
         };
-        let before = self.before.as_ref();
+        let before = self.before.as_ref().map(|(_, look)| look);
         let participants: Vec<Member> = region.participants().iter().map(Member::of).collect();
-        if let Some(before) = before.filter(|_| self.changed.is_empty())
+        if let Some(before) = before.filter(|_| now.is_some() && self.changed.is_empty())
             && before.participants == participants
         {
             return before.at_rest();
@@ -155,8 +159,13 @@ impl Copy {
     }
 
     /// Tells what is new since the look before, and keeps this one for the next.
-    pub(super) fn tell(&mut self, now: &RegionLook, mut tell: impl FnMut(EventKind, String)) {
-        if let Some(before) = &self.before {
+    pub(super) fn tell(
+        &mut self,
+        at: Option<Instant>,
+        now: &RegionLook,
+        mut tell: impl FnMut(EventKind, String),
+    ) {
+        if let Some((_, before)) = &self.before {
             before.tell_members(now, &mut tell);
             before.tell_locks(now, &mut tell);
             for channel in &now.channels {
@@ -168,7 +177,9 @@ impl Copy {
                 }
             }
         }
-        self.before = Some(now.clone());
+        if let Some(at) = at.or_else(|| self.before.as_ref().map(|(then, _)| *then)) {
+            self.before = Some((at, now.clone()));
+        }
     }
 }
 

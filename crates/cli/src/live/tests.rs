@@ -66,6 +66,22 @@ fn what_comes_and_goes_is_told_once() {
 }
 
 #[test]
+fn what_is_filled_is_seen_to_change() {
+    let mut stage = Stage::new();
+    let (segment, memory) = stage.plain(1, 4 << 20);
+    memory.write(0, &[1; 40 * 4096]).unwrap();
+    stage.only();
+    for page in (40..400).step_by(40) {
+        memory.write(page * 4096, &[1; 40 * 4096]).unwrap();
+        let activity = stage.only().activity.unwrap();
+        assert!(activity.changed_page_count > 0, "{page}: {activity:?}");
+        assert!(activity.looked_page_count <= 16, "{page}: {activity:?}");
+    }
+    assert_eq!(stage.only().activity.unwrap().changed_page_count, 0);
+    segment.remove().unwrap();
+}
+
+#[test]
 fn pages_that_change_are_counted_of_those_that_were_looked_at() {
     let mut stage = Stage::new();
     let (segment, memory) = stage.plain(1, 64 << 10);
@@ -78,7 +94,7 @@ fn pages_that_change_are_counted_of_those_that_were_looked_at() {
     assert_eq!(stage.only().activity, activity(4, 1));
     assert_eq!(stage.only().activity, activity(4, 0));
     memory.write(4096 * 8, &[2]).unwrap();
-    assert_eq!(stage.only().activity, activity(5, 0), "other pages than before");
+    assert_eq!(stage.only().activity, activity(5, 1), "a page that nobody had written");
     segment.remove().unwrap();
 }
 

@@ -198,8 +198,6 @@ fn regions_are_seen_inside_and_the_dead_stand_out() {
         let market = office(&world, 7, "market");
         let mut holder = Player::start(&world, "holder", "7");
         let _waiter = Player::start(&world, "waiter", "7");
-        // The kernel's segments are looked into through somebody who has them attached, when all players have ended.
-        let _witness = world.holder("key:7");
         let mut top = Terminal::start(&world, "top --every 50ms --filter office", 50, 120);
         top.lists("market");
         top.press("\r");
@@ -211,7 +209,8 @@ fn regions_are_seen_inside_and_the_dead_stand_out() {
         });
         assert!(held.contains("held") && held.contains("Office"), "{held}");
         holder.kill();
-        // Who waited may have settled what the dead had begun before anybody looked.
+        // Who waited may have settled what the dead had begun before anybody looked; and on the kernel's side, where
+        // nobody is left through whom to look, it shows in what was seen last.
         top.until("a death", |screen| {
             screen.contains("died       market") || screen.contains("recovered  market")
         });

@@ -46,7 +46,7 @@ holds is not among them. It needs the right to read only.
 Numbers are numbers; whole ones beyond 64 bits, NaN and infinities are text. (jq before 1.7 rounds \
 whole numbers beyond 2^53.) Bytes are a JSON string if they are UTF-8, else {\"base64\": \"…\"}. \
 Ends when the channel is closed and empty, after COUNT messages, or when nobody reads the output: 0; \
-when no message comes for TIME: 124; with Ctrl-C: 130. A sender's death is told on standard error. \
+when no message comes for TIME: 124; with Ctrl-C: 130. A sender's death is told on standard error.
 Exit codes: 1 if there is no such region or channel, or its receiving end is taken.";
 
 /// Receive a channel's messages: JSON on standard output, a line each

@@ -29,7 +29,7 @@ Examples:
 It looks at limits (shmmni, shmall, shmmax), at the room in /dev/shm, at systemd's RemoveIPC, at IPC \
 namespaces, huge pages and shm_rmid_forced; at segments that leaked, may be written by any user, have the \
 key that ftok's failure makes or one that two files share; and at regions' locks and participants. Nothing \
-is changed. To look into a region that somebody is attached to, it is attached for reading, for a moment. \
+is changed. To look into a region that somebody is attached to, it is attached for reading, for a moment.
 Exit codes: 0 all is well, but for notes; 1 a problem or a warning; 2 usage or error.";
 
 /// Look for what is wrong or soon will be, and say what mends it

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use coseg::{ErrorKind, Inspection, Peek};
+use coseg::{ErrorKind, Inspection, Label, Peek};
 use coseg_sysv::{Key, Stat, caller};
 
 use super::{Finding, Severity};
@@ -186,13 +186,18 @@ fn known_files(pid: i32) -> impl Iterator<Item = Known> {
 
 /// Looks into those that can be told for regions without attaching, and those somebody is attached to.
 pub(super) fn regions(view: &View) -> Result<Vec<Finding>> {
-    let mut findings = Vec::new();
+    let (mut findings, mut unseen) = (Vec::new(), Vec::new());
     for stat in stats(view) {
         match peek(view, &stat) {
             Peek::Region(_) => {}
-            // The times of what nobody uses tell how long.
+            Peek::Plain => continue,
+            Peek::Unknown if stat.size_bytes < Label::BYTES_MIN => continue,
             Peek::Unknown if stat.attachment_count > 0 || view.facility.user.is_some() => {}
-            _ => continue,
+            // The times of what nobody uses tell how long.
+            Peek::Unknown => {
+                unseen.push(stat);
+                continue;
+            }
         }
         match regions::look(view, &stat) {
             Ok(region) => findings.extend(region_findings(&stat, &region)),
@@ -202,9 +207,17 @@ pub(super) fn regions(view: &View) -> Result<Vec<Finding>> {
                     format!("coseg read id:{0} > saved; coseg rm id:{0}; and its program anew", stat.id);
                 findings.push(Finding::new(Severity::Problem, "regions", failure).mend(mend));
             }
-            // No region, or not ours to look into.
+            Err(Refused::Error(error)) if *error.kind() == ErrorKind::Segment => unseen.push(stat),
+            Err(Refused::WouldDestroy(..)) => unseen.push(stat),
+            // No region.
             Err(_) => {}
         }
+    }
+    if !unseen.is_empty() {
+        let fact = format!("{} not looked into: locks of the dead may be in them", segments(unseen.len()));
+        let mend = "coseg locks, run by their owner or root: it attaches what nobody has attached".to_owned();
+        let finding = Finding::new(Severity::Note, "regions", fact).evidence(unseen.iter().map(sized));
+        findings.push(finding.mend(mend));
     }
     Ok(findings)
 }

@@ -23,7 +23,7 @@ Examples:
   coseg map get name:book pairs '[1, 2]'            a key that is no number or text, as JSON
   coseg map get name:book positions 17 | jq .amount
   coseg map get name:book quotes EURUSD --json | jq '.entries[0].expires_in_ms'
-Values are JSON: {\"field\": …}, [elements], numbers, text. One field without quotes: coseg get. \
+Values are JSON: {\"field\": …}, [elements], numbers, text. One field without quotes: coseg get.
 Exit codes: 1 if there is no such region or map, or one of the keys is not there.";
 
 /// Print the values of keys: JSON, a line each

@@ -27,6 +27,8 @@ pub(super) enum Action {
     Quit,
     /// Stop, as Ctrl-Z has it, until the shell says to go on.
     Suspend,
+    /// Draw all of the screen again.
+    Redraw,
     /// Look at once.
     Look,
     /// Remove this one, if it is still as it was when the question was asked.
@@ -140,6 +142,7 @@ impl App {
             match key.code {
                 KeyCode::Char('c') => return Action::Quit,
                 KeyCode::Char('z') => return Action::Suspend,
+                KeyCode::Char('l') => return Action::Redraw,
                 KeyCode::Char('u') if self.mode == Mode::Filter => self.order.filter.clear(),
                 _ => {}
             }
@@ -199,8 +202,15 @@ impl App {
             KeyCode::PageUp => self.select(scene, |row| row.saturating_sub(page)),
             KeyCode::Home => self.select(scene, |_| 0),
             KeyCode::End => self.select(scene, |_| usize::MAX),
-            KeyCode::Enter => self.show_details(!self.details),
-            KeyCode::Right | KeyCode::Char('l') => self.show_details(true),
+            KeyCode::Enter => {
+                // From now on it is this one, whatever comes first.
+                self.select(scene, |row| row);
+                self.show_details(!self.details);
+            }
+            KeyCode::Right | KeyCode::Char('l') => {
+                self.select(scene, |row| row);
+                self.show_details(true);
+            }
             KeyCode::Left => self.show_details(false),
             KeyCode::Char('s' | '>') => self.order.sort = self.order.sort.step(true),
             KeyCode::Char('<') => self.order.sort = self.order.sort.step(false),
@@ -255,6 +265,7 @@ impl App {
         let rows = self.order.apply(&scene.segments);
         let Some(row) = self.selected_row(&rows) else { return };
         let stat = rows[row].stat;
+        self.selected = Some(stat.id.raw());
         if stat.removed {
             self.refuse(format!("{} is removed already, and goes with its last attachment", title(&stat)));
         } else {

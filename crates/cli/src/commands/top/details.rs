@@ -15,6 +15,7 @@ use crate::commands::locks::state::{LockState, Party, State};
 use crate::live::region::{ChannelLook, LockLook, Member, RegionLook};
 use crate::live::{Scene, SegmentLook};
 use crate::output;
+use crate::regions::{Mark, NOT_LOOKED_AT};
 use crate::table::Align;
 use crate::view::title;
 use crate::{size, time};
@@ -60,7 +61,7 @@ impl Details<'_> {
 
     fn about(&self, width: usize) -> Vec<Line<'static>> {
         let record = &self.segment.record;
-        let owner = record.user.clone().unwrap_or_else(|| record.uid.to_string());
+        let owner = record.owner();
         let mut words = format!(
             "{}, {}, mode {}, owner {owner}, made by pid {}, last used by pid {}",
             title(&self.segment.stat),
@@ -76,6 +77,12 @@ impl Details<'_> {
         ] {
             if at.is_some() {
                 words.push_str(&format!(", {what} {} ago", age(self.scene, at)));
+            }
+        }
+        if let Some(Mark::Unreadable(why)) = record.region {
+            words.push_str(&format!("; what is inside was {why}"));
+            if why == NOT_LOOKED_AT {
+                words.push_str(": nobody has it attached whom you may look through (coseg show attaches it)");
             }
         }
         wrap(&words, Style::new(), width).into_iter().map(Line::from).collect()

@@ -16,8 +16,10 @@ use crate::who;
 
 /// Columns that lines of a dialog have.
 const WIDTH: u16 = 72;
+/// Fewer cut what a question is about.
+const WIDTH_MIN: u16 = 40;
 
-const KEYS: [(&str, &str); 16] = [
+const KEYS: [(&str, &str); 18] = [
     ("↑ ↓ j k", "select; PageUp, PageDown, Home and End too"),
     ("Enter →", "the selected segment closely; again or ← closes that"),
     ("J K", "scroll what is shown of it"),
@@ -30,9 +32,11 @@ const KEYS: [(&str, &str); 16] = [
     ("Space", "look at once"),
     ("+ -", "look less often, more often"),
     ("Esc", "back: from the details, from the filter, and out"),
+    ("Ctrl-L", "draw everything anew"),
     ("q", "quit"),
     ("", ""),
     ("ACTIVITY", "the pages that changed, of those looked at: the last looks, and the share in the last"),
+    ("AGE", "since it was last used: made, attached or detached"),
     ("STATUS", "what there is to worry about; coseg gc and doctor say more"),
 ];
 
@@ -58,10 +62,10 @@ pub(super) fn help(app: &App, buffer: &mut Buffer, area: Rect) {
     draw(app, buffer, area, "keys; any of them closes this", lines);
 }
 
-/// What would be removed, and what that does.
-pub(super) fn confirm(app: &App, buffer: &mut Buffer, area: Rect, segment: &SegmentLook) {
+/// What would be removed, and what that does; whether all of the question can be seen.
+pub(super) fn confirm(app: &App, buffer: &mut Buffer, area: Rect, segment: &SegmentLook) -> bool {
     let (palette, record) = (app.palette, &segment.record);
-    let owner = record.user.clone().unwrap_or_else(|| record.uid.to_string());
+    let owner = record.owner();
     let (attached, attached_style, effect) = match record.attachment_count {
         0 => ("nobody".to_owned(), palette.good(), "Its key and its memory go at once."),
         _ => {
@@ -93,7 +97,11 @@ pub(super) fn confirm(app: &App, buffer: &mut Buffer, area: Rect, segment: &Segm
         text("n", palette.bold()),
         text(" keeps it", Style::new()),
     ]));
-    draw(app, buffer, area, "remove this segment?", lines);
+    let is_seen = area.width >= WIDTH_MIN && lines.len() + 2 <= usize::from(area.height);
+    if is_seen {
+        draw(app, buffer, area, "remove this segment?", lines);
+    }
+    is_seen
 }
 
 fn draw(app: &App, buffer: &mut Buffer, area: Rect, name: &'static str, lines: Vec<Line<'static>>) {

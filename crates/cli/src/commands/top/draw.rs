@@ -95,8 +95,11 @@ impl App {
             Mode::List | Mode::Filter => {}
             Mode::Help => dialog::help(self, buffer, area),
             Mode::Confirm(stat) => {
-                if let Some(segment) = scene.segments.iter().find(|segment| segment.stat == stat) {
-                    dialog::confirm(self, buffer, area, segment);
+                let asked = scene.segments.iter().find(|segment| segment.stat == stat);
+                if asked.is_some_and(|segment| !dialog::confirm(self, buffer, area, segment)) {
+                    self.mode = Mode::List;
+                    self.refuse("too small a terminal for the question: coseg rm asks it, too".to_owned());
+                    put(buffer, areas.footer, 0, &self.footer());
                 }
             }
         }

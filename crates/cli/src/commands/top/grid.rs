@@ -17,6 +17,13 @@ pub(super) struct Column {
     pub(super) width_max: usize,
 }
 
+impl Column {
+    /// However much there is in it.
+    pub(super) fn whole(self) -> Column {
+        Column { width_max: usize::MAX, ..self }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Grid {
     columns: Vec<Column>,
@@ -97,7 +104,7 @@ impl Grid {
             cells.iter().zip(self.columns.iter().zip(&self.widths)).enumerate()
         {
             let cell = cut(cell, width);
-            let padding = Span::raw(" ".repeat(width - cell.width()));
+            let padding = Span::raw(" ".repeat(width.saturating_sub(cell.width())));
             if column.align == Align::Right {
                 spans.extend([padding, cell]);
             } else if index == last {
@@ -121,9 +128,14 @@ pub(super) fn cut(span: &Span<'static>, width: usize) -> Span<'static> {
     if width == 0 {
         return Span::styled("", span.style);
     }
-    let mut beginning = span.content.clone().into_owned();
-    while Span::raw(beginning.as_str()).width() >= width {
-        beginning.pop();
+    let mut beginning = String::new();
+    let mut left = width - 1;
+    for letter in span.styled_graphemes(Style::new()) {
+        match left.checked_sub(Span::raw(letter.symbol).width()) {
+            Some(rest) => left = rest,
+            None => break,
+        }
+        beginning.push_str(letter.symbol);
     }
     Span::styled(beginning + "…", span.style)
 }

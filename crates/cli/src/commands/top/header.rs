@@ -11,6 +11,7 @@ use super::palette::Palette;
 use super::table;
 use crate::commands::gc::judge::Verdict;
 use crate::live::{Scene, SegmentLook};
+use crate::regions::Mark;
 use crate::{output, size};
 
 /// What a gauge's bar has at least, and at most.
@@ -159,8 +160,14 @@ fn worries(app: &App, scene: &Scene, width: usize) -> Line<'static> {
     if scene.hidden_count > 0 {
         add(Level::Told, output::count(scene.hidden_count, "attachment hidden", "attachments hidden"));
     }
+    let is_unseen = |segment: &&SegmentLook| matches!(segment.record.region, Some(Mark::Unreadable(_)));
+    let unseen_count = scene.segments.iter().filter(is_unseen).count();
     if found.is_empty() {
-        found.push(text("no garbage, nobody dead", palette.dim()));
+        let words = if unseen_count == 0 { "no garbage, nobody dead" } else { "no garbage" };
+        found.push(text(words, palette.dim()));
+    }
+    if unseen_count > 0 {
+        found.push(text(format!(", {unseen_count} not looked into"), palette.dim()));
     }
     let shown = &app.order;
     let mut order = format!("by {:?}", shown.sort).to_lowercase();

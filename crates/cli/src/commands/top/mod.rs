@@ -13,6 +13,7 @@ mod remove;
 mod screen;
 mod table;
 
+use std::collections::HashMap;
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -45,12 +46,15 @@ Examples:
    1  id:1     0x00000000  root   48MiB     48MiB  -         ? not looked at  garbage   1m  0
   coseg top --json -n 2 | tail -n 1 | jq '.segments[] | {title, activity, verdict}'
 Each look attaches nothing. ACTIVITY is the share of pages that changed since the look before, of those looked at: \
-all of a region, some of a larger segment; `-` where they cannot be seen without attaching. STATUS tells what to worry \
+all of a region up to 4 MiB, of which a copy is kept in TMPDIR; of anything else 16 or, if there are many segments, \
+fewer, spread over all that was written; `-` where they cannot be seen without attaching. AGE is the time since the last \
+use. STATUS tells what to worry \
 about: garbage (coseg gc has the reasons), locks whose holders died, dead participants. Enter opens the selected segment: \
 who is attached, who has joined, who holds and awaits which lock, how full each channel is and how fast. d removes it, \
 after a question, if it is then still what the question was about.
-With --json a line per look, until Ctrl-C or as many as -n says; rates and activity are null in the first. \
-Exit codes: 0 ended by q or -n; 2 usage or error; 130 interrupted, or the terminal is gone.";
+With --json a line per look, until Ctrl-C or as many as -n says; rates and activity are null in the first. --filter \
+chooses segments; events are told of all.
+Exit codes: 0 ended by q, Ctrl-C in the view, or -n; 2 usage or error; 130 interrupted, or the terminal is gone.";
 
 /// See all segments and what happens to them, live
 #[derive(Debug, Args)]
@@ -112,14 +116,15 @@ fn print_lines(args: &Top, order: &Order, live: &mut Live, stop: &Stop) -> Resul
     let mut left = if args.once { 1 } else { args.count.unwrap_or(u64::MAX) };
     while left > 0 && !output::reader_has_gone() {
         let mut scene = live.look()?;
-        let ids: Vec<i32> = order.apply(&scene.segments).iter().map(|segment| segment.record.id).collect();
-        let place = |id: i32| ids.iter().position(|&other| other == id);
-        scene.segments.retain(|segment| place(segment.record.id).is_some());
-        scene.segments.sort_by_cached_key(|segment| place(segment.record.id));
+        let chosen = order.apply(&scene.segments);
+        let places: HashMap<i32, usize> =
+            chosen.iter().enumerate().map(|(place, segment)| (segment.record.id, place)).collect();
+        scene.segments.retain(|segment| places.contains_key(&segment.record.id));
+        scene.segments.sort_by_key(|segment| places[&segment.record.id]);
         output::print_line(&scene)?;
         left -= 1;
         if left > 0 {
-            stop.sleep(args.every)?;
+            stop.sleep_while(args.every, || !output::reader_has_gone())?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -159,6 +164,7 @@ fn show(args: &Top, mut app: App, mut live: Live, stop: &Stop) -> Result<ExitCod
             Action::Nothing => {}
             Action::Quit => return Ok(ExitCode::SUCCESS),
             Action::Suspend => screen.suspend()?,
+            Action::Redraw => screen.again()?,
             Action::Look => {
                 left -= 1;
                 if left == 0 {

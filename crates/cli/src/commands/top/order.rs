@@ -102,11 +102,15 @@ impl Order {
         let sought = self.filter.to_lowercase();
         let has = |text: &str| text.to_lowercase().contains(&sought);
         let record = &segment.record;
+        // As it is shown, and as people write it.
+        let has_key = || {
+            has(&record.key_hex) || has(&format!("{:#x}", record.key)) || has(&format!("id:{}", record.id))
+        };
         let is_of_type =
             || matches!(&record.region, Some(Mark::Region(label)) if has(&label.of) || has(&label.name));
         sought.is_empty()
             || has(&segment.title)
-            || has(&record.key_hex)
+            || has_key()
             || record.user.as_deref().map_or_else(|| has(&record.uid.to_string()), has)
             || record.attached.iter().flatten().any(|holder| holder.command.as_deref().is_some_and(has))
             || is_of_type()

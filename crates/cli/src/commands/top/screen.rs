@@ -90,7 +90,7 @@ impl Screen {
     }
 
     /// Takes the terminal over once more: what it was set to meanwhile, nobody knows.
-    fn again(&mut self) -> Result<()> {
+    pub(super) fn again(&mut self) -> Result<()> {
         leave();
         enter().and_then(|()| self.terminal.clear()).map_err(failed)
     }

@@ -11,7 +11,7 @@ use super::grid::{Column, Grid, text};
 use super::order::changed_per_mille;
 use super::palette::Palette;
 use crate::live::{Scene, SegmentLook};
-use crate::regions::Mark;
+use crate::regions::{Mark, NOT_LOOKED_AT};
 use crate::table::Align;
 use crate::{size, time, who};
 
@@ -46,7 +46,8 @@ pub(super) fn lines(
     rows: &[&SegmentLook],
     width: Option<usize>,
 ) -> (Line<'static>, Vec<Line<'static>>) {
-    let mut grid = Grid::new(COLUMNS.to_vec());
+    let columns = COLUMNS.iter().map(|column| if width.is_some() { *column } else { column.whole() });
+    let mut grid = Grid::new(columns.collect());
     for segment in rows {
         grid.row(cells(app, scene, segment));
     }
@@ -62,7 +63,7 @@ pub(super) fn lines(
 fn cells(app: &App, scene: &Scene, segment: &SegmentLook) -> Vec<Span<'static>> {
     let (palette, record) = (app.palette, &segment.record);
     let plain = |cell: String| text(cell, Style::new());
-    let owner = record.user.clone().unwrap_or_else(|| record.uid.to_string());
+    let owner = record.owner();
     let level = super::concern::level(segment);
     let title = if level == Some(Level::Bad) { palette.bad() } else { palette.name() };
     vec![
@@ -75,7 +76,10 @@ fn cells(app: &App, scene: &Scene, segment: &SegmentLook) -> Vec<Span<'static>> 
         activity(palette, segment, app.history.get(&record.id)),
         plain(kind(segment)),
         status(palette, segment),
-        plain(age(scene, record.change_time)),
+        plain(age(
+            scene,
+            [record.change_time, record.attach_time, record.detach_time].into_iter().max().flatten(),
+        )),
         attached(palette, segment),
     ]
 }
@@ -105,6 +109,7 @@ fn activity(
 fn kind(segment: &SegmentLook) -> String {
     match &segment.record.region {
         Some(Mark::Region(label)) => label.of.clone(),
+        Some(Mark::Unreadable(NOT_LOOKED_AT)) => "?".to_owned(),
         Some(Mark::Unreadable(why)) => format!("? {why}"),
         Some(Mark::Plain) | None => String::new(),
     }
@@ -126,8 +131,10 @@ pub(super) fn style(palette: Palette, level: Level) -> Style {
 
 /// Since a moment in seconds, in one short word.
 pub(super) fn age(scene: &Scene, seconds: Option<i64>) -> String {
-    let since = |seconds: i64| scene.unix_ms.saturating_sub(u64::try_from(seconds).unwrap_or(0) * 1000);
-    seconds.map(|seconds| time::short(since(seconds))).unwrap_or_default()
+    // Of whole seconds, as its moment is told.
+    let now = scene.unix_ms / 1000;
+    let since = |seconds: i64| now.saturating_sub(u64::try_from(seconds).unwrap_or(0));
+    seconds.map(|seconds| time::short_s(since(seconds))).unwrap_or_default()
 }
 
 /// How many, and who.

@@ -127,6 +127,27 @@ fn a_pause_ends_with_a_look_and_intervals_have_steps() {
 }
 
 #[test]
+fn what_is_looked_at_closely_stays_the_same() {
+    let scene = scenes::scene(vec![scenes::segment(1, 1), scenes::segment(2, 2)]);
+    let mut app = app(Sort::Id, &scene);
+    press(&mut app, &scene, KeyCode::Enter);
+    app.order.reverse = true;
+    assert_eq!(selected_id(&app, &scene), Some(1));
+}
+
+#[test]
+fn a_question_that_cannot_be_read_is_not_asked() {
+    let scene = scenes::scene(vec![scenes::segment(1, 1)]);
+    for (width, height) in [(20, 3), (40, 8), (39, 30)] {
+        let mut app = app(Sort::Id, &scene);
+        press(&mut app, &scene, KeyCode::Char('d'));
+        let frame = frame(&mut app, &scene, width, height);
+        assert!(!frame.contains("remove this"), "{frame}");
+        assert!(matches!(press(&mut app, &scene, KeyCode::Char('y')), Action::Nothing));
+    }
+}
+
+#[test]
 fn a_removal_needs_a_yes_to_what_was_shown() {
     let mut scene = scene(vec![garbage(7), attached(segment(8, 1), 5, "cat")]);
     let mut app = app(Sort::Id, &scene);
