@@ -38,12 +38,15 @@ Examples:
   coseg top                                 until q; ? tells the keys
   coseg top --every 200ms --sort size       the largest first, five looks a second
   coseg top --filter postgres               those whose name, key, owner, type or commands have this
-  $ coseg top --once --filter id:           one look, as text
-  coseg top  kernel                                                      every 1s  04:07:10
-  segments ▏░░░░░░░░░░░░░ 4 of 4,096   size ▏░░░░░░░░░░░░░ 49MiB   resident █████████████ 48.3MiB
-  1 garbage (48MiB), 1 orphaned lock, 1 dead participant
-  ID  SEGMENT  KEY         OWNER   SIZE  RESIDENT  ACTIVITY  TYPE             STATUS   AGE  ATTACHED-BY
-   1  id:1     0x00000000  root   48MiB     48MiB  -         ? not looked at  garbage   1m  0
+  $ coseg top --once                        one look, as text
+  coseg top  kernel                                             every 1s  05:10:18
+  segments ▏░░░░░░ 4 of 4,096   size ▏░░░░░░ 49MiB   resident ██████▉ 48.3MiB
+  1 garbage (48MiB), 1 orphaned lock, 1 dead participant, 2 not looke… by activity
+  ID  SEGMENT        SIZE  ACTIVITY  STATUS                 ATTACHED-BY
+   0  0x0000162e      27B  -         unsure                 0
+   1  id:1          48MiB  -         garbage                0
+   2  market      37.9KiB  -         orphaned lock, 1 dead  5: 7 office, 10 offic…
+   3  0x00004242     1MiB  -                                1: 7 office
   coseg top --json -n 2 | tail -n 1 | jq '.segments[] | {title, activity, verdict}'
 Each look attaches nothing. ACTIVITY is the share of pages that changed since the look before, of those looked at: \
 all of a region up to 4 MiB, of which a copy is kept in TMPDIR; of anything else 16 or, if there are many segments, \
