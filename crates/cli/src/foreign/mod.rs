@@ -107,6 +107,9 @@ impl Declared {
     /// The type that it is where there is room for so many bytes.
     pub(crate) fn within(self, room_bytes: usize) -> Result<(Type, Vec<BitField>), String> {
         let size_bytes = self.of.size_bytes();
+        if self.is_open && size_bytes > room_bytes {
+            return Err(format!("one has {size_bytes} bytes, and there are {room_bytes}"));
+        }
         let of = match (self.of, self.is_open) {
             (Type::Text { size_bytes: 1 }, true) => Type::Text { size_bytes: room_bytes },
             (element, true) if size_bytes > 0 => array(element, room_bytes / size_bytes),

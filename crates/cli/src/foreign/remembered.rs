@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::Choice;
+use crate::failure::io_text;
+use crate::output;
 
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Document {
@@ -41,6 +43,13 @@ fn read(path: &Path) -> Result<Document, String> {
 /// What was last given to a key.
 pub(crate) fn remembered(key: &str) -> Result<Option<Remembered>, String> {
     let Some(path) = place() else { return Ok(None) };
+    // Another user's, as for one who has changed to another without changing HOME.
+    if let Err(error) = fs::File::open(&path)
+        && error.kind() == std::io::ErrorKind::PermissionDenied
+    {
+        output::note(&format!("types told before are not known: {}: {}", path.display(), io_text(&error)));
+        return Ok(None);
+    }
     // One that somebody has spoilt is none.
     Ok(read(&path)?.types.remove(key).and_then(|own| serde_json::from_value(own).ok()))
 }

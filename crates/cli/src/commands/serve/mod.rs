@@ -48,7 +48,7 @@ cookie, which browsers would send to all other ports of this machine too. --open
 --open-metrics only the metrics; to remove a segment always takes the token, and --read-only forbids it altogether. \
 Requests by another name than localhost or a loopback address are refused, as are those of other pages: so no page \
 from elsewhere gets at it through your browser.
-Nothing is looked at while nobody watches. A look attaches nothing.
+Nothing is looked at while nobody watches. A look attaches nothing; of each region up to 4 MiB a copy is kept in TMPDIR.
 
   GET  /              the page
   GET  /api/scene     all of it as one JSON document       GET  /api/segment/ID   a segment's fields and pages
