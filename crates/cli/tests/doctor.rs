@@ -40,6 +40,19 @@ fn an_empty_world_has_no_findings_of_its_own() {
 }
 
 #[test]
+fn what_was_not_looked_into_is_counted() {
+    for world in worlds() {
+        world.ok("create --key 5 --size 5000");
+        let told = if world.backend == "kernel" { vec!["note"] } else { Vec::new() };
+        let (_, document) = doctor(&world);
+        let severities: Vec<&str> = findings(&document, "regions").into_iter().map(|(one, _)| one).collect();
+        assert_eq!(severities, told);
+        let _holder = world.holder("key:5");
+        assert_eq!(findings(&doctor(&world).1, "regions"), [], "seen through who has it attached");
+    }
+}
+
+#[test]
 fn segments_open_to_all_and_keys_of_failed_ftoks_are_told() {
     for world in worlds() {
         let id = world.ok("create --key 5 --size 10 --mode 666").trim().to_owned();

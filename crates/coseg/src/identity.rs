@@ -1,7 +1,6 @@
 //! Who a process is, in one word: pid, start time and PID namespace; and whether it still runs.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::wiped;
@@ -122,29 +121,35 @@ pub(crate) struct Namespaces {
 }
 
 impl Namespaces {
-    /// The caller's. A process keeps them; a child may have others, and asks for itself.
+    /// The caller's. A process keeps its PID namespace, and a child, who may have another, asks for itself; setns(2)
+    /// moves a process to another time namespace, in which others' start times are other numbers.
     pub(crate) fn of_self() -> Option<Namespaces> {
         static PID: AtomicU64 = AtomicU64::new(0);
-        static TIME: AtomicU64 = AtomicU64::new(0);
-        let known = wiped::is_known();
-        if known.is_some_and(|known| known.load(Ordering::Acquire) != 0) {
-            return Some(Namespaces { pid: PID.load(Ordering::Relaxed), time: TIME.load(Ordering::Relaxed) });
-        }
-        let number = |name: &str| fs::metadata(format!("/proc/self/ns/{name}")).ok().map(|meta| meta.ino());
-        let found = Namespaces { pid: number("pid")?, time: number("time").unwrap_or(0) };
-        if let Some(known) = known {
+        let is_known = wiped::is_known();
+        let known = is_known.filter(|known| known.load(Ordering::Acquire) != 0);
+        let pid = match known {
+            Some(_) => PID.load(Ordering::Relaxed),
+            None => namespace("pid")?,
+        };
+        if let (Some(is_known), None) = (is_known, known) {
             // Other threads find the same.
-            PID.store(found.pid, Ordering::Relaxed);
-            TIME.store(found.time, Ordering::Relaxed);
-            known.store(1, Ordering::Release);
+            PID.store(pid, Ordering::Relaxed);
+            is_known.store(1, Ordering::Release);
         }
-        Some(found)
+        Some(Namespaces { pid, time: namespace("time").unwrap_or(0) })
     }
 
     /// Ten bits that mostly tell them from others.
     fn tag(self) -> u64 {
         (self.pid ^ self.time << 5) & 0x3ff
     }
+}
+
+/// The number in what the link of one of the caller's namespaces says: `pid:[4026531836]`.
+fn namespace(name: &str) -> Option<u64> {
+    let link = fs::read_link(format!("/proc/self/ns/{name}")).ok()?;
+    let (_, number) = link.to_str()?.split_once(":[")?;
+    number.strip_suffix(']')?.parse().ok()
 }
 
 #[cfg(test)]

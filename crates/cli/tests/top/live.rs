@@ -221,6 +221,28 @@ fn regions_are_seen_inside_and_the_dead_stand_out() {
 }
 
 #[test]
+fn what_was_not_looked_into_is_told() {
+    for world in worlds() {
+        let market = office(&world, 7, "market");
+        let mut holder = Player::start(&world, "holder", "7");
+        let once = |directory: &std::path::Path| {
+            let mut command = world.command("top --once");
+            command.env("TMPDIR", directory);
+            crate::common::finish(command).out
+        };
+        let seen = once(world.temporary());
+        assert!(seen.contains("Office") && !seen.contains("not looked into"), "{seen}");
+        let unseen = once(&world.temporary().join("absent"));
+        assert!(unseen.contains("1 not looked into") && unseen.contains("? not copied"), "{unseen}");
+        holder.kill();
+        drop(market);
+        // The user backend's are seen with nobody attached.
+        let seen = once(world.temporary());
+        assert_eq!(seen.contains("1 not looked into"), world.backend == "kernel", "{seen}");
+    }
+}
+
+#[test]
 fn what_changes_is_seen_to_change() {
     for world in worlds() {
         let market = office(&world, 7, "market");

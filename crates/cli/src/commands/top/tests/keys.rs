@@ -69,6 +69,8 @@ fn the_filter_looks_at_names_keys_owners_commands_and_types() {
         ("4242", vec![3]),
         ("psql", vec![5]),
         ("0x00000099", vec![11]),
+        ("0x99", vec![11]),
+        ("id:7", vec![7]),
         ("ann", vec![3, 5, 7, 9, 11]),
         ("nothing", vec![]),
     ] {
