@@ -400,10 +400,21 @@ pub(super) const MUTANTS: &[Mutant] = &[
         test: "channels::one_who_falls_behind_is_treated_as_declared",
     },
     Mutant {
+        name: "who has no time inherits nothing",
+        file: "crates/coseg/src/lock.rs",
+        find: "                return is_dead.then(|| self.inherit(me, owner)).flatten();",
+        replace: "                return (is_dead && self.owner() == me).then_some(Taken::Clean);",
+        target: "regions",
+        test: "deaths::who_has_no_time_inherits_from_the_dead_all_the_same",
+    },
+    Mutant {
         name: "nobody takes over the turn of a sender who died",
         file: "crates/coseg/src/channel/ends.rs",
-        find: "lock_senders(lane, SENDERS_PATIENCE) || lane.is_due() && inherit_senders(lane);",
-        replace: "lock_senders(lane, SENDERS_PATIENCE) || lane.is_due() && !inherit_senders(lane);",
+        find: "    if let Some(Taken::From(_)) = taken {
+        words(lane).settle();
+    }
+    taken.is_some()",
+        replace: "    matches!(taken, Some(Taken::Clean))",
         target: "killed",
         test: "channels::tell_all_in_place_of_the_dead",
     },

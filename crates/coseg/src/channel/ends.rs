@@ -304,26 +304,14 @@ impl Company for Senders<'_> {
     fn waits_no_more(&self) {}
 }
 
-/// Takes the lock of those who send; false: somebody else has it all the time.
-fn lock_senders(lane: &Lane, patience: Duration) -> bool {
+/// Takes the lock of those who send, also from one who has died; false: somebody else has it all the time.
+fn lock_senders(lane: &Lane) -> bool {
     let lock = LockWords::new(lane.memory(), lane.geometry.at + LOCK);
-    let taken = lock.take(lane.me, Deadline::after(Some(patience)), &Senders(lane.base()));
+    let taken = lock.take(lane.me, Deadline::after(Some(SENDERS_PATIENCE)), &Senders(lane.base()));
     if let Some(Taken::From(_)) = taken {
         words(lane).settle();
     }
     taken.is_some()
-}
-
-/// The same, if it is a dead sender's.
-#[cold]
-fn inherit_senders(lane: &Lane) -> bool {
-    let lock = LockWords::new(lane.memory(), lane.geometry.at + LOCK);
-    let owner = lock.owner();
-    let inherited = owner != Owner::NOBODY && lane.base().is_dead(owner) && lock.try_inherit(lane.me, owner);
-    if inherited {
-        words(lane).settle();
-    }
-    inherited
 }
 
 fn unlock_senders(lane: &Lane) {
@@ -376,8 +364,7 @@ impl SendEnd for BroadcastSend {
         if let Some(position) = self.open {
             return Ok(Some((words(lane).open(position), 1)));
         }
-        let has_turn = lock_senders(lane, SENDERS_PATIENCE) || lane.is_due() && inherit_senders(lane);
-        if !has_turn {
+        if !lock_senders(lane) {
             return Ok(None);
         }
         let position = words(lane).sent().load(Ordering::Acquire);
