@@ -44,13 +44,11 @@ fn register_each() -> Result<(), Fault> {
     let mut from = 0;
     while let Some(vma) = vmas.next(from)? {
         from = vma.end;
-        let mut found = None;
-        namespace::each_opened(|namespace| {
-            if found.is_none() {
-                found = namespace.segment_of(&vma).map(|(id, _)| (namespace, id));
-            }
-        });
-        let Some((namespace, id)) = found else { continue };
+        let Some((namespace, id)) = namespace::find_opened(vma.name(), |namespace| {
+            namespace.segment_of(&vma).map(|(id, _)| (namespace, id))
+        }) else {
+            continue;
+        };
         // Pieces of one attachment share one slot.
         let same = renewed.as_ref().is_some_and(|r| r.origin == vma.origin() && r.inode == vma.inode);
         if !same {

@@ -46,6 +46,17 @@ pub(super) fn each_opened(mut visit: impl FnMut(&'static Namespace)) {
     }
 }
 
+/// What is first found in a namespace that this process has opened, for a mapped file of this path: in those whose
+/// directory the path tells, else in any, as where a directory has several names.
+pub(super) fn find_opened<T>(path: &[u8], find: impl Fn(&'static Namespace) -> Option<T>) -> Option<T> {
+    let opened = opened();
+    let is_told = |namespace: &&&'static Namespace| namespace.is_above(path);
+    let told = opened.iter().filter(is_told).find_map(|namespace| find(namespace));
+    told.or_else(|| {
+        opened.iter().filter(|namespace| !is_told(namespace)).find_map(|namespace| find(namespace))
+    })
+}
+
 /// Which directory the environment names: `COSEG_DIR`, else `/dev/shm/coseg-UID`, else `$TMPDIR/coseg-UID`.
 pub(super) fn directory_of_environment() -> PathBuf {
     if let Some(directory) = caller::trusted_variable("COSEG_DIR") {
