@@ -15,6 +15,8 @@ pub(crate) enum Gait {
     Instructions,
     /// At full speed from one entry or exit to the next.
     Syscalls,
+    /// The same, with a stop at a breakpoint.
+    To(u64),
 }
 
 /// What a move came to.
@@ -54,7 +56,7 @@ impl Tracee {
                     let signal = std::mem::take(&mut self.task_mut(id).signal);
                     self.resume(id, how, signal)?;
                     match self.wait_for(id)? {
-                        Some(stop) => (stop, how == Resume::OneStep),
+                        Some(stop) => (stop, how == Resume::OneStep || has_come(id, gait)),
                         None => continue,
                     }
                 }
@@ -82,7 +84,7 @@ impl Tracee {
     fn next_request(&mut self, id: Pid, gait: Gait) -> Result<Resume> {
         let task = self.task_mut(id);
         let (process, inside, signal) = (task.process, task.inside, task.signal);
-        if gait == Gait::Syscalls || inside.is_some() {
+        if gait != Gait::Instructions || inside.is_some() {
             return Ok(Resume::ToSyscall);
         }
         if signal != 0 && is_caught(id, signal) {
@@ -219,6 +221,11 @@ impl Tracee {
         }
         if followed { Ok(()) } else { self.resume(id, Resume::Free, 0) }
     }
+}
+
+/// Whether a task is where it was to go.
+fn has_come(task: Pid, gait: Gait) -> bool {
+    matches!(gait, Gait::To(address) if sys::instruction_pointer(task).is_ok_and(|at| at == address))
 }
 
 /// System calls after which code may be elsewhere.

@@ -38,6 +38,18 @@ pub struct Point {
 pub(crate) struct Path {
     pub(crate) stops: u64,
     pub(crate) steps: u64,
+    pub(crate) landmark: Option<Landmark>,
+}
+
+/// The last place on the way to a point where the run was for the first time since the stop: it gets there at full
+/// speed, with a breakpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Landmark {
+    /// Where the stop was: elsewhere, all addresses are others.
+    pub(crate) from: u64,
+    pub(crate) address: u64,
+    /// How many of the steps lead to it.
+    pub(crate) steps: u64,
 }
 
 impl Point {

@@ -8,8 +8,8 @@ use crate::error::{Error, Result};
 use crate::numbers::SplitMix;
 use crate::point::Modules;
 use crate::siege::Siege;
-use crate::sys::{self, Stop};
-use crate::trace::{Trace, Watched, next_stop};
+use crate::sys::Stop;
+use crate::trace::{Trace, Watched, next_stop, place_of};
 use crate::trial::Random;
 
 /// The shortest delay before a kill at full speed.
@@ -92,7 +92,7 @@ fn kill_after_steps(operation: &Watched<'_>, trace: &Trace, instructions: u64) -
             Move::Gone => return Err(tracee.ended("before a random instruction")),
         }
     }
-    let address = sys::instruction_pointer(task).map_err(Error::io("ask where the victim is"))?;
+    let address = place_of(task)?;
     let process = tracee.task(task).map_or(task, |task| task.process);
     let location = Modules::default().locate(process, address);
     tracee.kill(task)?;

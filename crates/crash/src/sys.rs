@@ -169,6 +169,27 @@ pub(crate) fn instruction_pointer(task: Pid) -> io::Result<u64> {
     syscall_info(task).map(|words| words[1])
 }
 
+/// Has a stopped task stop with a plain SIGTRAP before the instruction at an address, or, without one, no more.
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn set_breakpoint(task: Pid, address: Option<u64>) -> io::Result<()> {
+    const OFFSET: usize = std::mem::offset_of!(libc::user, u_debugreg);
+    // The first of the debug registers holds the address, the eighth says which are in use and for what.
+    let registers = [(0, address), (7, Some(u64::from(address.is_some())))];
+    for (number, word) in registers.into_iter().filter_map(|(number, word)| word.map(|word| (number, word))) {
+        // SAFETY: PTRACE_POKEUSER takes integers only.
+        check(unsafe {
+            libc::ptrace(libc::PTRACE_POKEUSER, task, OFFSET + number * size_of::<u64>(), word)
+        })?;
+    }
+    Ok(())
+}
+
+/// Not where only its own library knows how.
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) fn set_breakpoint(_: Pid, _: Option<u64>) -> io::Result<()> {
+    Err(io::Error::from(io::ErrorKind::Unsupported))
+}
+
 /// The signals a stopped task blocks, if SIGTRAP is one of them.
 pub(crate) fn mask_blocking_trap(task: Pid) -> io::Result<Option<u64>> {
     let mut mask = 0_u64;

@@ -1,14 +1,14 @@
 //! The unkilled trace, and the way back to each of its points in a later run.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::advance::{Gait, Move};
 use crate::error::{Error, Result};
-use crate::point::{Modules, Path, Place, Point};
+use crate::point::{Landmark, Modules, Path, Place, Point};
 use crate::seen::{Seen, State};
 use crate::sys::{self, Pid, Stop};
 use crate::tracee::{Children, Tracee};
@@ -77,6 +77,7 @@ impl Watched<'_> {
         let mut tracee = self.start()?;
         let mut recorder = Recorder::new(self, gait);
         let start = Instant::now();
+        recorder.set_out(tracee.root)?;
         recorder.record(&tracee, tracee.root, Place::Begin)?;
         loop {
             match tracee.advance(gait)? {
@@ -111,7 +112,10 @@ impl Watched<'_> {
             }
             task = at;
         }
-        for step in 0..point.path.steps {
+        let Some(stepped) = self.shorten(&mut tracee, task, point)? else {
+            return Ok(Reached::Lost("did not come by a place on the way".to_owned()));
+        };
+        for step in stepped..point.path.steps {
             match tracee.advance(Gait::Instructions)? {
                 Move::Step { task: at } => task = at,
                 Move::Gone => return Err(tracee.ended("on the way to a point")),
@@ -121,7 +125,7 @@ impl Watched<'_> {
                 }
             }
         }
-        let address = sys::instruction_pointer(task).map_err(Error::io("ask where the victim is"))?;
+        let address = place_of(task)?;
         // Addresses may move by whole pages from run to run where personality(2) is not permitted.
         if address & 0xfff != point.address & 0xfff {
             return Ok(Reached::Lost(format!("came to {address:#x} instead of {:#x}", point.address)));
@@ -133,6 +137,28 @@ impl Watched<'_> {
         }
         Ok(Reached::There { tracee: Box::new(tracee), task })
     }
+
+    /// Takes those of the steps to a point that can be taken at full speed; how many, or none if the run went elsewhere.
+    fn shorten(&self, tracee: &mut Tracee, task: Pid, point: &Point) -> Result<Option<u64>> {
+        let Some(landmark) = point.path.landmark.filter(|_| self.children == Children::Free) else {
+            return Ok(Some(0));
+        };
+        if place_of(task)? != landmark.from || sys::set_breakpoint(task, Some(landmark.address)).is_err() {
+            return Ok(Some(0));
+        }
+        match tracee.advance(Gait::To(landmark.address))? {
+            Move::Step { .. } => {
+                sys::set_breakpoint(task, None).map_err(Error::io("take a breakpoint away"))?;
+                Ok(Some(landmark.steps))
+            }
+            _ => Ok(None),
+        }
+    }
+}
+
+/// The address of a stopped task's next instruction.
+pub(crate) fn place_of(task: Pid) -> Result<u64> {
+    sys::instruction_pointer(task).map_err(Error::io("ask where the victim is"))
 }
 
 /// Advances at full speed to the next system call stop; `None` if there is none.
@@ -150,6 +176,9 @@ struct Recorder<'a> {
     watched: &'a Watched<'a>,
     trace: Trace,
     path: Path,
+    /// Where the last stop was, and where the run has been since.
+    from: u64,
+    visited: HashSet<u64>,
     known: HashMap<u64, usize>,
     last_full: Option<u64>,
     modules: Modules,
@@ -171,6 +200,8 @@ impl<'a> Recorder<'a> {
             watched,
             trace,
             path: Path::default(),
+            from: 0,
+            visited: HashSet::new(),
             known: HashMap::new(),
             last_full: None,
             modules: Modules::default(),
@@ -181,6 +212,10 @@ impl<'a> Recorder<'a> {
     fn step(&mut self, tracee: &Tracee, task: Pid) -> Result<()> {
         self.count_instruction();
         self.path.steps += 1;
+        let address = place_of(task)?;
+        if self.visited.insert(address) {
+            self.path.landmark = Some(Landmark { from: self.from, address, steps: self.path.steps });
+        }
         match self.watched.changes {
             Changes::OnSyscall => Ok(()),
             Changes::Anywhere => self.record(tracee, task, Place::Instruction),
@@ -191,12 +226,20 @@ impl<'a> Recorder<'a> {
         self.trace.instructions = self.trace.instructions.map(|count| count + 1);
     }
 
+    /// Begins a way that is told from here.
+    fn set_out(&mut self, task: Pid) -> Result<()> {
+        self.from = place_of(task)?;
+        self.visited = HashSet::from([self.from]);
+        Ok(())
+    }
+
     fn stop(&mut self, tracee: &Tracee, task: Pid, place: Place) -> Result<()> {
         if let Place::Entry(_) = place {
             self.count_instruction();
             self.trace.syscalls += 1;
         }
-        self.path = Path { stops: self.path.stops + 1, steps: 0 };
+        self.path = Path { stops: self.path.stops + 1, ..Path::default() };
+        self.set_out(task)?;
         self.trace.stops.push((place, self.trace.instructions));
         self.record(tracee, task, place)
     }
@@ -216,7 +259,7 @@ impl<'a> Recorder<'a> {
         if place == Place::Instruction && !is_first {
             return Ok(());
         }
-        let address = sys::instruction_pointer(task).map_err(Error::io("ask where the victim is"))?;
+        let address = place_of(task)?;
         let process = tracee.task(task).map_or(task, |task| task.process);
         let descendant = self.descendant(task);
         self.trace.points.push(Point {
