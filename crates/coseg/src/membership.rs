@@ -53,7 +53,13 @@ impl Base {
     /// Whether this very process has the slot that `owner`, who is somebody, names.
     #[inline(always)]
     pub(crate) fn is_current(&self, owner: Owner) -> bool {
-        self.membership.me.get() == owner.0
+        self.presence().load(Ordering::Relaxed) == owner.0
+    }
+
+    /// The word of this process's memory that names its slot.
+    #[inline(always)]
+    pub(crate) fn presence(&self) -> &std::sync::atomic::AtomicU32 {
+        self.membership.me.word()
     }
 
     /// Takes a slot for this process.

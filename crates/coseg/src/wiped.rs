@@ -115,6 +115,10 @@ impl WipedWord {
         word
     }
 
+    pub(crate) fn word(&self) -> &AtomicU32 {
+        self.word
+    }
+
     #[inline]
     pub(crate) fn get(&self) -> u32 {
         self.word.load(Relaxed)

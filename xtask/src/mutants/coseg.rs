@@ -343,11 +343,11 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a message is seen before its bytes are there",
         file: "crates/coseg/src/channel/sender.rs",
-        find: "    M::put(Place { memory: lane.memory(), at, room: lane.geometry.stride }, message);
+        find: "    M::put(lane.place(at), message);
     end.publish(lane, 1);
 ",
         replace: "    end.publish(lane, 1);
-    M::put(Place { memory: lane.memory(), at, room: lane.geometry.stride }, message);
+    M::put(lane.place(at), message);
 ",
         target: "killed",
         test: "channels::send",

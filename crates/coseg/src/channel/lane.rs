@@ -4,11 +4,12 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use super::geometry::{CLOSED, END_OWNER, Geometry, RECEIVED, RECEIVERS_BELL, SENDERS_BELL, SENT, Side};
+use super::message::Place;
 use super::refusal::Refusal;
 use crate::base::Base;
 use crate::bell::{Bell, LONGEST_SLEEP};
 use crate::lock::Deadline;
-use crate::memory::Memory;
+use crate::memory::{Fixed, Memory};
 use crate::os;
 use crate::part::Spot;
 use crate::participants::Owner;
@@ -53,6 +54,10 @@ pub struct Lane {
     pub(crate) side: Side,
     pub(crate) end_at: usize,
     pub(crate) me: Owner,
+    presence: Fixed<std::sync::atomic::AtomicU32, Base>,
+    closed: Fixed<AtomicU32, Base>,
+    own_bell: Fixed<AtomicU32, Base>,
+    their_bell: Fixed<AtomicU32, Base>,
     /// It was a dead process's before, which may have received a message and not said so.
     pub(crate) inherited: bool,
     pub(crate) spin_looks: u32,
@@ -77,6 +82,7 @@ impl Lane {
         let geometry =
             Geometry::of(part, base.layout.participant_count).expect("the layout was made with it");
         let me = base.me()?;
+        let half = |offset| Fixed::new(&spot.base, |base| base.memory.half(geometry.at + offset));
         let mut lane = Lane {
             spot: spot.clone(),
             kind: part.kind,
@@ -84,6 +90,10 @@ impl Lane {
             side,
             end_at: NO_END,
             me,
+            presence: Fixed::new(&spot.base, Base::presence),
+            closed: half(CLOSED),
+            own_bell: half(bell_of(side)),
+            their_bell: half(bell_of(side.other())),
             inherited: false,
             spin_looks: SPIN_LOOKS,
             told: Owner::NOBODY,
@@ -132,10 +142,16 @@ impl Lane {
         &self.base().memory
     }
 
+    /// A message's place.
+    #[inline(always)]
+    pub(super) fn place(&self, at: usize) -> Place<'_> {
+        Place { memory: self.memory(), at, room: self.geometry.stride }
+    }
+
     /// An error in a child of fork, which does not have the end.
     #[inline(always)]
     pub(crate) fn check_process(&self) -> Result<(), Refusal> {
-        if self.base().is_current(self.me) { Ok(()) } else { Err(self.forked()) }
+        if self.presence.load(Ordering::Relaxed) == self.me.0 { Ok(()) } else { Err(self.forked()) }
     }
 
     #[cold]
@@ -146,23 +162,13 @@ impl Lane {
 
     #[inline(always)]
     pub(crate) fn is_closed(&self) -> bool {
-        self.memory().half(self.geometry.at + CLOSED).load(Ordering::Acquire) != 0
-    }
-
-    #[inline(always)]
-    fn bell(&self, side: Side) -> Bell<'_> {
-        Bell(self.memory().half(self.bell_at(side)))
-    }
-
-    #[inline(always)]
-    fn bell_at(&self, side: Side) -> usize {
-        self.geometry.at + if side == Side::Send { SENDERS_BELL } else { RECEIVERS_BELL }
+        self.closed.load(Ordering::Acquire) != 0
     }
 
     /// Wakes those who wait at the other side.
     #[inline(always)]
     pub(crate) fn ring(&self) {
-        if !self.bell(self.side.other()).ring_for_frequent() {
+        if !Bell(&self.their_bell).ring_for_frequent() {
             self.count_unheard();
         }
     }
@@ -172,13 +178,13 @@ impl Lane {
         self.unheard.set(self.unheard.get() + 1);
         if self.unheard.get() == UNHEARD_MAX {
             self.unheard.set(0);
-            self.bell(self.side.other()).calm();
+            Bell(&self.their_bell).calm();
         }
     }
 
     /// Wakes those who wait at this side.
     pub(crate) fn ring_own_side(&self) {
-        self.bell(self.side).ring_for_frequent();
+        Bell(&self.own_bell).ring_for_frequent();
     }
 
     /// Who has the ends of a side.
@@ -290,12 +296,12 @@ impl Lane {
     ) -> Result<R, Refusal> {
         let mut longest = FIRST_SLEEP;
         loop {
-            let ticket = self.bell(self.side).prepare_again();
+            let ticket = Bell(&self.own_bell).prepare_again();
             if let Some(result) = attempt(self)? {
                 return Ok(result);
             }
             let left = self.check_wait(timeout, deadline)?;
-            if !self.bell(self.side).sleep(ticket, left.min(longest)) {
+            if !Bell(&self.own_bell).sleep(ticket, left.min(longest)) {
                 longest = (longest * 2).min(LONGEST_SLEEP);
                 self.dead.look_now();
                 self.peers.look_now();
@@ -341,7 +347,7 @@ impl Lane {
             if let Some(result) = attempt(self)? {
                 return Ok(result);
             }
-            let ticket = self.bell(self.side).prepare_again();
+            let ticket = Bell(&self.own_bell).prepare_again();
             if let Some(result) = attempt(self)? {
                 return Ok(result);
             }
@@ -361,13 +367,18 @@ impl Lane {
 
     #[cfg(feature = "async")]
     pub(super) fn own_bell_at(&self) -> usize {
-        self.bell_at(self.side)
+        self.geometry.at + bell_of(self.side)
     }
 
     /// Who sends to all waits for nobody in particular.
     fn kind_misses_peers(&self) -> bool {
         self.side == Side::Receive || !self.kind.is_broadcast()
     }
+}
+
+/// Where the bell is of those who wait at a side.
+fn bell_of(side: Side) -> usize {
+    if side == Side::Send { SENDERS_BELL } else { RECEIVERS_BELL }
 }
 
 /// Gives the end back.

@@ -9,6 +9,10 @@ use super::lane::Awaited;
 use crate::memory::Memory;
 use crate::sync::{Ordering, fence};
 
+/// Pauses before a look where messages stream: a receiver as quick as the sender would take the sender's lines away for
+/// each single message. So it stays some 400 ns behind (Giacomoni et al., FastForward, PPoPP 2008).
+const SLIP: u32 = if cfg!(coseg_model) { 0 } else { 24 };
+
 /// The next position to receive.
 #[inline]
 pub(crate) fn received(memory: &Memory, geometry: &Geometry) -> u64 {
@@ -36,7 +40,11 @@ fn side_by_side(geometry: &Geometry, position: u64, there: u64, want: usize) -> 
         clippy::cast_possible_truncation,
         reason = "checked by who calls to be no more than the capacity"
     )]
-    let count = want.min(there as usize).min(geometry.capacity - index);
+    let count = if want == 1 {
+        usize::from(there > 0)
+    } else {
+        want.min(there as usize).min(geometry.capacity - index)
+    };
     (count > 0).then(|| (geometry.slots_at + index * geometry.slot_size, count))
 }
 
@@ -95,13 +103,15 @@ pub(crate) struct Receiving {
     position: u64,
     /// The sender's, as it was last seen.
     sent: u64,
+    /// There was more than one message at the last look.
+    streams: bool,
 }
 
 impl Receiving {
     /// Goes on behind what was received.
     pub(crate) fn resume(memory: &Memory, geometry: &Geometry) -> Receiving {
         let position = received(memory, geometry);
-        Receiving { position, sent: position }
+        Receiving { position, sent: position, streams: false }
     }
 
     /// How many messages can be read, side by side, up to `want`, and where.
@@ -113,7 +123,11 @@ impl Receiving {
         want: usize,
     ) -> Option<(usize, usize)> {
         if self.sent == self.position {
+            if self.streams {
+                (0..SLIP).for_each(|_| std::hint::spin_loop());
+            }
             let now = sent(memory, geometry);
+            self.streams = now.wrapping_sub(self.position) > 1;
             // More than there can be a peer made up.
             if now.wrapping_sub(self.position) > geometry.capacity as u64 {
                 return None;

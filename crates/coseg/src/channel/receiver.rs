@@ -92,7 +92,8 @@ impl<M: Message, K: Whole> Receiver<M, K> {
     /// [`Refusal::Empty`], [`Refusal::Closed`], [`Refusal::Disconnected`], [`Refusal::Missed`].
     #[inline]
     pub fn try_receive(&mut self) -> Result<M::Received, Refusal> {
-        match self.try_copy(M::take)? {
+        let Receiver { lane, end, is_repeated, missed_count, .. } = self;
+        match (Way { end, is_repeated, missed_count }).try_copy(lane, M::take)? {
             Some(message) => Ok(message),
             None => Err(self.nothing()),
         }
@@ -121,11 +122,14 @@ impl<M: Message, K: Whole> Receiver<M, K> {
         timeout: Option<Duration>,
         mut take: impl FnMut(Place<'_>) -> R,
     ) -> Result<R, Refusal> {
-        if let Some(message) = self.try_copy(&mut take)? {
-            return Ok(message);
-        }
         let Receiver { lane, end, is_repeated, missed_count, .. } = self;
         let mut own = Way { end, is_repeated, missed_count };
+        // Only the place is handed through what waits: a message is moved once.
+        let at = own.claim_within(lane, timeout)?;
+        let message = take(lane.place(at));
+        if own.end_copy(lane) {
+            return Ok(message);
+        }
         lane.wait(timeout, |lane| own.try_copy(lane, &mut take))
     }
 
@@ -142,12 +146,6 @@ impl<M: Message, K: Whole> Receiver<M, K> {
         let Receiver { lane, end, is_repeated, missed_count, .. } = self;
         let mut own = Way { end, is_repeated, missed_count };
         lane.wait_async(|lane| own.try_copy(lane, M::take)).await
-    }
-
-    #[inline(always)]
-    fn try_copy<R>(&mut self, take: impl FnMut(Place<'_>) -> R) -> Result<Option<R>, Refusal> {
-        let Receiver { lane, end, is_repeated, missed_count, .. } = self;
-        Way { end, is_repeated, missed_count }.try_copy(lane, take)
     }
 
     #[cold]
@@ -178,11 +176,7 @@ impl<M: Message, K: Whole> Receiver<M, K> {
     #[inline]
     fn hold_within(&mut self, timeout: Option<Duration>) -> Result<Held<'_, M, K>, Refusal> {
         let Receiver { lane, end, is_repeated, missed_count, .. } = self;
-        let mut own = Way { end, is_repeated, missed_count };
-        let at = match own.claim(lane, 1)? {
-            Some((at, _)) => at,
-            None => lane.wait(timeout, |lane| Ok(own.claim(lane, 1)?.map(|(at, _)| at)))?,
-        };
+        let at = Way { end, is_repeated, missed_count }.claim_within(lane, timeout)?;
         Ok(Held { receiver: self, at })
     }
 
@@ -261,8 +255,7 @@ impl<M: Message, const N: usize> Receiver<M, Queue<N>> {
         let lane = &mut self.lane;
         let slot = self.end.take(lane)?;
         self.is_repeated = slot.state.is_repeated();
-        let place = Place { memory: lane.memory(), at: slot.payload_at(), room: lane.geometry.stride };
-        Some((slot, M::take(place)))
+        Some((slot, M::take(lane.place(slot.payload_at()))))
     }
 }
 
@@ -302,6 +295,15 @@ impl<E: ReceiveEnd> Way<'_, E> {
         Ok(None)
     }
 
+    /// Where the next message is; waits until there is one.
+    #[inline(always)]
+    fn claim_within(&mut self, lane: &mut Lane, timeout: Option<Duration>) -> Result<usize, Refusal> {
+        match self.claim(lane, 1)? {
+            Some((at, _)) => Ok(at),
+            None => lane.wait(timeout, |lane| Ok(self.claim(lane, 1)?.map(|(at, _)| at))),
+        }
+    }
+
     #[cold]
     fn miss(&mut self, count: u64) -> Refusal {
         *self.missed_count = self.missed_count.wrapping_add(count);
@@ -316,15 +318,24 @@ impl<E: ReceiveEnd> Way<'_, E> {
     ) -> Result<Option<R>, Refusal> {
         for _ in 0..TRIES {
             let Some((at, _)) = self.claim(lane, 1)? else { return Ok(None) };
-            let message = take(Place { memory: lane.memory(), at, room: lane.geometry.stride });
-            if self.end.is_whole(lane) {
-                *self.is_repeated = self.end.is_repeated();
-                self.end.done(lane, 1);
-                lane.ring();
+            let message = take(lane.place(at));
+            if self.end_copy(lane) {
                 return Ok(Some(message));
             }
         }
         Ok(None)
+    }
+
+    /// Says that the message that was copied is received; false: it was overwritten meanwhile.
+    #[inline(always)]
+    fn end_copy(&mut self, lane: &mut Lane) -> bool {
+        let is_whole = self.end.is_whole(lane);
+        if is_whole {
+            *self.is_repeated = self.end.is_repeated();
+            self.end.done(lane, 1);
+            lane.ring();
+        }
+        is_whole
     }
 
     /// Receives messages up to one that may have been received before, and tells the other side that there is room. What
@@ -392,8 +403,7 @@ fn take_all<T: Shared>(lane: &Lane, at: usize, count: usize, messages: &mut Vec<
 
 impl<M: Message, K: Kind> Held<'_, M, K> {
     pub(super) fn place(&self) -> Place<'_> {
-        let lane = &self.receiver.lane;
-        Place { memory: lane.memory(), at: self.at, room: lane.geometry.stride }
+        self.receiver.lane.place(self.at)
     }
 
     /// A copy of the message.
@@ -482,14 +492,8 @@ impl<const MAX: usize, const N: usize> Receiver<Bytes<MAX>, Stream<N>> {
         let Receiver { lane, end, is_repeated, missed_count, .. } = self;
         let mut own = Way { end, is_repeated, missed_count };
         loop {
-            let claimed = match own.claim(lane, 1) {
-                Ok(Some((at, _))) => Ok(at),
-                Ok(None) => lane.wait(None, |lane| Ok(own.claim(lane, 1)?.map(|(at, _)| at))),
-                Err(refusal) => Err(refusal),
-            };
-            let at = claimed.inspect_err(|_| message.forget(buffer))?;
-            let place = Place { memory: lane.memory(), at, room: lane.geometry.stride };
-            let progress = message.take(place, MAX, buffer);
+            let at = own.claim_within(lane, None).inspect_err(|_| message.forget(buffer))?;
+            let progress = message.take(lane.place(at), MAX, buffer);
             own.end.done(lane, 1);
             lane.ring();
             match progress {

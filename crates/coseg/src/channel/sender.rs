@@ -258,7 +258,7 @@ fn try_one<M: Message, K: Kind>(
     message: &M::Sent,
 ) -> Result<Option<()>, Refusal> {
     let Some((at, _)) = reserve(lane, end, 1)? else { return Ok(None) };
-    M::put(Place { memory: lane.memory(), at, room: lane.geometry.stride }, message);
+    M::put(lane.place(at), message);
     end.publish(lane, 1);
     lane.ring();
     Ok(Some(()))
@@ -290,8 +290,7 @@ fn try_many<T: Shared, K: Kind>(
 
 impl<'a, M: Message, K: Kind> Loan<'a, M, K> {
     fn place(&self) -> Place<'_> {
-        let lane = &self.sender.lane;
-        Place { memory: lane.memory(), at: self.at, room: lane.geometry.stride }
+        self.sender.lane.place(self.at)
     }
 
     /// Writes a message that exists already.

@@ -12,6 +12,9 @@ mod mapped;
 mod modelled;
 
 use std::mem::MaybeUninit;
+use std::ops::Deref;
+use std::ptr::NonNull;
+use std::sync::Arc;
 
 #[cfg(not(coseg_model))]
 pub(crate) use self::mapped::Memory;
@@ -25,6 +28,35 @@ use crate::sync::{AtomicU64, Ordering};
 
 /// Bytes of the unit that is copied.
 pub(crate) const WORD: usize = size_of::<u64>();
+
+/// A word of what `K` has, looked up and checked once.
+#[derive(Debug)]
+pub(crate) struct Fixed<W, K> {
+    place: NonNull<W>,
+    /// Keeps it where it is.
+    _keep: Arc<K>,
+}
+
+// SAFETY: stands for a shared reference to the word, and for the pointer that keeps it.
+unsafe impl<W: Sync, K: Send + Sync> Send for Fixed<W, K> {}
+// SAFETY: as above.
+unsafe impl<W: Sync, K: Send + Sync> Sync for Fixed<W, K> {}
+
+impl<W, K> Fixed<W, K> {
+    pub(crate) fn new(keep: &Arc<K>, find: impl FnOnce(&K) -> &W) -> Fixed<W, K> {
+        Fixed { place: NonNull::from(find(keep)), _keep: Arc::clone(keep) }
+    }
+}
+
+impl<W, K> Deref for Fixed<W, K> {
+    type Target = W;
+
+    #[inline(always)]
+    fn deref(&self) -> &W {
+        // SAFETY: it was borrowed from what `_keep` points to, which nobody moves or changes while that is shared.
+        unsafe { self.place.as_ref() }
+    }
+}
 
 impl Memory {
     /// Copies what is at `offset`, which must be a multiple of eight, word by word.
