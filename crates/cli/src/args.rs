@@ -44,7 +44,7 @@ Exit codes: 0 done, 1 nothing found or a check failed, 2 usage or error, 124 tim
 
 /// See, make, read, write and remove System V shared memory
 #[derive(Debug, Parser)]
-#[command(name = "coseg", version, after_help = EXAMPLES, max_term_width = 100, disable_help_subcommand = true)]
+#[command(name = "coseg", version, after_help = EXAMPLES, max_term_width = 100)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -198,9 +198,8 @@ mod tests {
     fn calls(command: &clap::Command) -> Vec<Vec<String>> {
         let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
         let mut all: Vec<_> = help.lines().filter_map(call).collect();
-        all.extend(command.get_subcommands().flat_map(calls));
-        let name = command.get_name();
-        assert!(!all.is_empty() || command.is_hide_set() || name == "help", "{name} has no examples");
+        all.extend(command.get_subcommands().filter(|command| command.get_name() != "help").flat_map(calls));
+        assert!(!all.is_empty() || command.is_hide_set(), "{} has no examples", command.get_name());
         all
     }
 

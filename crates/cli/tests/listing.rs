@@ -171,8 +171,8 @@ fn ls_filters_sorts_and_chooses_columns() {
             let value = world.json(line);
             value["segments"].as_array().unwrap().iter().map(|one| one["key"].as_i64().unwrap()).collect()
         };
-        assert_eq!(keys("ls --sort size"), [2, 3, 1]);
-        assert_eq!(keys("ls --sort size --reverse"), [1, 3, 2]);
+        assert_eq!(keys("ls --sort size"), [1, 3, 2]);
+        assert_eq!(keys("ls --sort size --reverse"), [2, 3, 1]);
         assert_eq!(keys("ls --larger 1500 --sort key"), [1, 3]);
         assert_eq!(keys("ls --key 2"), [2]);
         assert_eq!(keys("ls key:3"), [3]);

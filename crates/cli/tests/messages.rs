@@ -127,6 +127,7 @@ fn every_command_explains_itself_with_examples() {
         let own = world.ok(&format!("{name} --help"));
         assert!(own.contains("Examples:") && own.contains(&format!("coseg {name}")), "{name}: {own}");
     }
+    assert_eq!(world.ok("help top"), world.ok("top --help"));
     assert!(!help.contains("demo-child"), "{help}");
     assert!(world.ok("--version").starts_with("coseg "));
 }

@@ -33,7 +33,7 @@ What a message consists of is told by the region; the programs that made it are 
 
 /// See the channels of regions, send to them and receive from them
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES, disable_help_subcommand = true)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Channel {
     #[command(subcommand)]
     command: Command,

@@ -29,7 +29,7 @@ Examples:
   coseg ls                                     all segments, and who is attached
   coseg ls --mine --unattached                 yours, and nobody is using them
   coseg ls pid:1234                            those a process is attached to
-  coseg ls --larger 1M --sort size --reverse   the largest first
+  coseg ls --larger 1M --sort size             the largest first
   coseg ls --columns key,size,attached-by      three columns
   coseg ls --regions                           which are typed regions, and of what type
   coseg ls --json | jq '.segments[] | select(.removed)'
@@ -59,7 +59,8 @@ pub(crate) struct Ls {
     /// List those of every IPC namespace that a process is in: as root, on the kernel backend
     #[arg(long, conflicts_with = "selectors")]
     all_namespaces: bool,
-    /// Sort by this column instead of by the kernel's order
+    /// Sort by this column instead of by the kernel's order: what is most or newest first, keys, ids and names from the
+    /// beginning
     #[arg(long, value_enum, value_name = "COLUMN")]
     sort: Option<Sort>,
     /// Turn the order around
@@ -240,10 +241,10 @@ fn compare(column: Sort, a: &Listed, b: &Listed, people: &People) -> Ordering {
         Sort::Key => a.stat.key.bits().cmp(&b.stat.key.bits()),
         Sort::Id => a.stat.id.cmp(&b.stat.id),
         Sort::Owner => people.user_or_number(a.stat.uid).cmp(&people.user_or_number(b.stat.uid)),
-        Sort::Size => a.stat.size_bytes.cmp(&b.stat.size_bytes),
-        Sort::Resident => a.resident_bytes.cmp(&b.resident_bytes),
-        Sort::Attached => a.stat.attachment_count.cmp(&b.stat.attachment_count),
-        Sort::Changed => a.stat.change_time.cmp(&b.stat.change_time),
+        Sort::Size => b.stat.size_bytes.cmp(&a.stat.size_bytes),
+        Sort::Resident => b.resident_bytes.cmp(&a.resident_bytes),
+        Sort::Attached => b.stat.attachment_count.cmp(&a.stat.attachment_count),
+        Sort::Changed => b.stat.change_time.cmp(&a.stat.change_time),
     }
 }
 

@@ -37,7 +37,7 @@ What keys and values consist of is told by the region; the programs that made it
 
 /// See the maps of regions; read, set and remove values by their keys
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES, disable_help_subcommand = true)]
+#[command(after_help = EXAMPLES)]
 pub(crate) struct Map {
     #[command(subcommand)]
     command: Command,

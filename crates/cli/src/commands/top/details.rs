@@ -252,10 +252,10 @@ impl Details<'_> {
     }
 }
 
-/// `0/s`, `3.5/s`, `12,000/s`
+/// `0/s`, `3.5/s`, `12,000/s`, and `-` where nobody counts, or too little time has passed.
 fn per_second(rate: Option<f64>) -> String {
     match rate {
-        None => String::new(),
+        None => "-".to_owned(),
         Some(rate) if rate > 0.0 && rate < 10.0 => format!("{rate:.1}/s"),
         #[expect(clippy::cast_possible_truncation, reason = "for people")]
         Some(rate) => format!("{}/s", output::grouped(rate.round() as u64)),
