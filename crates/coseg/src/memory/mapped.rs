@@ -16,6 +16,10 @@ use crate::sync::{AtomicU32, AtomicU64};
 pub(crate) struct Memory {
     base: NonNull<u8>,
     size_bytes: usize,
+    /// The same in lines, words and half words, to check a place by one comparison.
+    line_count: usize,
+    word_count: usize,
+    half_count: usize,
     keep: Keep,
     key: Option<guard::Key>,
 }
@@ -76,7 +80,7 @@ impl Memory {
     pub(crate) fn attached(attachment: Attachment) -> Memory {
         let base = NonNull::new(attachment.as_ptr()).expect("nothing is mapped at address zero");
         assert!(base.cast::<u64>().is_aligned(), "attachments start at pages");
-        Memory { base, size_bytes: attachment.size_bytes(), keep: Keep::Attachment(attachment), key: None }
+        Memory::new(base, attachment.size_bytes(), Keep::Attachment(attachment))
     }
 
     /// Zeroed bytes of this process alone, to run the algorithms on where there are no segments.
@@ -85,7 +89,12 @@ impl Memory {
         let lines: Box<[Lined]> = (0..size_bytes.div_ceil(LINE)).map(|_| Lined::default()).collect();
         let base = NonNull::from(&*lines).cast::<u8>();
         let size_bytes = size_bytes.next_multiple_of(WORD);
-        Memory { base, size_bytes, keep: Keep::Heap(lines), key: None }
+        Memory::new(base, size_bytes, Keep::Heap(lines))
+    }
+
+    fn new(base: NonNull<u8>, size_bytes: usize, keep: Keep) -> Memory {
+        let [line_count, word_count, half_count] = [LINE, WORD, WORD / 2].map(|unit| size_bytes / unit);
+        Memory { base, size_bytes, line_count, word_count, half_count, keep, key: None }
     }
 
     /// The same, of which [`Memory::guard`] marks pages.
@@ -142,10 +151,7 @@ impl Memory {
     /// The line that starts at `offset`: one check for all of its words.
     #[inline]
     pub(crate) fn line(&self, offset: usize) -> Line<'_> {
-        assert!(
-            self.fits(offset, LINE) && offset.is_multiple_of(LINE),
-            "a place outside the region's layout"
-        );
+        assert!(unit_of::<LINE>(offset) < self.line_count, "a place outside the region's layout");
         // SAFETY: the assertion keeps the line inside the mapping.
         let start = unsafe { self.base.as_ptr().add(offset) };
         Line { start, of: PhantomData }
@@ -154,8 +160,8 @@ impl Memory {
     /// The words from `offset` on.
     #[inline]
     pub(crate) fn words(&self, offset: usize, count: usize) -> &[AtomicU64] {
-        let fits = count.checked_mul(WORD).is_some_and(|size| self.fits(offset, size));
-        assert!(fits && offset.is_multiple_of(WORD), "a place outside the region's layout");
+        let is_inside = count <= self.word_count && unit_of::<WORD>(offset) <= self.word_count - count;
+        assert!(is_inside, "a place outside the region's layout");
         // SAFETY: the assertion keeps the start inside the mapping.
         let start = unsafe { self.base.as_ptr().add(offset) }.cast::<AtomicU64>();
         // SAFETY: all of it is in bounds, aligned and mapped while `self` lives; as in `word`.
@@ -183,7 +189,7 @@ impl Memory {
     /// The eight bytes at `offset`.
     #[inline]
     pub(crate) fn word(&self, offset: usize) -> &AtomicU64 {
-        let pointer = self.place::<u64>(offset);
+        let pointer = self.place::<WORD>(offset, self.word_count).cast();
         // SAFETY: in bounds, aligned and mapped while `self` lives; an atomic may be shared with any writer, and
         // everybody uses this place as one word.
         unsafe { AtomicU64::from_ptr(pointer) }
@@ -192,18 +198,24 @@ impl Memory {
     /// The four bytes at `offset`.
     #[inline]
     pub(crate) fn half(&self, offset: usize) -> &AtomicU32 {
-        let pointer = self.place::<u32>(offset);
+        let pointer = self.place::<{ WORD / 2 }>(offset, self.half_count).cast();
         // SAFETY: as in `word`, with four bytes.
         unsafe { AtomicU32::from_ptr(pointer) }
     }
 
+    /// One of `count` units of a size, all there are in the mapping.
     #[inline]
-    fn place<W>(&self, offset: usize) -> *mut W {
-        assert!(
-            self.fits(offset, size_of::<W>()) && offset.is_multiple_of(size_of::<W>()),
-            "a place outside the region's layout"
-        );
-        // SAFETY: the assertion keeps the whole word inside the mapping.
-        unsafe { self.base.as_ptr().add(offset) }.cast()
+    fn place<const SIZE: usize>(&self, offset: usize, count: usize) -> *mut u8 {
+        assert!(unit_of::<SIZE>(offset) < count, "a place outside the region's layout");
+        // SAFETY: the assertion keeps the whole unit inside the mapping.
+        unsafe { self.base.as_ptr().add(offset) }
     }
+}
+
+/// Which unit of a size, a power of two, starts at an offset; where none does, a number that is larger than any: what is
+/// left of a division becomes the highest bits.
+#[inline(always)]
+const fn unit_of<const SIZE: usize>(offset: usize) -> usize {
+    const { assert!(SIZE.is_power_of_two()) };
+    offset.rotate_right(SIZE.trailing_zeros())
 }
