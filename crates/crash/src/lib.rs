@@ -63,7 +63,8 @@
 //!
 //! # What makes a run repeatable
 //!
-//! Points are found again by counting: system call stops at full speed, then single steps. Addresses are fixed
+//! Points are found again by counting: system call stops at full speed, then single steps; of these most are saved by a
+//! breakpoint at the last place before the point where the first run was for the first time. Addresses are fixed
 //! where personality(2) is permitted. A run that does not come to the same state at the same place is repeated
 //! twice and then reported as [`Fault::NotReproducible`], never left out. So an operation's path should not
 //! depend on process ids, times or random numbers; with [`Changes::OnSyscall`] only the sequence of its system
