@@ -1,6 +1,7 @@
 //! Segments that are regions: found, looked into, joined.
 
 use std::borrow::Cow;
+use std::sync::Once;
 use std::time::Duration;
 
 use coseg::schema::{Part, PartKind};
@@ -130,6 +131,24 @@ pub(crate) fn mark(view: &View, stat: &Stat, may_attach: bool) -> Mark {
             ErrorKind::Unfinished => Mark::Unreadable("unfinished"),
             _ => Mark::Unreadable("not permitted"),
         },
+    }
+}
+
+/// The same for a list, which says once that it attached some.
+pub(crate) fn mark_and_say(view: &View, stat: &Stat) -> Mark {
+    static SAID: Once = Once::new();
+    match mark(view, stat, false) {
+        Mark::Unreadable(NOT_LOOKED_AT) => {
+            let found = mark(view, stat, true);
+            SAID.call_once(|| {
+                output::note(
+                    "segments that nobody has attached were, read-only, to tell which are regions: their times and \
+                     last process have changed",
+                );
+            });
+            found
+        }
+        found => found,
     }
 }
 

@@ -5,8 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 
 use crate::failure::{Failure, INTERRUPTED, Result};
+
+/// Signals that come so close together are one: timeout(1) sends its own to the process and to its group.
+const SAME: Duration = Duration::from_millis(500);
 
 /// Set by a signal; everything that waits looks at it.
 #[derive(Clone, Debug)]
@@ -29,15 +33,21 @@ impl Stop {
         Stop(Arc::default())
     }
 
-    /// The same, but that a second signal ends the process at once, in case that something does not return.
+    /// The same, but that a later signal ends the process at once, in case that something does not return.
     pub(crate) fn on_first_signal(command: &str) -> Result<Stop> {
         let stop = Stop(Arc::default());
-        for signal in [SIGINT, SIGTERM, SIGHUP] {
-            // In this order, for the first signal is not to find the flag set.
-            signal_hook::flag::register_conditional_shutdown(signal, INTERRUPTED.into(), Arc::clone(&stop.0))
-                .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop.0)))
-                .map_err(|error| Failure::io(format!("{command}: listen for Ctrl-C"), &error))?;
-        }
+        let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])
+            .map_err(|error| Failure::io(format!("{command}: listen for Ctrl-C"), &error))?;
+        let flag = Arc::clone(&stop.0);
+        std::thread::spawn(move || {
+            let mut first: Option<Instant> = None;
+            for _ in signals.forever() {
+                flag.store(true, Ordering::Relaxed);
+                if first.get_or_insert_with(Instant::now).elapsed() > SAME {
+                    std::process::exit(INTERRUPTED.into());
+                }
+            }
+        });
         Ok(stop)
     }
 

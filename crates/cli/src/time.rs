@@ -64,6 +64,14 @@ pub(crate) fn short(ms: u64) -> String {
     }
 }
 
+/// A time between two looks.
+pub(crate) fn parse_interval(text: &str, least: Duration) -> Result<Duration, String> {
+    match parse_duration(text)? {
+        every if every < least => Err(format!("{least:?} is the shortest time between two looks")),
+        every => Ok(every),
+    }
+}
+
 /// `5s`, `500ms`, `1m 30s`; a number alone is seconds.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("`{text}` is no time: write 5s, 500ms or 1m");

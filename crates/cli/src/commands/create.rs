@@ -100,7 +100,11 @@ pub(crate) fn run(args: &Create, global: &Global) -> Result<ExitCode> {
             Document { origin: Origin::of(&view.facility), created, segment: view.record(&listed)? };
         output::print_json(&document)?;
     } else {
-        output::print(&format!("{}\n", segment.id()))?;
+        let id = segment.id();
+        output::print(&format!("{id}\n")).map_err(|failure| match created {
+            true => failure.hint(format!("coseg rm id:{id}, which was made all the same")),
+            false => failure,
+        })?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -108,7 +108,7 @@ pub(crate) fn run(args: &Dump, global: &Global) -> Result<ExitCode> {
             Moment::Mixed => "it was changed all the time, so that each page is of another moment",
         };
         let text = format!(
-            "dumped {}: {} of {} are not zero; {of_when}",
+            "dumped {}: {} of {} kept, the rest is zero; {of_when}",
             title(&stat),
             bytes(stored),
             bytes(stat.size_bytes)

@@ -52,7 +52,7 @@ pub(crate) struct Watch {
     #[arg(value_name = "PATH")]
     paths: Vec<String>,
     /// Look so often
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = time::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_interval)]
     every: Duration,
     /// End after so many changes
     #[arg(short = 'n', long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
@@ -62,6 +62,11 @@ pub(crate) struct Watch {
     timeout: Option<Duration>,
     #[command(flatten)]
     told: Told,
+}
+
+/// A time that leaves some for others.
+fn parse_interval(text: &str) -> std::result::Result<Duration, String> {
+    time::parse_interval(text, Duration::from_millis(1))
 }
 
 #[derive(JsonSchema, Serialize)]

@@ -263,9 +263,13 @@ impl Look<'_> {
         let Some(contents) = Contents::unattached(self.view, stat) else {
             return kept.copy.as_ref().map(last).unwrap_or_default();
         };
-        let look = Label::peek(|offset, bytes| {
-            usize::try_from(offset).is_ok_and(|offset| contents.read(offset, bytes).is_ok())
-        });
+        let look = if stat.size_bytes < Label::BYTES_MIN {
+            Peek::Plain
+        } else {
+            Label::peek(|offset, bytes| {
+                usize::try_from(offset).is_ok_and(|offset| contents.read(offset, bytes).is_ok())
+            })
+        };
         kept.mark = match &look {
             Peek::Region(label) => Mark::Region(label.clone()),
             Peek::Plain => Mark::Plain,

@@ -209,6 +209,18 @@ fn a_type_that_is_told_is_told_to_all_commands() {
         let other = run(&world, &["diff", &before, "0x4558", "--as", "double [12]"]);
         assert!(other.code == 1 && other.out.contains("[11]"), "{other:?}");
 
+        // Of a text's end, its bytes go on.
+        doubles(&world, 88, &[0.0]);
+        let text = "char [8]";
+        world.feed("write 0x4558", b"abc\0def");
+        world.ok(&format!("dump 0x4558 {before}"));
+        assert_eq!(run(&world, &["diff", &before, "0x4558", "--as", text]).code, 0);
+        world.feed("write 0x4558", b"abc\0xyz");
+        let unseen = run(&world, &["diff", &before, "0x4558", "--as", text]);
+        assert!(unseen.code == 1 && unseen.err.contains("that no field shows"), "{unseen:?}");
+        run(&world, &["get", "0x4558", "[0].sell", "--as", declaration]);
+        run(&world, &["show", "0x4558", "--as", "double [10]"]);
+
         let mut watcher = world.start("watch 0x4558 [5] -n 1 --every 10ms --json");
         for number in 1..2000 {
             doubles(&world, 40, &[f64::from(number)]);

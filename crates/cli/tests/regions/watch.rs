@@ -1,8 +1,11 @@
 //! Changes that are told as they come.
 
 use std::io::{BufRead, BufReader};
+use std::thread::sleep;
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::common::{Outcome, Running, World, worlds};
@@ -87,5 +90,24 @@ fn bytes_that_change_are_told_until_the_segment_goes() {
         let outcome = watching.finish();
         assert!(outcome.code == 0 && outcome.err.contains("was removed"), "{outcome:?}");
         assert_eq!(world.run("watch key:1").code, 1);
+    }
+}
+
+#[test]
+fn signals_in_a_row_leave_no_copies() {
+    for world in worlds() {
+        world.ok("create --key 1 --size 100000");
+        for pause_ms in [20, 30, 50, 80] {
+            let mut watching = world.start("watch key:1 --every 1ms");
+            sleep(Duration::from_millis(pause_ms));
+            let pid = Pid::from_raw(watching.pid().cast_signed());
+            for _ in 0..3 {
+                let _ = kill(pid, Signal::SIGTERM);
+            }
+            watching.0.wait().unwrap();
+        }
+        let left = std::fs::read_dir(world.temporary()).unwrap().flatten();
+        let left: Vec<_> = left.map(|entry| entry.file_name()).collect();
+        assert!(!left.iter().any(|name| name.to_string_lossy().contains("copy")), "{left:?}");
     }
 }

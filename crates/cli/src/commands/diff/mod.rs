@@ -85,6 +85,8 @@ pub(crate) struct Document<'a> {
     difference_count: usize,
     /// Bytes of no field that was told differ.
     outside_differs: bool,
+    /// No field differs, and yet bytes of what was told do: padding, or what comes after a text's end.
+    unseen_differs: bool,
     /// Not more than --limit.
     differences: Vec<Difference>,
 }
@@ -144,18 +146,25 @@ pub(crate) fn run(args: &Diff, global: &Global) -> Result<ExitCode> {
             ("bytes", found.count, found.bytes, differences)
         }
     };
-    let outside_differs = match &typed {
+    let (outside_differs, unseen_differs) = match &typed {
         Some((one, _)) if compared_by == "fields" => {
             let inside = one.offset_bytes..one.offset_bytes + one.of.size_bytes();
-            bytes::differ_outside(&before.image, &after.image, &inside)?
+            let outside = bytes::differ_outside(&before.image, &after.image, &inside)?;
+            let any = outside || bytes::differ_outside(&before.image, &after.image, &(0..0))?;
+            (outside, count == 0 && any && !outside)
         }
-        _ => false,
+        _ => (false, false),
     };
     if outside_differs {
         output::note("bytes outside of what was told differ too; --raw shows them");
     }
+    if unseen_differs {
+        output::note(
+            "bytes differ that no field shows, such as padding or what comes after a text's end; --raw shows them",
+        );
+    }
     let sizes_differ = before.image.size_bytes() != after.image.size_bytes();
-    let differs = count > 0 || sizes_differ || outside_differs;
+    let differs = count > 0 || sizes_differ || outside_differs || unseen_differs;
     if global.json {
         output::print_json(&Document {
             origin: view.as_ref().map(|view| Origin::of(&view.facility)),
@@ -165,6 +174,7 @@ pub(crate) fn run(args: &Diff, global: &Global) -> Result<ExitCode> {
             compared_by,
             difference_count: count,
             outside_differs,
+            unseen_differs,
             differences,
         })?;
     } else if differs {

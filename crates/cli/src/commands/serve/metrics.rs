@@ -50,6 +50,13 @@ impl Families<'_> {
         self.gauges(name, help, unit, [Of { labels: Vec::new(), number }])
     }
 
+    /// Which may be larger than the text format's whole numbers.
+    fn limit(&mut self, name: &str, help: &str, unit: Option<&Unit>, number: u64) -> Result<(), Error> {
+        #[expect(clippy::cast_precision_loss, reason = "of such a number, the first digits count")]
+        let gauge = ConstGauge::new(number as f64);
+        self.family(name, help, unit, std::iter::once((Vec::new(), gauge)))
+    }
+
     fn gauges<'a>(
         &mut self,
         name: &str,
@@ -109,13 +116,13 @@ fn totals(families: &mut Families<'_>, scene: &Scene) -> Result<(), Error> {
     families.gauge("segments", "Segments", None, used.segment_count.into())?;
     families.gauge("segments_limit", "Most segments that there may be (shmmni)", None, limits.shmmni)?;
     families.gauge("pages", "Pages of all segments", None, used.total_pages)?;
-    families.gauge("pages_limit", "Most pages of all segments (shmall)", None, limits.shmall_pages)?;
+    families.limit("pages_limit", "Most pages of all segments (shmall)", None, limits.shmall_pages)?;
     families.gauge("size", "Bytes of all segments", bytes, used.total_bytes)?;
     families.gauge("resident", "Bytes that are in memory", bytes, used.resident_bytes)?;
     families.gauge("swapped", "Bytes that are swapped out", bytes, used.swapped_bytes)?;
     families.gauge("largest_segment", "Bytes of the largest segment", bytes, used.largest_segment_bytes)?;
     let help = "Most bytes of one segment (shmmax)";
-    families.gauge("largest_segment_limit", help, bytes, limits.shmmax_bytes)?;
+    families.limit("largest_segment_limit", help, bytes, limits.shmmax_bytes)?;
     let help = "Attachments of processes that cannot be seen";
     families.gauge("hidden_attachments", help, None, scene.hidden_count)?;
     let garbage = || scene.segments.iter().filter(|segment| segment.verdict == Verdict::Garbage);

@@ -85,11 +85,7 @@ pub(crate) struct Top {
 
 /// A time that leaves some for others.
 fn parse_interval(text: &str) -> Result<Duration, String> {
-    const LEAST: Duration = Duration::from_millis(50);
-    match time::parse_duration(text)? {
-        every if every < LEAST => Err("50ms is the shortest time between two looks".to_owned()),
-        every => Ok(every),
-    }
+    time::parse_interval(text, Duration::from_millis(50))
 }
 
 pub(crate) fn run(args: &Top, global: &Global) -> Result<ExitCode> {

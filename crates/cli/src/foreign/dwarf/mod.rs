@@ -157,7 +157,10 @@ impl<'a> Search<'_, 'a> {
         near.sort_by_cached_key(|name| (distance(name), name.clone()));
         near.truncate(TOLD_MAX);
         match near.as_slice() {
-            [] => fail(format!("it has no type `{wanted}`, and no structs at all")),
+            [] => fail(format!(
+                "it has no type `{wanted}`, and no structs at all: was it compiled with -g, without -gsplit-dwarf \
+                 and -fdebug-types-section? Types in other files or units are not read"
+            )),
             near => fail(format!(
                 "it has no type `{wanted}`; its structs with the nearest names are {}",
                 near.join(", ")
