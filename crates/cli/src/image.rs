@@ -177,7 +177,7 @@ impl Image {
 
     /// The region that it is a copy of, if it is; `whose` is for the error that says why it cannot be looked into.
     pub(crate) fn region(&self, whose: &str) -> Result<Option<Inspection>> {
-        match Inspection::of(&self.segment) {
+        match Inspection::of_lone_copy(&self.segment) {
             Ok(region) => Ok(Some(region)),
             Err(error) if *error.kind() == ErrorKind::NotARegion => Ok(None),
             // The name in it is that of the copy, which nobody knows.

@@ -11,6 +11,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, Serializer};
 
 use crate::failure::{Failure, Result};
+use crate::opened;
 use crate::output::{self, printable};
 use crate::peek::peek;
 use crate::selector::Selector;
@@ -57,7 +58,9 @@ impl From<Refused> for Failure {
 /// Looks into a segment's region, attached for reading for as long as the result lives.
 pub(crate) fn look(view: &View, stat: &Stat) -> Result<Inspection, Refused> {
     refuse_destruction(view, stat)?;
-    Inspection::of(&segment_of(view, stat)).map_err(Refused::Error)
+    let segment = segment_of(view, stat);
+    let look = if opened::get().is_some() { Inspection::of_lone_copy } else { Inspection::of };
+    look(&segment).map_err(Refused::Error)
 }
 
 /// Joins a segment's region, to change it.

@@ -52,6 +52,8 @@ pub(crate) struct Base {
     pub(crate) layout: Layout,
     pub(crate) segment: Segment,
     pub(crate) membership: Membership,
+    /// Who has joined is not attached to this segment.
+    pub(crate) is_lone_copy: bool,
     /// For each lock, the thread of this process that holds it, or 0.
     holders: Box<[AtomicU64]>,
     /// The number of the region's own lock: the last in the order.
@@ -89,6 +91,7 @@ impl Base {
             layout,
             membership: Membership::new(name, segment.id()),
             segment,
+            is_lone_copy: false,
             own_lock: holders.len() - 1,
             holders,
             memories: Memories { turn: WipedWord::new(WipedWord::LOCK), list: Mutex::default() },

@@ -210,8 +210,11 @@ impl Base {
         }
     }
 
-    /// Whether some attachment holds the slot's mark; `None` where the backend keeps none.
+    /// Whether some attachment holds the slot's mark; `None` where there are no marks.
     fn is_marked(&self, slot: usize) -> Option<bool> {
+        if self.is_lone_copy {
+            return None;
+        }
         self.segment.backend().is_marked(self.segment.id(), mark_of(slot)).ok().flatten()
     }
 
@@ -225,6 +228,7 @@ impl Base {
         match (life, self.is_marked(slot)) {
             (Life::Dead, _) | (_, Some(false)) => true,
             (_, Some(true)) => false,
+            (Life::Alive | Life::Unknown, None) if self.is_lone_copy => false,
             (Life::Alive, None) => self.has_let_go(holder.pid()),
             (Life::Unknown, None) => self.segment.stat().is_ok_and(|stat| stat.attachment_count <= 1),
         }

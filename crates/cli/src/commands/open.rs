@@ -33,8 +33,8 @@ Examples:
   zstd -dc market.dump.zst | coseg open - pages
 After FILE comes any command that only looks, without its SEGMENT: show, get, read, hex, pages, locks; channel ls, stat \
 and tail --keep; map ls and get. The dump is read whole and checked, into a private copy in TMPDIR, as large as what is \
-not zero; nothing is restored, and the dump stays as it is. Nobody is attached to a copy: locks that were held are told as \
-orphaned, and participants as dead, unless they can be seen to run on. To compare dumps: coseg diff; to change what one \
+not zero; nothing is restored, and the dump stays as it is. Of who had joined, those are told as \
+alive who run on as the same processes, the others as dead, and what these held as orphaned. To compare dumps: coseg diff; to change what one \
 holds: coseg restore FILE new.";
 
 /// Look into a dump, as into a segment

@@ -65,9 +65,12 @@ fn who_held_what_is_told() {
         let holder = Player::start(&world, "holder", "7");
         let path = file(&world, "market.dump");
         world.ok(&format!("dump key:7 {path}"));
+        let locks = world.run(&format!("open {path} locks"));
+        assert!(!locks.out.contains("orphaned") && locks.out.contains("holder"), "it runs on: {locks:?}");
+        let show = world.ok(&format!("open {path} show"));
+        assert!(show.contains("holder (pid") && !show.contains(", dead"), "{show}");
         drop(holder);
         let locks = world.run(&format!("open {path} locks"));
-        // Nobody has the copy's locks: whoever held one is a dead owner.
         assert!(
             locks.code == 1 && locks.out.contains("orphaned") && locks.out.contains("holder"),
             "{locks:?}"

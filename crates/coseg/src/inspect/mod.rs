@@ -62,6 +62,20 @@ impl Inspection {
         Inspection::attached(original, Memory::attached(copy.attach_read_only()?))
     }
 
+    /// Looks at a copy of a region whose segment is not at hand. Of its participants, those are alive who run on as the
+    /// processes that they were.
+    ///
+    /// # Errors
+    /// Those of [`Inspection::of`].
+    pub fn of_lone_copy(copy: &Segment) -> Result<Inspection> {
+        let mut inspection = Inspection::of(copy)?;
+        // Nobody else has it yet.
+        if let Some(base) = Arc::get_mut(&mut inspection.base) {
+            base.is_lone_copy = true;
+        }
+        Ok(inspection)
+    }
+
     /// Joins a segment's region, so that it can be changed.
     ///
     /// # Errors
