@@ -109,8 +109,8 @@ pub(super) fn count(fd: i32, top: u32) -> Result<u64, Errno> {
 }
 
 /// How many attachments /proc/locks shows for an inode, for those who may not open the file. The kernel makes
-/// that table a page at a time while locks come and go: only what three readings agree on is believed, and
-/// nothing is destroyed for it.
+/// that table a page at a time while locks come and go: three readings are to agree, else what any of the last
+/// three shows is believed; and nothing is destroyed for it.
 pub(super) fn count_by_proc(device: Option<u64>, inode: u64) -> u64 {
     let file = match device {
         Some(device) => format!("{:02x}:{:02x}:{inode}", libc::major(device), libc::minor(device)),
@@ -127,17 +127,16 @@ pub(super) fn count_by_proc(device: Option<u64>, inode: u64) -> u64 {
         };
         text.lines().filter_map(of_slot).collect()
     };
-    let mut seen = slots();
-    let mut agreed = 0;
+    let mut last = [slots(), slots(), slots()];
     for _ in 0..16 {
-        let again = slots();
-        agreed = if again == seen { agreed + 1 } else { 0 };
-        if agreed == 2 {
+        if last[0] == last[1] && last[1] == last[2] {
             break;
         }
-        seen = again;
+        last.rotate_left(1);
+        last[2] = slots();
     }
-    seen.len() as u64
+    // A reading may leave out what is there, and shows nothing that is not.
+    last.iter().flatten().collect::<BTreeSet<_>>().len() as u64
 }
 
 /// Checks on a new file that this filesystem keeps a lock while a mapping lives, and drops it after.
