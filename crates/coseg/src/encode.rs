@@ -209,6 +209,7 @@ fn what(value: &Value) -> &'static str {
     match value {
         Value::Bool(_) => "a truth value",
         Value::Unsigned(_) | Value::Signed(_) | Value::Float(_) | Value::Float32(_) => "a number",
+        Value::Named { .. } => "a name",
         Value::Text(_) => "text",
         Value::Bytes(_) => "bytes",
         Value::Array(_) => "an array",

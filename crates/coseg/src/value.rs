@@ -18,6 +18,13 @@ pub enum Value {
     Float(f64),
     /// The same, of 32 bits.
     Float32(f32),
+    /// A number that is written otherwise: one of an enum by its name, an address in hexadecimal.
+    Named {
+        /// How it is written.
+        name: String,
+        /// The number.
+        number: i128,
+    },
     /// Text, up to its first zero byte.
     Text(String),
     /// Bytes of a message.
@@ -88,7 +95,11 @@ fn own<const N: usize>(bytes: &[u8]) -> [u8; N] {
 
 fn decode_scalar(scalar: Scalar, bytes: &[u8]) -> Value {
     match scalar {
-        Scalar::Bool => Value::Bool(own::<1>(bytes)[0] != 0),
+        // What is neither is shown as what it is.
+        Scalar::Bool => match own::<1>(bytes) {
+            [value @ 0..=1] => Value::Bool(value == 1),
+            [other] => Value::Unsigned(other.into()),
+        },
         Scalar::U8 => Value::Unsigned(u8::from_ne_bytes(own(bytes)).into()),
         Scalar::U16 => Value::Unsigned(u16::from_ne_bytes(own(bytes)).into()),
         Scalar::U32 => Value::Unsigned(u32::from_ne_bytes(own(bytes)).into()),
@@ -170,6 +181,7 @@ impl fmt::Display for Value {
             // The shortest form that reads back as the same number.
             Value::Float(value) => write!(f, "{value:?}"),
             Value::Float32(value) => write!(f, "{value:?}"),
+            Value::Named { name, .. } => name.escape_debug().fmt(f),
             Value::Text(text) => write!(f, "{text:?}"),
             Value::Bytes(bytes) => write!(f, "\"{}\"", bytes.escape_ascii()),
             Value::Array(values) => {

@@ -8,7 +8,9 @@ use std::collections::HashMap;
 use coseg::schema::{Scalar, Type};
 
 use super::Declared;
-use super::layout::{Laid, arithmetic, array, laid_out, pointer, scalar, standard, void};
+use super::layout::{
+    Laid, Member, arithmetic, array, enumeration, laid_out, pointer, scalar, standard, void,
+};
 use super::tokens::{Token, Tokens};
 
 /// A declaration that nests deeper is no honest one.
@@ -56,7 +58,8 @@ impl Parser {
                 if let (true, Some(name)) = (is_typedef, &shaped.name) {
                     self.types.insert(name.clone(), shaped.laid.clone());
                 }
-                last = Some(Declared { of: shaped.laid.of, is_open: shaped.is_open, bits: Vec::new() });
+                let Laid { of, readings, .. } = shaped.laid;
+                last = Some(Declared { of, is_open: shaped.is_open, readings });
                 if !self.tokens.take(',') {
                     break;
                 }
@@ -173,20 +176,25 @@ impl Parser {
         Ok(laid)
     }
 
-    fn members(&mut self, members: &mut Vec<(String, Laid)>) -> Result<(), String> {
+    fn members(&mut self, members: &mut Vec<Member>) -> Result<(), String> {
         let base = self.specifiers()?;
         loop {
             let shaped = self.declarator(base.clone())?;
-            if self.tokens.is(':') {
-                return Err(self.tokens.wrong(
-                    "bit-fields have no layout that all compilers agree on: declare what holds them",
-                ));
-            }
+            let bit_count = match self.tokens.take(':') {
+                true => Some(self.bit_count(&shaped.laid.of)?),
+                false => None,
+            };
             match (shaped.name, &base.of) {
-                (Some(name), _) => members.push((name, shaped.laid)),
+                (None, _) if bit_count.is_some() => {
+                    members.push(Member { name: String::new(), laid: shaped.laid, bit_count });
+                }
+                (Some(_), _) if bit_count == Some(0) => {
+                    return Err(self.tokens.wrong("only bit-fields without a name can have no bits"));
+                }
+                (Some(name), _) => members.push(Member { name, laid: shaped.laid, bit_count }),
                 // The fields of one without a name are its owner's; one with a tag is only declared.
                 (None, Type::Struct(of)) if ["struct", "union"].contains(&of.name.as_str()) => {
-                    members.push((String::new(), shaped.laid));
+                    members.push(Member { name: String::new(), laid: shaped.laid, bit_count });
                 }
                 (None, Type::Struct(_)) => {}
                 _ => return Err(self.tokens.wrong("a field's name belongs here")),
@@ -197,11 +205,27 @@ impl Parser {
         }
     }
 
+    /// How many bits of its type a field has.
+    fn bit_count(&mut self, of: &Type) -> Result<usize, String> {
+        let count = self.number()?;
+        let bits = match of {
+            Type::Scalar(Scalar::Bool) => 1,
+            Type::Scalar(Scalar::F32 | Scalar::F64) | Type::Array { .. } | Type::Struct(_) => 0,
+            of => of.size_bytes() * 8,
+        };
+        if count > bits || matches!(of, Type::Text { size_bytes } if *size_bytes != 1) {
+            self.tokens.at -= 1;
+            return Err(self.tokens.wrong("it is more bits than the field's type has"));
+        }
+        Ok(count)
+    }
+
     fn enumeration(&mut self) -> Result<Laid, String> {
         self.tokens.at += 1;
         let tag = self.tokens.name();
         if self.tokens.take('{') {
             let (mut next, mut least, mut most) = (0_i128, 0_i128, 0_i128);
+            let mut names = Vec::new();
             while !self.tokens.take('}') {
                 let Some(name) = self.tokens.name() else {
                     return Err(self.tokens.wrong("a name belongs here"));
@@ -212,6 +236,7 @@ impl Parser {
                     next = if is_negative { -value } else { value };
                 }
                 (least, most) = (least.min(next), most.max(next));
+                names.push((next, name.clone()));
                 // A negative one is no number of elements.
                 if let Ok(value) = usize::try_from(next) {
                     self.constants.insert(name, value);
@@ -222,12 +247,12 @@ impl Parser {
                 }
             }
             let of = match (least < 0, i32::try_from(least).is_ok() && i32::try_from(most).is_ok()) {
-                (_, true) => Scalar::I32,
+                (true, true) => Scalar::I32,
                 (false, _) if u32::try_from(most).is_ok() => Scalar::U32,
                 (false, _) => Scalar::U64,
                 (true, _) => Scalar::I64,
             };
-            let laid = scalar(of);
+            let laid = enumeration(of, names.into());
             if let Some(tag) = tag {
                 self.tags.insert(format!("enum {tag}"), laid.clone());
             }
@@ -368,7 +393,7 @@ mod tests {
             ),
             (
                 "enum color { RED, GREEN = 5, BLUE }; struct { enum color c; char n[BLUE]; }",
-                "{c@0 i32, n@4 text6}12",
+                "{c@0 u32, n@4 text6}12",
             ),
             (
                 "#define N 3\n#include <x.h>\n/* a */ struct point { int x; // b\n int y; }; struct { struct point p[N], *q; }",
@@ -383,6 +408,14 @@ mod tests {
             ("enum { A = 0x100000000 } e", "u64"),
             ("enum e { A = -2, B, C, N }; struct { enum e e; char t[N]; }", "{e@0 i32, t@4 text1}8"),
             ("struct s { struct in { int a; }; int b; }", "{b@0 i32}4"),
+            (
+                "struct { int a; unsigned b : 3, : 0, c : 31; _Bool d : 1; char e : 2; long f : 40; }",
+                "{a@0 i32, b@4 u8, c@8 u32, d@11 u8, e@12 u8, f@16 u64}24",
+            ),
+            (
+                "struct { short a : 9; int : 4; int b : 30; char c; } __attribute__((packed))",
+                "{a@0 u16, b@1 u64, c@6 text1}7",
+            ),
             ("time_t", "i64"),
         ] {
             assert_eq!(layout(text), expected, "{text}");
@@ -395,7 +428,10 @@ mod tests {
             ("", "it declares nothing"),
             ("struct {", "at its end: a type belongs here"),
             ("struct { foo x; }", "column 10, at `foo`: no type is called so"),
-            ("struct { int x : 3; }", "bit-fields"),
+            ("struct { int x : 33; }", "more bits than"),
+            ("struct { double x : 3; }", "more bits than"),
+            ("struct { char x[2] : 3; }", "more bits than"),
+            ("struct { int x : 0; }", "only bit-fields without a name"),
             ("int x[y]", "no #define"),
             ("unsigned double", "is no type with values"),
             ("void", "is no type with values"),

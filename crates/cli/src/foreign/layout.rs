@@ -2,6 +2,8 @@
 
 use coseg::schema::{Field, Scalar, Struct, Type};
 
+use super::reading::{How, Names, Reading, bit_field, bytes, legend};
+
 /// More bytes than any segment has.
 const SIZE_MAX: usize = 1 << 46;
 /// Types within types.
@@ -14,13 +16,27 @@ const FIELDS_MAX: usize = 10_000;
 pub(super) struct Laid {
     pub(super) of: Type,
     pub(super) align: usize,
+    pub(super) readings: Vec<Reading>,
     depth: usize,
     field_count: usize,
 }
 
+/// A field that is to be laid out.
+pub(super) struct Member {
+    /// Empty: of a struct or union, its fields are its owner's.
+    pub(super) name: String,
+    pub(super) laid: Laid,
+    /// Of a bit-field.
+    pub(super) bit_count: Option<usize>,
+}
+
 impl Laid {
     fn new(of: Type, align: usize) -> Laid {
-        Laid { of, align, depth: 1, field_count: 1 }
+        Laid { of, align, readings: Vec::new(), depth: 1, field_count: 1 }
+    }
+
+    fn read(self, how: How) -> Laid {
+        Laid { readings: vec![Reading::new(Vec::new(), how)], ..self }
     }
 }
 
@@ -29,13 +45,16 @@ pub(super) fn scalar(scalar: Scalar) -> Laid {
 }
 
 pub(super) fn pointer() -> Laid {
-    scalar(Scalar::U64)
+    scalar(Scalar::U64).read(How::Address)
+}
+
+pub(super) fn enumeration(of: Scalar, names: Names) -> Laid {
+    scalar(of).read(How::Names(names))
 }
 
 /// What pointers may point to.
 pub(super) fn void() -> Laid {
-    let of = Type::Array { element: Box::new(Type::Scalar(Scalar::U8)), count: 0 };
-    Laid::new(of, 1)
+    Laid::new(bytes(0), 1)
 }
 
 /// A character, and an array of them, is text.
@@ -56,7 +75,7 @@ pub(super) fn array(of: Laid, count: usize) -> Option<Laid> {
         true => Type::Text { size_bytes },
         false => Type::Array { element: Box::new(of.of), count },
     };
-    Some(Laid { of: array, align: of.align, depth, field_count: of.field_count })
+    Some(Laid { of: array, depth, ..of })
 }
 
 /// A type of words that were sorted.
@@ -115,35 +134,70 @@ pub(super) fn standard(name: &str) -> Option<Laid> {
 }
 
 /// A struct's or union's layout; `None`: it is too large, or nested too deeply.
-pub(super) fn laid_out(
-    name: &str,
-    members: Vec<(String, Laid)>,
-    is_union: bool,
-    packs: bool,
-) -> Option<Laid> {
-    let (mut end, mut size_bytes, mut align) = (0_usize, 0_usize, 1);
-    let depth = members.iter().map(|(_, member)| member.depth).max().unwrap_or(0) + 1;
-    let field_count = members.iter().map(|(_, member)| member.field_count).sum::<usize>() + 1;
+pub(super) fn laid_out(name: &str, members: Vec<Member>, is_union: bool, packs: bool) -> Option<Laid> {
+    let (mut end_bits, mut size_bytes, mut align) = (0_usize, 0_usize, 1);
+    let depth = members.iter().map(|member| member.laid.depth).max().unwrap_or(0) + 1;
+    let field_count = members.iter().map(|member| member.laid.field_count).sum::<usize>() + 1;
     if depth > DEPTH_MAX || field_count > FIELDS_MAX {
         return None;
     }
-    let mut fields = Vec::new();
-    for (name, Laid { of, align: own, .. }) in members {
-        let own = if packs { 1 } else { own };
-        let offset = if is_union { 0 } else { end.checked_next_multiple_of(own)? };
-        end = offset.checked_add(of.size_bytes()).filter(|&end| end <= SIZE_MAX)?;
-        size_bytes = size_bytes.max(end);
-        align = align.max(own);
-        match of {
-            Type::Struct(inner) if name.is_empty() => {
+    let (mut fields, mut bit_fields, mut readings) = (Vec::new(), Vec::new(), Vec::new());
+    for Member { name, laid, bit_count } in members {
+        let own_align = if packs { 1 } else { laid.align };
+        let start_bits = if is_union { 0 } else { end_bits };
+        let first_bit = match bit_count {
+            None => start_bits.div_ceil(8).checked_next_multiple_of(own_align)?.checked_mul(8)?,
+            // It lies in one unit of its type, beside others where there is room.
+            Some(count) => {
+                let unit_bits = laid.of.size_bytes() * 8;
+                let crosses = start_bits / unit_bits != (start_bits + count.max(1) - 1) / unit_bits;
+                let moves_on = count == 0 || crosses && !packs;
+                if moves_on { start_bits.checked_next_multiple_of(unit_bits)? } else { start_bits }
+            }
+        };
+        let own_bits = bit_count.or_else(|| laid.of.size_bytes().checked_mul(8))?;
+        end_bits = first_bit.checked_add(own_bits).filter(|&end| end <= SIZE_MAX * 8)?;
+        size_bytes = size_bytes.max(end_bits.div_ceil(8));
+        let is_padding = bit_count.is_some() && name.is_empty();
+        // Bits without a name: not on every processor do they decide where a struct begins.
+        if !is_padding || cfg!(target_arch = "aarch64") {
+            align = align.max(own_align);
+        }
+        match (bit_count, laid.of) {
+            (Some(count), of) => {
+                if !is_padding {
+                    bit_fields.push((
+                        fields.len() + bit_fields.len(),
+                        name,
+                        of,
+                        first_bit,
+                        count,
+                        laid.readings,
+                    ));
+                }
+                continue;
+            }
+            (None, Type::Struct(inner)) if name.is_empty() => {
+                let offset = first_bit / 8;
                 fields.extend(
                     inner.fields.into_iter().map(|field| Field { offset: offset + field.offset, ..field }),
                 );
+                readings.extend(laid.readings);
             }
-            of => fields.push(Field { name, offset, of, unit: String::new(), doc: String::new() }),
+            (None, of) => {
+                let doc = legend(&laid.readings, &[]);
+                readings.extend(laid.readings.into_iter().map(|reading| reading.inside(&name)));
+                fields.push(Field { name, offset: first_bit / 8, of, unit: String::new(), doc });
+            }
         }
     }
     let size_bytes = size_bytes.checked_next_multiple_of(align)?;
+    for (index, name, of, first_bit, count, own) in bit_fields {
+        let (field, how) = bit_field(&name, &of, first_bit, count, size_bytes);
+        fields.insert(index, field);
+        readings.extend(how.map(|how| Reading::new(vec![name.clone()], how)));
+        readings.extend(own.into_iter().map(|reading| reading.inside(&name)));
+    }
     let of = Type::Struct(Struct { name: name.to_owned(), size_bytes, fields });
-    Some(Laid { of, align, depth, field_count })
+    Some(Laid { of, align, readings, depth, field_count })
 }

@@ -4,17 +4,18 @@ mod c;
 mod dwarf;
 mod known;
 mod layout;
+mod reading;
 mod remembered;
 mod tokens;
 
 use std::fmt;
 use std::path::PathBuf;
 
-use coseg::Value;
 use coseg::schema::Type;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::known::known;
+pub(crate) use self::reading::Reading;
 pub(crate) use self::remembered::{Remembered, forget, remember, remembered};
 
 /// What bytes are declared to be.
@@ -23,45 +24,7 @@ pub(crate) struct Declared {
     pub(crate) of: Type,
     /// One after the other, as many as there is room for.
     pub(crate) is_open: bool,
-    pub(crate) bits: Vec<BitField>,
-}
-
-/// A field that is some bits of a number: of that which its type says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct BitField {
-    /// The names that lead to it, through arrays as if they were not there.
-    pub(crate) path: Vec<String>,
-    pub(crate) from: usize,
-    pub(crate) count: usize,
-    pub(crate) is_signed: bool,
-}
-
-impl BitField {
-    /// Leaves the bits of the field where the number was, in all elements of an array.
-    pub(crate) fn extract(&self, value: &mut Value) {
-        self.extract_at(value, &self.path);
-    }
-
-    fn extract_at(&self, value: &mut Value, path: &[String]) {
-        match (value, path) {
-            (Value::Array(values), _) => values.iter_mut().for_each(|value| self.extract_at(value, path)),
-            (Value::Struct(fields), [name, rest @ ..]) => {
-                for (_, value) in fields.iter_mut().filter(|(own, _)| own == name) {
-                    self.extract_at(value, rest);
-                }
-            }
-            (value, []) => {
-                let Value::Unsigned(number) = *value else { return };
-                let unused = u128::BITS as usize - self.count;
-                let bits = number >> self.from << unused;
-                *value = match self.is_signed {
-                    true => Value::Signed(bits.cast_signed() >> unused),
-                    false => Value::Unsigned(bits >> unused),
-                };
-            }
-            _ => {}
-        }
-    }
+    pub(crate) readings: Vec<Reading>,
 }
 
 /// How a type is told.
@@ -105,7 +68,7 @@ impl fmt::Display for Choice {
 
 impl Declared {
     /// The type that it is where there is room for so many bytes.
-    pub(crate) fn within(self, room_bytes: usize) -> Result<(Type, Vec<BitField>), String> {
+    pub(crate) fn within(self, room_bytes: usize) -> Result<(Type, Vec<Reading>), String> {
         let size_bytes = self.of.size_bytes();
         if self.is_open && size_bytes > room_bytes {
             return Err(format!("one has {size_bytes} bytes, and there are {room_bytes}"));
@@ -120,7 +83,7 @@ impl Declared {
             size if size > room_bytes => {
                 Err(format!("the type has {size} bytes, and there are {room_bytes}"))
             }
-            _ => Ok((of, self.bits)),
+            _ => Ok((of, self.readings)),
         }
     }
 }

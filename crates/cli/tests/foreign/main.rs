@@ -52,8 +52,8 @@ fn shown(world: &World, words: &[&str]) -> Value {
 fn quote() -> Value {
     json!({
         "name": "EURO", "side": "b", "rate": 13.72, "prices": [[1, 2, 3], [4, 5, 6]],
-        "where": [{"x": 0, "y": 0}, {"x": -3, "y": 4}], "color": 6, "both": {"number": 1_065_353_216, "real": 1.0},
-        "inner": -7, "ready": 1, "level": -9, "next": 0x1234, "open": true, "small": 0.1, "delta": -1,
+        "where": [{"x": 0, "y": 0}, {"x": -3, "y": 4}], "color": "BLUE", "both": {"number": 1_065_353_216, "real": 1.0},
+        "inner": -7, "ready": 1, "level": -9, "next": "0x1234", "open": true, "small": 0.1, "delta": -1,
     })
 }
 
@@ -81,7 +81,7 @@ fn a_programs_own_types_show_its_segment() {
                 shown(&world, &[KEY, "--type", "struct market", "--debug-info", program.to_str().unwrap()]);
             assert_eq!(told["value"]["count"], -2, "{name}");
             assert_eq!(told["value"]["quotes"][1], quote(), "{name}");
-            let packet = json!({"length": 7, "flags": 0xab_cdef, "level": 200});
+            let packet = json!({"length": 7, "flags": 0xab_cdef, "level": "HIGH"});
             assert_eq!(told["value"]["packet"], packet, "{name}");
             assert_eq!(told["value"]["quotes"][0]["name"], "");
             // The program that is attached tells it as well; a typedef has no other name.
@@ -301,6 +301,44 @@ fn types_of_several_units_are_told_apart() {
         assert_eq!(show(&world, &["key:7", "--type", "Flag", "--debug-info", &program]).code, 2);
         let told = shown(&world, &["key:7", "--type", "enum Flag", "--debug-info", &program]);
         assert_eq!(told["value"], 3);
+    }
+}
+
+#[test]
+fn a_declaration_is_laid_out_as_the_compiler_does() {
+    let declaration = "enum mode { IDLE, READ, WRITE, LAST = 8 };
+        struct bits {
+            char first;
+            unsigned a : 3, b : 30, : 5;
+            _Bool yes : 1, no : 1;
+            int : 0;
+            signed char c : 4;
+            enum mode mode : 4, whole, several[2];
+            unsigned long long wide : 60;
+            short narrow : 7;
+            long rest : 33;
+            struct { unsigned short x : 9, y : 9; } __attribute__((packed)) inner[2];
+            union { int one : 5; unsigned char other; } both;
+            char text[3], end : 2;
+            void *next;
+        }";
+    let world = World::new("user");
+    world.ok("create --key 7 --size 256");
+    let bytes: Vec<u8> = (0..=255_u8).map(|index| index.wrapping_mul(89) ^ 0x5c).collect();
+    assert_eq!(world.feed("write key:7", &bytes).code, 0);
+    let directory = tempfile::tempdir().unwrap();
+    let (source, program) = (directory.path().join("bits.c"), directory.path().join("bits.o"));
+    fs::write(&source, format!("{declaration} bits;\n")).unwrap();
+    let status = Command::new("cc").args(["-g", "-c", "-o"]).args([&program, &source]).status().unwrap();
+    assert!(status.success());
+    for offset in ["0", "3", "90"] {
+        let at = ["key:7", "--offset", offset];
+        let program = ["--type", "struct bits", "--debug-info", program.to_str().unwrap()];
+        let compiled = shown(&world, &[&at[..], &program].concat());
+        let declared = shown(&world, &[&at[..], &["--as", declaration]].concat());
+        assert_eq!(declared["value"], compiled["value"], "{offset}");
+        let fields = |told: &Value| told["type"]["fields"].clone();
+        assert_eq!(fields(&declared), fields(&compiled), "{offset}");
     }
 }
 

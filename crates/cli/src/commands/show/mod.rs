@@ -35,8 +35,8 @@ What is inside a region is told by the region itself; the program that made it i
 A value is shown as it was at one moment; values, rows and parts are read one after the other. \
 Looking makes one read-only attachment for a moment, and changes nothing in the region. \
 What is no region is shown by a type: a C declaration (what is declared last; [] for as many as \
-there is room), or one of a program's debug information: structs, unions, arrays, enums, \
-bit-fields. For a key it is remembered. NTP's and PostgreSQL's segments \
+there is room), or one of a program's debug information: structs, unions, arrays, bit-fields, \
+enums by their names, addresses in hexadecimal. For a key it is remembered. NTP's and PostgreSQL's segments \
 are known. Such a segment's bytes are read without attaching it if a program is attached, and \
 may be of several moments.";
 

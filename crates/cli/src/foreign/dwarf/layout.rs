@@ -1,10 +1,12 @@
 //! How a type lies in memory, by its entries of debug information.
 
+use std::collections::HashMap;
+
 use coseg::schema::{Field, Scalar, Struct, Type};
-use gimli::{AttributeValue, DwAte, Operation, UnitOffset, constants as dw};
+use gimli::{AttributeValue, DebugInfoOffset, DwAte, Operation, UnitOffset, constants as dw};
 
 use super::{Dwarf, Entry, Unit, Unreadable, fail, is_compound, name, number};
-use crate::foreign::BitField;
+use crate::foreign::reading::{How, Names, Reading, bit_field, bytes, integer, legend};
 
 /// A type that nests deeper is a circle.
 const DEPTH_MAX: usize = 16;
@@ -12,8 +14,6 @@ const DEPTH_MAX: usize = 16;
 const TYPES_MAX: usize = 30_000;
 /// Names that a number's type passes through, such as a typedef of a typedef.
 const PASSED_MAX: usize = 6;
-/// Enumerators that a field's comment names.
-const NAMED_MAX: usize = 12;
 
 /// An entry, in its unit.
 #[derive(Clone, Copy)]
@@ -31,22 +31,24 @@ pub(super) struct Layout<'u, 'a> {
     unit: &'u Unit<'a>,
     /// The fields that lead to the type that is laid out.
     path: Vec<String>,
-    bits: Vec<BitField>,
+    readings: Vec<Reading>,
+    /// By where they are told.
+    names: HashMap<DebugInfoOffset, Names>,
     /// How many more types may be looked at.
     left: usize,
 }
 
 impl<'u, 'a> Layout<'u, 'a> {
-    /// The type, and those of its fields that are bits.
+    /// The type, and how its fields are read.
     pub(super) fn of(
         dwarf: &'u Dwarf<'a>,
         units: &'u [Unit<'a>],
         at: Place<'u, 'a>,
-    ) -> Result<(Type, Vec<BitField>), Unreadable> {
-        let (path, bits) = (Vec::new(), Vec::new());
-        let mut layout = Layout { dwarf, units, unit: at.unit, path, bits, left: TYPES_MAX };
+    ) -> Result<(Type, Vec<Reading>), Unreadable> {
+        let (path, readings, names) = (Vec::new(), Vec::new(), HashMap::new());
+        let mut layout = Layout { dwarf, units, unit: at.unit, path, readings, names, left: TYPES_MAX };
         let of = layout.type_at(at, 0)?;
-        Ok((of, layout.bits))
+        Ok((of, layout.readings))
     }
 
     fn type_at(&mut self, at: Place<'u, 'a>, depth: usize) -> Result<Type, Unreadable> {
@@ -68,7 +70,10 @@ impl<'u, 'a> Layout<'u, 'a> {
             dw::DW_TAG_pointer_type
             | dw::DW_TAG_reference_type
             | dw::DW_TAG_rvalue_reference_type
-            | dw::DW_TAG_subroutine_type => Ok(Type::Scalar(Scalar::U64)),
+            | dw::DW_TAG_subroutine_type => {
+                self.readings.push(Reading::new(self.path.clone(), How::Address));
+                Ok(Type::Scalar(Scalar::U64))
+            }
             dw::DW_TAG_enumeration_type => self.enumeration(&entry, size_bytes, depth),
             dw::DW_TAG_array_type => self.array(&entry, depth),
             tag if is_compound(tag) => self.compound(&entry, size_bytes, depth),
@@ -114,17 +119,16 @@ impl<'u, 'a> Layout<'u, 'a> {
         if name(self.dwarf, self.unit, entry)?.as_deref() == Some("char") && size_bytes == 1 {
             return Ok(Type::Text { size_bytes });
         }
-        let scalar = match encoding {
-            dw::DW_ATE_boolean if size_bytes == 1 => Some(Scalar::Bool),
+        Ok(match encoding {
+            dw::DW_ATE_boolean if size_bytes == 1 => Type::Scalar(Scalar::Bool),
             dw::DW_ATE_signed | dw::DW_ATE_signed_char => integer(size_bytes, true),
             dw::DW_ATE_unsigned | dw::DW_ATE_unsigned_char | dw::DW_ATE_UTF | dw::DW_ATE_boolean => {
                 integer(size_bytes, false)
             }
-            dw::DW_ATE_float if size_bytes == 4 => Some(Scalar::F32),
-            dw::DW_ATE_float if size_bytes == 8 => Some(Scalar::F64),
-            _ => None,
-        };
-        Ok(scalar.map_or_else(|| bytes(size_bytes), Type::Scalar))
+            dw::DW_ATE_float if size_bytes == 4 => Type::Scalar(Scalar::F32),
+            dw::DW_ATE_float if size_bytes == 8 => Type::Scalar(Scalar::F64),
+            _ => bytes(size_bytes),
+        })
     }
 
     fn enumeration(
@@ -133,20 +137,22 @@ impl<'u, 'a> Layout<'u, 'a> {
         size_bytes: Option<usize>,
         depth: usize,
     ) -> Result<Type, Unreadable> {
+        let names = self.enumerators(Place { unit: self.unit, offset: entry.offset() })?;
+        let is_signed = names.iter().any(|(value, _)| *value < 0);
+        self.readings.push(Reading::new(self.path.clone(), How::Names(names)));
         // C++ and newer C compilers name the type of its numbers.
-        if let Some(inner) = self.reference(self.unit, entry)? {
-            return self.type_at(inner, depth + 1);
+        match self.reference(self.unit, entry)? {
+            Some(inner) => self.type_at(inner, depth + 1),
+            None => Ok(integer(size_bytes.unwrap_or(4), is_signed)),
         }
-        let size_bytes = size_bytes.unwrap_or(4);
-        let is_signed = self
-            .enumerators(Place { unit: self.unit, offset: entry.offset() })?
-            .iter()
-            .any(|(value, _)| *value < 0);
-        Ok(integer(size_bytes, is_signed).map_or_else(|| bytes(size_bytes), Type::Scalar))
     }
 
     /// The values of an enum, by name.
-    fn enumerators(&self, at: Place<'u, 'a>) -> Result<Vec<(i128, String)>, Unreadable> {
+    fn enumerators(&mut self, at: Place<'u, 'a>) -> Result<Names, Unreadable> {
+        let place = at.offset.to_debug_info_offset(&at.unit.header);
+        if let Some(known) = place.and_then(|place| self.names.get(&place)) {
+            return Ok(Names::clone(known));
+        }
         let mut found = Vec::new();
         let mut tree = at.unit.entries_tree(Some(at.offset))?;
         let mut children = tree.root()?.children();
@@ -164,30 +170,9 @@ impl<'u, 'a> Layout<'u, 'a> {
                 found.extend(value.map(|value| (value, name)));
             }
         }
+        let found = Names::from(found);
+        self.names.extend(place.map(|place| (place, Names::clone(&found))));
         Ok(found)
-    }
-
-    /// What the numbers of an enum stand for; empty if it is none.
-    fn names(&self, mut at: Place<'u, 'a>) -> Result<String, Unreadable> {
-        for _ in 0..DEPTH_MAX {
-            let entry = at.unit.entry(at.offset)?;
-            if entry.tag() == dw::DW_TAG_enumeration_type {
-                let found = self.enumerators(at)?;
-                let named: Vec<String> =
-                    found.iter().take(NAMED_MAX).map(|(value, name)| format!("{value} {name}")).collect();
-                let more = if found.len() > NAMED_MAX { ", …" } else { "" };
-                return Ok(named.join(", ") + more);
-            }
-            let passes_on = matches!(
-                entry.tag(),
-                dw::DW_TAG_typedef | dw::DW_TAG_const_type | dw::DW_TAG_volatile_type | dw::DW_TAG_array_type
-            );
-            match self.reference(at.unit, &entry)? {
-                Some(inner) if passes_on => at = inner,
-                _ => break,
-            }
-        }
-        Ok(String::new())
     }
 
     fn array(&mut self, entry: &Entry<'_>, depth: usize) -> Result<Type, Unreadable> {
@@ -261,17 +246,16 @@ impl<'u, 'a> Layout<'u, 'a> {
                 continue;
             }
             let offset = self.location(entry)?;
+            let before = self.readings.len();
             self.path.extend((!name.is_empty()).then(|| name.clone()));
             let of = self.type_at(inner, depth + 1)?;
+            let doc = legend(&self.readings[before..], &self.path);
             self.path.truncate(self.path.len() - usize::from(!name.is_empty()));
             match (of, name.is_empty()) {
                 (Type::Struct(inner), true) => fields.extend(
                     inner.fields.into_iter().map(|field| Field { offset: offset + field.offset, ..field }),
                 ),
-                (of, _) => {
-                    let doc = self.names(inner)?;
-                    fields.push(Field { name, offset, of, unit: String::new(), doc });
-                }
+                (of, _) => fields.push(Field { name, offset, of, unit: String::new(), doc }),
             }
         }
         if fields.iter().any(|field| field.offset.saturating_add(field.of.size_bytes()) > size_bytes) {
@@ -309,59 +293,30 @@ impl<'u, 'a> Layout<'u, 'a> {
         bit_count: usize,
         struct_bytes: usize,
     ) -> Result<Field, Unreadable> {
+        let before = self.readings.len();
+        self.path.push(name.to_owned());
         let own = self.type_at(inner, DEPTH_MAX - PASSED_MAX)?;
-        let unit_bytes = own.size_bytes().max(1);
+        let path = self.path.clone();
+        self.path.pop();
         let location = self.location(entry)? * 8;
         let told = (number(entry, dw::DW_AT_data_bit_offset)?, number(entry, dw::DW_AT_bit_offset)?);
         let first = match told {
             (Some(first), _) => location.checked_add(first),
             // Up to DWARF 3 they were counted from the other end of what holds them.
             (None, Some(after)) if cfg!(target_endian = "little") => {
-                let held_by = number(entry, dw::DW_AT_byte_size)?.unwrap_or(unit_bytes);
+                let held_by = number(entry, dw::DW_AT_byte_size)?.unwrap_or(own.size_bytes().max(1));
                 let end = held_by.checked_mul(8).and_then(|bits| location.checked_add(bits));
                 end.and_then(|end| end.checked_sub(after.checked_add(bit_count)?))
             }
             (None, before) => location.checked_add(before.unwrap_or(0)),
         };
         let Some(first) = first else { return fail("a bit-field begins before its struct") };
-        // The least number of bytes that holds them, and lies in the struct.
-        let (start, end) = (first / 8, first.saturating_add(bit_count).div_ceil(8));
-        let held_by =
-            [1, 2, 4, 8, 16].into_iter().find(|&held_by| end - start <= held_by && held_by <= struct_bytes);
-        let unit_bytes = held_by.unwrap_or(unit_bytes);
-        let offset = start.min(struct_bytes.saturating_sub(unit_bytes));
-        let from = first - offset * 8;
-        let of = integer(unit_bytes, false).map_or_else(|| bytes(unit_bytes), Type::Scalar);
-        let last = from.saturating_add(bit_count.max(1)) - 1;
-        let mut doc = format!("bits {from} to {last} of {unit_bytes} bytes");
-        if last < unit_bytes * 8 {
-            let is_signed = matches!(own, Type::Scalar(own) if own.to_string().starts_with('i'));
-            let path = self.path.iter().cloned().chain([name.to_owned()]).collect();
-            self.bits.push(BitField { path, from, count: bit_count.max(1), is_signed });
-        } else {
-            doc += ", which are shown whole";
+        let (field, how) = bit_field(name, &own, first, bit_count, struct_bytes);
+        match how {
+            // What the number is called is asked of the bits.
+            Some(how) => self.readings.insert(before, Reading::new(path, how)),
+            None => self.readings.truncate(before),
         }
-        Ok(Field { name: name.to_owned(), offset, of, unit: String::new(), doc })
+        Ok(field)
     }
-}
-
-fn integer(size_bytes: usize, is_signed: bool) -> Option<Scalar> {
-    Some(match (size_bytes, is_signed) {
-        (1, true) => Scalar::I8,
-        (2, true) => Scalar::I16,
-        (4, true) => Scalar::I32,
-        (8, true) => Scalar::I64,
-        (16, true) => Scalar::I128,
-        (1, false) => Scalar::U8,
-        (2, false) => Scalar::U16,
-        (4, false) => Scalar::U32,
-        (8, false) => Scalar::U64,
-        (16, false) => Scalar::U128,
-        _ => return None,
-    })
-}
-
-/// What there is no number for.
-fn bytes(size_bytes: usize) -> Type {
-    Type::Array { element: Box::new(Type::Scalar(Scalar::U8)), count: size_bytes }
 }

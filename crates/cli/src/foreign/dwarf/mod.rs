@@ -126,7 +126,7 @@ impl<'a> Search<'_, 'a> {
                 let Some(name) = name(self.dwarf, unit, entry)? else { continue };
                 if name == bare && is_meant(entry.tag()) {
                     let laid = Layout::of(self.dwarf, &units, Place { unit, offset: entry.offset() });
-                    let declared = laid.map(|(of, bits)| Declared { of, is_open: false, bits });
+                    let declared = laid.map(|(of, readings)| Declared { of, is_open: false, readings });
                     let declared = declared.map_err(|error| error.0);
                     // Each unit that uses a type says what it is, mostly the same.
                     if !found.iter().any(|other| other.declared == declared) {
