@@ -257,17 +257,15 @@ impl Lane {
     ) -> Result<R, Refusal> {
         let deadline = Deadline::after(timeout);
         for look in 0..self.spin_looks {
-            for _ in 0..(1 + look / 8).min(LONGEST_PAUSE) {
-                std::hint::spin_loop();
-                if self.has_come() {
-                    break;
-                }
-            }
-            if let Some(result) = attempt(self)? {
+            let has_come = self.pause((1 + look / 8).min(LONGEST_PAUSE));
+            let looks_around = look % LOOKS_AT_A_TIME == LOOKS_AT_A_TIME - 1;
+            if (has_come || looks_around)
+                && let Some(result) = attempt(self)?
+            {
                 return Ok(result);
             }
             // Who looks for long keeps his time, and hears of deaths, as if he slept.
-            if look % LOOKS_AT_A_TIME == LOOKS_AT_A_TIME - 1 {
+            if looks_around {
                 self.check_wait(timeout, deadline)?;
                 if let Some(result) = self.miss_peers(&mut attempt)? {
                     return Ok(result);
@@ -277,14 +275,22 @@ impl Lane {
         self.wait_asleep(timeout, deadline, &mut attempt)
     }
 
-    /// Whether what is waited for has come, as far as one word tells.
+    /// Pauses so often, or until what is waited for has come. False: another attempt would be in vain, as far as one word
+    /// tells; it costs many times what the word does, and a message that comes meanwhile would wait for it.
     #[inline(always)]
-    fn has_come(&self) -> bool {
-        let Some(Awaited { at, value, next }) = self.awaited else { return false };
-        if let Some(next) = next {
-            self.memory().prefetch(next);
-        }
-        self.memory().word(at).load(Ordering::Relaxed) != value
+    fn pause(&self, pauses: u32) -> bool {
+        let Some(Awaited { at, value, next }) = self.awaited else {
+            (0..pauses).for_each(|_| std::hint::spin_loop());
+            return true;
+        };
+        let word = self.memory().word(at);
+        (0..pauses).any(|_| {
+            std::hint::spin_loop();
+            if let Some(next) = next {
+                self.memory().prefetch(next);
+            }
+            word.load(Ordering::Relaxed) != value
+        })
     }
 
     #[cold]

@@ -10,8 +10,12 @@ use crate::memory::Memory;
 use crate::sync::{Ordering, fence};
 
 /// Pauses before a look where messages stream: a receiver as quick as the sender would take the sender's lines away for
-/// each single message. So it stays some 400 ns behind (Giacomoni et al., FastForward, PPoPP 2008).
+/// each single message. So it stays behind by some 400 ns, or 1 µs where pauses are long, as on Intel's processors
+/// (Giacomoni et al., FastForward, PPoPP 2008).
 const SLIP: u32 = if cfg!(coseg_model) { 0 } else { 24 };
+
+/// Looks that pause behind one that found several: more than one, so that one in vain ends no stream.
+const SLIPS: u8 = 2;
 
 /// The next position to receive.
 #[inline]
@@ -103,15 +107,15 @@ pub(crate) struct Receiving {
     position: u64,
     /// The sender's, as it was last seen.
     sent: u64,
-    /// There was more than one message at the last look.
-    streams: bool,
+    /// Looks to pause before: some, once there were several messages and room for as many again.
+    slips: u8,
 }
 
 impl Receiving {
     /// Goes on behind what was received.
     pub(crate) fn resume(memory: &Memory, geometry: &Geometry) -> Receiving {
         let position = received(memory, geometry);
-        Receiving { position, sent: position, streams: false }
+        Receiving { position, sent: position, slips: 0 }
     }
 
     /// How many messages can be read, side by side, up to `want`, and where.
@@ -123,15 +127,18 @@ impl Receiving {
         want: usize,
     ) -> Option<(usize, usize)> {
         if self.sent == self.position {
-            if self.streams {
+            if self.slips > 0 {
+                self.slips -= 1;
                 (0..SLIP).for_each(|_| std::hint::spin_loop());
             }
             let now = sent(memory, geometry);
-            self.streams = now.wrapping_sub(self.position) > 1;
+            let found = now.wrapping_sub(self.position);
             // More than there can be a peer made up.
-            if now.wrapping_sub(self.position) > geometry.capacity as u64 {
+            if found == 0 || found > geometry.capacity as u64 {
                 return None;
             }
+            let streams = found > 1 && found <= geometry.capacity as u64 / 2;
+            self.slips = if streams { SLIPS } else { 0 };
             self.sent = now;
         }
         side_by_side(geometry, self.position, self.sent.wrapping_sub(self.position), want)

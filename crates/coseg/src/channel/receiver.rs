@@ -85,6 +85,31 @@ impl<M, K: Kind> Receiver<M, K> {
     }
 }
 
+impl<M, K: Kind> Receiver<M, K> {
+    #[inline(always)]
+    fn split(&mut self) -> (&mut Lane, Way<'_, K::Receive>) {
+        let Receiver { lane, end, is_repeated, missed_count, .. } = self;
+        (lane, Way { end, is_repeated, missed_count })
+    }
+
+    /// Where the next message is; waits until there is one.
+    #[inline(always)]
+    fn claim_within(&mut self, timeout: Option<Duration>) -> Result<usize, Refusal> {
+        let (lane, mut own) = self.split();
+        match own.claim(lane, 1)? {
+            Some((at, _)) => Ok(at),
+            None => self.claim_late(timeout),
+        }
+    }
+
+    /// Apart, so that one who need not wait keeps everything in registers.
+    #[inline(never)]
+    fn claim_late(&mut self, timeout: Option<Duration>) -> Result<usize, Refusal> {
+        let (lane, mut own) = self.split();
+        lane.wait(timeout, |lane| Ok(own.claim(lane, 1)?.map(|(at, _)| at)))
+    }
+}
+
 impl<M: Message, K: Whole> Receiver<M, K> {
     /// Receives a message, if there is one.
     ///
@@ -92,8 +117,8 @@ impl<M: Message, K: Whole> Receiver<M, K> {
     /// [`Refusal::Empty`], [`Refusal::Closed`], [`Refusal::Disconnected`], [`Refusal::Missed`].
     #[inline]
     pub fn try_receive(&mut self) -> Result<M::Received, Refusal> {
-        let Receiver { lane, end, is_repeated, missed_count, .. } = self;
-        match (Way { end, is_repeated, missed_count }).try_copy(lane, M::take)? {
+        let (lane, mut own) = self.split();
+        match own.try_copy(lane, M::take)? {
             Some(message) => Ok(message),
             None => Err(self.nothing()),
         }
@@ -122,14 +147,21 @@ impl<M: Message, K: Whole> Receiver<M, K> {
         timeout: Option<Duration>,
         mut take: impl FnMut(Place<'_>) -> R,
     ) -> Result<R, Refusal> {
-        let Receiver { lane, end, is_repeated, missed_count, .. } = self;
-        let mut own = Way { end, is_repeated, missed_count };
         // Only the place is handed through what waits: a message is moved once.
-        let at = own.claim_within(lane, timeout)?;
+        let at = self.claim_within(timeout)?;
+        let (lane, mut own) = self.split();
         let message = take(lane.place(at));
-        if own.end_copy(lane) {
-            return Ok(message);
-        }
+        if own.end_copy(lane) { Ok(message) } else { self.receive_again(timeout, take) }
+    }
+
+    /// After a copy that turned out to be of two messages.
+    #[cold]
+    fn receive_again<R>(
+        &mut self,
+        timeout: Option<Duration>,
+        mut take: impl FnMut(Place<'_>) -> R,
+    ) -> Result<R, Refusal> {
+        let (lane, mut own) = self.split();
         lane.wait(timeout, |lane| own.try_copy(lane, &mut take))
     }
 
@@ -143,8 +175,7 @@ impl<M: Message, K: Whole> Receiver<M, K> {
     /// Outside a tokio runtime with I/O enabled.
     #[cfg(feature = "async")]
     pub async fn receive_async(&mut self) -> Result<M::Received, Refusal> {
-        let Receiver { lane, end, is_repeated, missed_count, .. } = self;
-        let mut own = Way { end, is_repeated, missed_count };
+        let (lane, mut own) = self.split();
         lane.wait_async(|lane| own.try_copy(lane, M::take)).await
     }
 
@@ -175,8 +206,7 @@ impl<M: Message, K: Whole> Receiver<M, K> {
 
     #[inline]
     fn hold_within(&mut self, timeout: Option<Duration>) -> Result<Held<'_, M, K>, Refusal> {
-        let Receiver { lane, end, is_repeated, missed_count, .. } = self;
-        let at = Way { end, is_repeated, missed_count }.claim_within(lane, timeout)?;
+        let at = self.claim_within(timeout)?;
         Ok(Held { receiver: self, at })
     }
 
@@ -208,8 +238,7 @@ impl<T: Shared, K: Whole> Receiver<T, K> {
     #[inline]
     pub fn receive_many(&mut self, messages: &mut Vec<T>, most: usize) -> Result<usize, Refusal> {
         let before = messages.len();
-        let Receiver { lane, end, is_repeated, missed_count, .. } = self;
-        let mut own = Way { end, is_repeated, missed_count };
+        let (lane, mut own) = self.split();
         if own.try_batch(lane, messages, most)? == 0 && most > 0 {
             lane.wait(None, |lane| {
                 let got = own.try_batch(lane, messages, most)?;
@@ -225,8 +254,7 @@ impl<T: Shared, K: Whole> Receiver<T, K> {
     /// # Errors
     /// Those of [`Receiver::try_receive`]. Where some were missed, what was received before is in the list.
     pub fn try_receive_many(&mut self, messages: &mut Vec<T>, most: usize) -> Result<usize, Refusal> {
-        let Receiver { lane, end, is_repeated, missed_count, .. } = self;
-        let mut own = Way { end, is_repeated, missed_count };
+        let (lane, mut own) = self.split();
         let got = own.try_batch(lane, messages, most)?;
         if got == 0 && most > 0 { Err(self.nothing()) } else { Ok(got) }
     }
@@ -293,15 +321,6 @@ impl<E: ReceiveEnd> Way<'_, E> {
             }
         }
         Ok(None)
-    }
-
-    /// Where the next message is; waits until there is one.
-    #[inline(always)]
-    fn claim_within(&mut self, lane: &mut Lane, timeout: Option<Duration>) -> Result<usize, Refusal> {
-        match self.claim(lane, 1)? {
-            Some((at, _)) => Ok(at),
-            None => lane.wait(timeout, |lane| Ok(self.claim(lane, 1)?.map(|(at, _)| at))),
-        }
     }
 
     #[cold]
@@ -489,10 +508,9 @@ impl<const MAX: usize, const N: usize> Receiver<Bytes<MAX>, Stream<N>> {
     pub fn receive_into(&mut self, buffer: &mut Vec<u8>) -> Result<usize, Refusal> {
         let before = buffer.len();
         let mut message = Assembly::at_end_of(buffer);
-        let Receiver { lane, end, is_repeated, missed_count, .. } = self;
-        let mut own = Way { end, is_repeated, missed_count };
         loop {
-            let at = own.claim_within(lane, None).inspect_err(|_| message.forget(buffer))?;
+            let at = self.claim_within(None).inspect_err(|_| message.forget(buffer))?;
+            let (lane, own) = self.split();
             let progress = message.take(lane.place(at), MAX, buffer);
             own.end.done(lane, 1);
             lane.ring();
