@@ -24,7 +24,7 @@ pub(crate) struct Method {
     pub(crate) kernel: String,
     pub(crate) load: String,
     pub(crate) optimised: bool,
-    pub(crate) notes: Vec<&'static str>,
+    pub(crate) notes: Vec<String>,
 }
 
 impl Method {

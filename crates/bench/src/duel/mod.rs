@@ -157,7 +157,7 @@ pub(crate) fn run<'a, G: Ground>(
             kernel: release,
             load,
             optimised: !cfg!(debug_assertions),
-            notes: notes.to_vec(),
+            notes: notes.iter().map(|&note| note.to_owned()).collect(),
         },
         longer: "four times as long with two processes",
         backend: backend_name,

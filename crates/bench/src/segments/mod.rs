@@ -92,7 +92,7 @@ pub(crate) fn run(plan: &Plan, cpu: Option<usize>) -> Outcome<Report> {
             kernel: release,
             load,
             optimised: !cfg!(debug_assertions),
-            notes: NOTES.to_vec(),
+            notes: NOTES.iter().map(|&note| note.to_owned()).collect(),
         },
         tables: vec![
             table("Call", &["kernel", "user"], rows),
