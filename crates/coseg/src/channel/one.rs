@@ -17,6 +17,9 @@ const SLIP: u32 = if cfg!(coseg_model) { 0 } else { 24 };
 /// Looks that pause behind one that found several: more than one, so that one in vain ends no stream.
 const SLIPS: u8 = 2;
 
+/// Half of so many messages keep a receiver busy for longer than a sender pauses.
+const FULL_FOR_LONG: usize = 256;
+
 /// The next position to receive.
 #[inline]
 pub(crate) fn received(memory: &Memory, geometry: &Geometry) -> u64 {
@@ -80,7 +83,12 @@ impl Sending {
         let free = |received| capacity.saturating_sub(self.position.wrapping_sub(received));
         let mut room = free(self.received);
         if room < want as u64 {
-            let now = received(memory, geometry);
+            let mut now = received(memory, geometry);
+            // So does a sender who waits for a receiver.
+            if geometry.capacity >= FULL_FOR_LONG && (1..capacity / 2).contains(&free(now)) {
+                (0..SLIP).for_each(|_| std::hint::spin_loop());
+                now = received(memory, geometry);
+            }
             room = free(now);
             self.received = now;
         }
