@@ -57,10 +57,21 @@ impl From<Refused> for Failure {
 
 /// Looks into a segment's region, attached for reading for as long as the result lives.
 pub(crate) fn look(view: &View, stat: &Stat) -> Result<Inspection, Refused> {
+    static SAID: Once = Once::new();
     refuse_destruction(view, stat)?;
     let segment = segment_of(view, stat);
-    let look = if opened::get().is_some() { Inspection::of_lone_copy } else { Inspection::of };
-    look(&segment).map_err(Refused::Error)
+    if opened::get().is_some() {
+        return Inspection::of_lone_copy(&segment).map_err(Refused::Error);
+    }
+    let found = Inspection::of(&segment).map_err(Refused::Error);
+    if stat.attachment_count == 0 {
+        SAID.call_once(|| {
+            output::note(
+                "what nobody has attached was, read-only, to look into it: its times and last process have changed",
+            );
+        });
+    }
+    found
 }
 
 /// Joins a segment's region, to change it.
@@ -134,24 +145,6 @@ pub(crate) fn mark(view: &View, stat: &Stat, may_attach: bool) -> Mark {
             ErrorKind::Unfinished => Mark::Unreadable("unfinished"),
             _ => Mark::Unreadable("not permitted"),
         },
-    }
-}
-
-/// The same for a list, which says once that it attached some.
-pub(crate) fn mark_and_say(view: &View, stat: &Stat) -> Mark {
-    static SAID: Once = Once::new();
-    match mark(view, stat, false) {
-        Mark::Unreadable(NOT_LOOKED_AT) => {
-            let found = mark(view, stat, true);
-            SAID.call_once(|| {
-                output::note(
-                    "segments that nobody has attached were, read-only, to tell which are regions: their times and \
-                     last process have changed",
-                );
-            });
-            found
-        }
-        found => found,
     }
 }
 

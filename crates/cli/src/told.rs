@@ -26,6 +26,8 @@ const VALUES_MAX: usize = 4 << 20;
 /// What is looked at to know a segment by its bytes.
 const FIRST_BYTES: usize = 64;
 
+const AS_REMEMBERED: &str = "as remembered";
+
 /// What the bytes are.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Of a segment that is no region")]
@@ -185,7 +187,7 @@ impl Told {
             let of = own.choice.declared().and_then(|own| own.within(room_at(offset_bytes)));
             let (of, readings) = of.map_err(|fact| refuse(fact).hint("coseg show with --forget"))?;
             let text = own.choice.to_string();
-            return Ok(Some(Found { of, readings, text, offset_bytes, told_by: "as remembered", own: None }));
+            return Ok(Some(Found { of, readings, text, offset_bytes, told_by: AS_REMEMBERED, own: None }));
         }
         Ok(None)
     }
@@ -219,6 +221,17 @@ impl Found {
         let mut value = coseg::decode(&self.of, &bytes);
         self.readings.iter().for_each(|reading| reading.apply(&mut value));
         Ok(value)
+    }
+
+    /// For those whose output does not show of what type it is.
+    pub(crate) fn say_if_remembered(&self, subject: &Subject<'_>) {
+        if self.told_by == AS_REMEMBERED {
+            output::note(&format!(
+                "{} is taken for {}, as was told before; coseg show with --forget ends it",
+                subject.key,
+                printable(&self.text)
+            ));
+        }
     }
 
     /// For the next time, if it was told now.

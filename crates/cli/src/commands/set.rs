@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Args;
-use coseg::{Inspection, Value};
+use coseg::{ErrorKind, Inspection, Value};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -13,7 +13,7 @@ use crate::args::Global;
 use crate::failure::{ERROR, Failure, Result};
 use crate::output::{self, printable};
 use crate::record::Origin;
-use crate::regions;
+use crate::regions::{self, Refused};
 use crate::selector::Selector;
 use crate::time;
 use crate::value::{Json, line};
@@ -94,7 +94,16 @@ pub(crate) fn run(args: &Set, global: &Global) -> Result<ExitCode> {
     let view = View::open(global)?;
     let stat = args.selector.one(&view)?.stat;
     let mut changes = {
-        let region = regions::look(&view, &stat)?;
+        let region = regions::look(&view, &stat).map_err(|refused| {
+            let is_plain =
+                matches!(&refused, Refused::Error(error) if *error.kind() == ErrorKind::NotARegion);
+            let failure = Failure::from(refused);
+            if is_plain {
+                failure.hint("coseg write, at an offset: nothing locks what is no region")
+            } else {
+                failure
+            }
+        })?;
         args.assignments.iter().map(|wanted| check(&region, wanted)).collect::<Result<Vec<_>>>()?
     };
     let mut failed = None;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
+use coseg_sysv::Stat;
 use jiff::Zoned;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -71,6 +72,8 @@ fn parse_interval(text: &str) -> std::result::Result<Duration, String> {
 
 #[derive(JsonSchema, Serialize)]
 pub(crate) struct Line<'a, D: Serialize> {
+    id: i32,
+    key_hex: String,
     unix_ns: u64,
     #[serde(flatten)]
     difference: &'a D,
@@ -100,8 +103,9 @@ pub(crate) fn run(args: &Watch, global: &Global) -> Result<ExitCode> {
     }
     if let Some(typed) = &typed {
         typed.remember(&subject);
+        typed.say_if_remembered(&subject);
     }
-    let mut teller = Teller { json: global.json, left: args.count.unwrap_or(u64::MAX) };
+    let mut teller = Teller { stat, json: global.json, left: args.count.unwrap_or(u64::MAX) };
     let mut last_change = Instant::now();
     // The two copies are of different moments already.
     let mut differed = true;
@@ -174,6 +178,7 @@ impl Watch {
 
 /// Writes changes, as many as are wanted.
 struct Teller {
+    stat: Stat,
     json: bool,
     left: u64,
 }
@@ -190,7 +195,8 @@ impl Teller {
         for difference in differences.take(usize::try_from(self.left).unwrap_or(usize::MAX)) {
             told += 1;
             if self.json {
-                output::print_line(&Line { unix_ns, difference })?;
+                let (id, key_hex) = (self.stat.id.raw(), self.stat.key.to_string());
+                output::print_line(&Line { id, key_hex, unix_ns, difference })?;
             } else {
                 output::print(&format!("{}  {difference}\n", output::paint(DIM, &clock)))?;
             }

@@ -414,7 +414,7 @@ mod tests {
             ),
             (
                 "struct { short a : 9; int : 4; int b : 30; char c; } __attribute__((packed))",
-                "{a@0 u16, b@1 u64, c@6 text1}7",
+                "{a@0 u16, b@1 u32, c@6 text1}7",
             ),
             ("time_t", "i64"),
         ] {

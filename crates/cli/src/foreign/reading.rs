@@ -117,10 +117,12 @@ fn name_of(names: &[(i128, String)], number: i128) -> Option<String> {
 
 /// What the numbers of the field at a path are called; empty if they are not.
 pub(super) fn legend(readings: &[Reading], path: &[String]) -> String {
-    let of_field = readings.iter().filter(|reading| reading.path == path);
     let names =
-        of_field.filter_map(|reading| if let How::Names(names) = &reading.how { Some(names) } else { None });
-    let Some(names) = names.last() else { return String::new() };
+        readings.iter().filter(|reading| reading.path == path).find_map(|reading| match &reading.how {
+            How::Names(names) => Some(names),
+            _ => None,
+        });
+    let Some(names) = names else { return String::new() };
     let told: Vec<String> =
         names.iter().take(TOLD_MAX).map(|(number, name)| format!("{number} {name}")).collect();
     told.join(", ") + if names.len() > TOLD_MAX { ", …" } else { "" }

@@ -327,9 +327,10 @@ fn a_declaration_is_laid_out_as_the_compiler_does() {
     let bytes: Vec<u8> = (0..=255_u8).map(|index| index.wrapping_mul(89) ^ 0x5c).collect();
     assert_eq!(world.feed("write key:7", &bytes).code, 0);
     let directory = tempfile::tempdir().unwrap();
-    let (source, program) = (directory.path().join("bits.c"), directory.path().join("bits.o"));
+    let (source, program) = (directory.path().join("bits.c"), directory.path().join("bits.so"));
     fs::write(&source, format!("{declaration} bits;\n")).unwrap();
-    let status = Command::new("cc").args(["-g", "-c", "-o"]).args([&program, &source]).status().unwrap();
+    let status =
+        Command::new("cc").args(["-g", "-shared", "-fPIC", "-o"]).args([&program, &source]).status().unwrap();
     assert!(status.success());
     for offset in ["0", "3", "90"] {
         let at = ["key:7", "--offset", offset];

@@ -28,13 +28,13 @@ pub(super) fn read_blocks<'w, 'b>(
     }
     let (from, rest) = words.split_at(count * BLOCK / WORD);
     let (to, tail) = bytes.split_at_mut(count * BLOCK);
-    // SAFETY: both have `count` blocks; the words are atomics, which may be read while others write them.
-    unsafe {
-        if bytes_fly(count) {
-            move_string(to.as_mut_ptr().cast(), from.as_ptr().cast(), count);
-        } else {
-            copy(to.as_mut_ptr().cast(), from.as_ptr().cast(), count);
-        }
+    let (to, from) = (to.as_mut_ptr().cast(), from.as_ptr().cast());
+    if bytes_fly(count) {
+        // SAFETY: both have `count` blocks; the words are atomics, which may be read while others write them.
+        unsafe { move_string(to, from, count) };
+    } else {
+        // SAFETY: as above.
+        unsafe { copy(to, from, count) };
     }
     (rest, tail)
 }

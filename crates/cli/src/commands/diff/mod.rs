@@ -200,6 +200,7 @@ pub(crate) fn run(args: &Diff, global: &Global) -> Result<ExitCode> {
     }
     if let Some((one, _)) = &typed {
         one.remember(&before.subject);
+        one.say_if_remembered(&before.subject);
     }
     Ok(ExitCode::from(if differs { NOTHING } else { 0 }))
 }

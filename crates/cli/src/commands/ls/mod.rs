@@ -168,7 +168,7 @@ pub(crate) fn run(args: &Ls, global: &Global) -> Result<ExitCode> {
     if global.json {
         let no_one = Who::default();
         let who = if args.no_who { None } else { who.or(Some(&no_one)) };
-        let mark = |stat: &Stat| args.regions.then(|| regions::mark_and_say(&view, stat));
+        let mark = |stat: &Stat| args.regions.then(|| regions::mark(&view, stat, true));
         let record = |listed: &Listed| Record::new(listed, who, &view.people).marked(mark(&listed.stat));
         let segments = listed.iter().map(record).collect();
         let hidden_count = (!args.no_who).then_some(hidden);
@@ -331,7 +331,7 @@ fn cell(
         Column::Cpid => stat.creator_pid.to_string(),
         Column::Lpid => stat.last_pid.to_string(),
         Column::AttachedBy => who.map(|who| who.sentence(stat)).unwrap_or_default(),
-        Column::Region => regions::mark_and_say(view, stat).sentence(),
+        Column::Region => regions::mark(view, stat, true).sentence(),
     }
 }
 

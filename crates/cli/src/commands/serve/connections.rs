@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::header::{CONNECTION, RETRY_AFTER};
+use axum::http::{HeaderName, StatusCode};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -17,6 +19,8 @@ use crate::failure::{Failure, Result};
 
 /// At one time.
 const CONNECTIONS_MAX: usize = 64;
+/// Those beyond them that are told so at one time; others are closed without a word.
+const REFUSALS_MAX: usize = 16;
 /// Who has not said what he wants by then is sent away; so is who says nothing between two requests.
 const HEADERS_WITHIN: Duration = Duration::from_secs(10);
 const HEADER_BYTES_MAX: usize = 16 << 10;
@@ -47,9 +51,16 @@ impl Signals {
     }
 }
 
+/// What every request is answered by one connection too many.
+async fn refuse() -> (StatusCode, [(HeaderName, &'static str); 2], &'static str) {
+    let head = [(RETRY_AFTER, "10"), (CONNECTION, "close")];
+    (StatusCode::SERVICE_UNAVAILABLE, head, "coseg serve has 64 connections, and takes no more: close some\n")
+}
+
 /// Until `ended` is set, and the connections have had their time to end.
 pub(super) async fn serve(listener: TcpListener, router: Router, mut ended: watch::Receiver<bool>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -65,8 +76,16 @@ pub(super) async fn serve(listener: TcpListener, router: Router, mut ended: watc
                     drop(place);
                 });
             }
-            // Closed at once: who waits in line would not know what for.
-            (Ok((stream, _)), Err(_)) => drop(stream),
+            // Told at once: who waits in line would not know what for.
+            (Ok((stream, _)), Err(_)) => {
+                if let Ok(place) = Arc::clone(&refusals).try_acquire_owned() {
+                    let connection = converse(stream, Router::new().fallback(refuse), ended.clone());
+                    connections.spawn(async move {
+                        connection.await;
+                        drop(place);
+                    });
+                }
+            }
             // Out of descriptors, say: it may pass, but not by trying again at once.
             (Err(_), _) => tokio::time::sleep(Duration::from_millis(100)).await,
         }

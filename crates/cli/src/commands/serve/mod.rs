@@ -10,7 +10,7 @@ mod routes;
 pub(crate) mod stream;
 mod token;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -64,7 +64,7 @@ pub(crate) struct Serve {
     #[arg(long, default_value_t = 7373)]
     port: u16,
     /// The address to listen at; one that other machines can reach needs --expose
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1", value_parser = parse_address)]
     bind: IpAddr,
     /// Allow an address that other machines can reach: nothing is encrypted, and who sees the traffic has the token
     #[arg(long)]
@@ -94,6 +94,13 @@ pub(crate) struct Document<'a> {
     url: &'a str,
     token: &'a str,
     read_only: bool,
+}
+
+fn parse_address(text: &str) -> std::result::Result<IpAddr, String> {
+    match text {
+        "localhost" => Ok(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        _ => text.parse().map_err(|_| "no address, such as 127.0.0.1 or ::1, nor localhost".to_owned()),
+    }
 }
 
 pub(crate) fn run(args: &Serve, global: &Global) -> Result<ExitCode> {
