@@ -57,14 +57,22 @@ impl From<Refused> for Failure {
 
 /// Looks into a segment's region, attached for reading for as long as the result lives.
 pub(crate) fn look(view: &View, stat: &Stat) -> Result<Inspection, Refused> {
-    static SAID: Once = Once::new();
     refuse_destruction(view, stat)?;
     let segment = segment_of(view, stat);
-    if opened::get().is_some() {
-        return Inspection::of_lone_copy(&segment).map_err(Refused::Error);
-    }
-    let found = Inspection::of(&segment).map_err(Refused::Error);
-    if stat.attachment_count == 0 {
+    let look = if opened::get().is_some() { Inspection::of_lone_copy } else { Inspection::of };
+    look(&segment).map_err(Refused::Error)
+}
+
+/// The same for one that the user has not named: says once that it attached some.
+fn look_and_say(view: &View, stat: &Stat) -> Result<Inspection, Refused> {
+    static SAID: Once = Once::new();
+    let found = look(view, stat);
+    let was_attached = match &found {
+        Ok(_) => true,
+        Err(Refused::Error(error)) => *error.kind() != ErrorKind::Segment,
+        Err(Refused::WouldDestroy(..)) => false,
+    };
+    if was_attached && stat.attachment_count == 0 && opened::get().is_none() {
         SAID.call_once(|| {
             output::note(
                 "what nobody has attached was, read-only, to look into it: its times and last process have changed",
@@ -133,7 +141,7 @@ pub(crate) fn mark(view: &View, stat: &Stat, may_attach: bool) -> Mark {
         Peek::Unknown if !may_attach => return Mark::Unreadable(NOT_LOOKED_AT),
         Peek::Unknown => {}
     }
-    match look(view, stat) {
+    match look_and_say(view, stat) {
         Ok(inspection) => {
             let (name, of) = (inspection.name().to_owned(), inspection.schema().name.clone());
             Mark::Region(Label { name, of })
@@ -201,7 +209,7 @@ pub(crate) fn all(view: &View) -> (Opened, Vec<Failure>) {
         if peek(view, &stat) == Peek::Plain {
             continue;
         }
-        match look(view, &stat) {
+        match look_and_say(view, &stat) {
             Ok(inspection) => regions.push((stat, inspection)),
             Err(Refused::Error(error)) if *error.kind() == ErrorKind::NotARegion => {}
             Err(other) => refused.push(other.into()),

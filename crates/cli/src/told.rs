@@ -11,7 +11,9 @@ use coseg_sysv::{Key, ShmId, Stat, User};
 
 use crate::dumpfile::Meta;
 use crate::failure::{Failure, Result};
-use crate::foreign::{Choice, Reading, Remembered, forget, known, remember, remembered, value_count};
+use crate::foreign::{
+    Choice, Reading, Readings, Remembered, forget, known, remember, remembered, value_count,
+};
 use crate::opened::{self, Opened};
 use crate::output::{self, printable};
 use crate::regions::{self, Mark, Refused};
@@ -219,7 +221,7 @@ impl Found {
         let mut bytes = vec![0; size_bytes];
         read(self.offset_bytes, &mut bytes)?;
         let mut value = coseg::decode(&self.of, &bytes);
-        self.readings.iter().for_each(|reading| reading.apply(&mut value));
+        Readings::of(&self.readings).apply(&mut value);
         Ok(value)
     }
 

@@ -1,6 +1,7 @@
 //! Values of a type that is only known from a schema.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::schema::{BYTES_LENGTH, Scalar, Struct, Type};
 
@@ -21,7 +22,7 @@ pub enum Value {
     /// A number that is written otherwise: one of an enum by its name, an address in hexadecimal.
     Named {
         /// How it is written.
-        name: String,
+        name: Arc<str>,
         /// The number.
         number: i128,
     },

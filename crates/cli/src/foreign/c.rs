@@ -11,6 +11,7 @@ use super::Declared;
 use super::layout::{
     Laid, Member, arithmetic, array, enumeration, laid_out, pointer, scalar, standard, void,
 };
+use super::reading::Names;
 use super::tokens::{Token, Tokens};
 
 /// A declaration that nests deeper is no honest one.
@@ -181,7 +182,7 @@ impl Parser {
         loop {
             let shaped = self.declarator(base.clone())?;
             let bit_count = match self.tokens.take(':') {
-                true => Some(self.bit_count(&shaped.laid.of)?),
+                true => Some(self.bit_count(&shaped.laid)?),
                 false => None,
             };
             match (shaped.name, &base.of) {
@@ -206,14 +207,17 @@ impl Parser {
     }
 
     /// How many bits of its type a field has.
-    fn bit_count(&mut self, of: &Type) -> Result<usize, String> {
-        let count = self.number()?;
-        let bits = match of {
-            Type::Scalar(Scalar::Bool) => 1,
-            Type::Scalar(Scalar::F32 | Scalar::F64) | Type::Array { .. } | Type::Struct(_) => 0,
-            of => of.size_bytes() * 8,
+    fn bit_count(&mut self, of: &Laid) -> Result<usize, String> {
+        let bits = match &of.of {
+            Type::Scalar(Scalar::Bool) => Some(1),
+            Type::Scalar(Scalar::F32 | Scalar::F64) => None,
+            Type::Scalar(own) if !of.is_pointer() => Some(own.size_bytes() * 8),
+            Type::Text { size_bytes: 1 } => Some(8),
+            _ => None,
         };
-        if count > bits || matches!(of, Type::Text { size_bytes } if *size_bytes != 1) {
+        let Some(bits) = bits else { return Err(self.tokens.wrong("only whole numbers have bit-fields")) };
+        let count = self.number()?;
+        if count > bits {
             self.tokens.at -= 1;
             return Err(self.tokens.wrong("it is more bits than the field's type has"));
         }
@@ -252,7 +256,7 @@ impl Parser {
                 (false, _) => Scalar::U64,
                 (true, _) => Scalar::I64,
             };
-            let laid = enumeration(of, names.into());
+            let laid = enumeration(of, Names::new(names));
             if let Some(tag) = tag {
                 self.tags.insert(format!("enum {tag}"), laid.clone());
             }
@@ -429,8 +433,11 @@ mod tests {
             ("struct {", "at its end: a type belongs here"),
             ("struct { foo x; }", "column 10, at `foo`: no type is called so"),
             ("struct { int x : 33; }", "more bits than"),
-            ("struct { double x : 3; }", "more bits than"),
-            ("struct { char x[2] : 3; }", "more bits than"),
+            ("struct { double x : 3; }", "only whole numbers"),
+            ("struct { char x[2] : 3; }", "only whole numbers"),
+            ("struct { int *x : 3; }", "only whole numbers"),
+            ("struct { int a; struct {} : 0; }", "only whole numbers"),
+            ("struct { int [0] : 0; }", "only whole numbers"),
             ("struct { int x : 0; }", "only bit-fields without a name"),
             ("int x[y]", "no #define"),
             ("unsigned double", "is no type with values"),

@@ -35,6 +35,10 @@ impl Laid {
         Laid { of, align, readings: Vec::new(), depth: 1, field_count: 1 }
     }
 
+    pub(super) fn is_pointer(&self) -> bool {
+        self.readings.iter().any(Reading::is_of_address)
+    }
+
     fn read(self, how: How) -> Laid {
         Laid { readings: vec![Reading::new(Vec::new(), how)], ..self }
     }
@@ -49,7 +53,7 @@ pub(super) fn pointer() -> Laid {
 }
 
 pub(super) fn enumeration(of: Scalar, names: Names) -> Laid {
-    scalar(of).read(How::Names(names))
+    scalar(of).read(How::Names(names.into()))
 }
 
 /// What pointers may point to.
@@ -195,8 +199,10 @@ pub(super) fn laid_out(name: &str, members: Vec<Member>, is_union: bool, packs: 
     for (index, name, of, first_bit, count, own) in bit_fields {
         let (field, how) = bit_field(&name, &of, first_bit, count, size_bytes);
         fields.insert(index, field);
-        readings.extend(how.map(|how| Reading::new(vec![name.clone()], how)));
-        readings.extend(own.into_iter().map(|reading| reading.inside(&name)));
+        if let Some(how) = how {
+            readings.push(Reading::new(vec![name.clone()], how));
+            readings.extend(own.into_iter().map(|reading| reading.inside(&name)));
+        }
     }
     let of = Type::Struct(Struct { name: name.to_owned(), size_bytes, fields });
     Some(Laid { of, align, readings, depth, field_count })

@@ -15,7 +15,7 @@ use coseg::schema::Type;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::known::known;
-pub(crate) use self::reading::Reading;
+pub(crate) use self::reading::{Reading, Readings};
 pub(crate) use self::remembered::{Remembered, forget, remember, remembered};
 
 /// What bytes are declared to be.

@@ -115,7 +115,11 @@ impl ReceiveEnd for OneReceive {
     }
 
     fn is_ready(&mut self, lane: &mut Lane) -> bool {
-        self.way.claim(lane.memory(), &lane.geometry, 1).is_some()
+        let is_ready = self.way.claim(lane.memory(), &lane.geometry, 1).is_some();
+        if !is_ready {
+            lane.awaited = Some(self.way.awaited(&lane.geometry));
+        }
+        is_ready
     }
 }
 

@@ -25,7 +25,8 @@ pub trait Whole: Kind {}
 ///
 /// A receiver that found several messages at its last look pauses for 400 ns to 1 µs before the next two, also in
 /// [`Receiver::try_receive`](crate::Receiver::try_receive): a sender that goes on is not disturbed at each message. Where
-/// messages come one at a time, or the sender is about to wait for room, it looks at once.
+/// messages come one at a time, or the sender is about to wait for room, it looks at once. So does a sender who finds a
+/// ring of 1024 messages or more half full when it looks for room: it pauses once and looks again.
 ///
 /// # Crash
 /// A sender that is killed loses at most the message it had not sent. What a receiver had not received waits for the

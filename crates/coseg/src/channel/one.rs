@@ -17,8 +17,8 @@ const SLIP: u32 = if cfg!(coseg_model) { 0 } else { 24 };
 /// Looks that pause behind one that found several: more than one, so that one in vain ends no stream.
 const SLIPS: u8 = 2;
 
-/// Half of so many messages keep a receiver busy for longer than a sender pauses.
-const FULL_FOR_LONG: usize = 256;
+/// Half of so many messages keep any receiver busy for longer than a sender pauses.
+const FULL_FOR_LONG: usize = 1024;
 
 /// The next position to receive.
 #[inline]

@@ -113,7 +113,8 @@ fn bytes_fly(count: usize) -> bool {
 /// # Safety
 /// As for [`copy`].
 unsafe fn move_string(to: *mut u8, from: *const u8, count: usize) {
-    // SAFETY: as the caller promises. Each aligned word is moved as one: they are moved by words.
+    // SAFETY: as the caller promises. In which pieces it is moved, nobody promises: whoever reads what may change meanwhile
+    // looks at a version afterwards, and here as in a loop finds no mixture that it takes for a value.
     unsafe {
         std::arch::asm!(
             "rep movsq",

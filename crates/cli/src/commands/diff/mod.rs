@@ -200,7 +200,9 @@ pub(crate) fn run(args: &Diff, global: &Global) -> Result<ExitCode> {
     }
     if let Some((one, _)) = &typed {
         one.remember(&before.subject);
-        one.say_if_remembered(&before.subject);
+        if compared_by == "fields" {
+            one.say_if_remembered(&before.subject);
+        }
     }
     Ok(ExitCode::from(if differs { NOTHING } else { 0 }))
 }

@@ -52,9 +52,10 @@ impl Signals {
 }
 
 /// What every request is answered by one connection too many.
-async fn refuse() -> (StatusCode, [(HeaderName, &'static str); 2], &'static str) {
+async fn refuse() -> (StatusCode, [(HeaderName, &'static str); 2], String) {
     let head = [(RETRY_AFTER, "10"), (CONNECTION, "close")];
-    (StatusCode::SERVICE_UNAVAILABLE, head, "coseg serve has 64 connections, and takes no more: close some\n")
+    let text = format!("coseg serve has {CONNECTIONS_MAX} connections, and takes no more: close some\n");
+    (StatusCode::SERVICE_UNAVAILABLE, head, text)
 }
 
 /// Until `ended` is set, and the connections have had their time to end.

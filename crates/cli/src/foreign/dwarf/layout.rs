@@ -1,6 +1,7 @@
 //! How a type lies in memory, by its entries of debug information.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use coseg::schema::{Field, Scalar, Struct, Type};
 use gimli::{AttributeValue, DebugInfoOffset, DwAte, Operation, UnitOffset, constants as dw};
@@ -33,7 +34,7 @@ pub(super) struct Layout<'u, 'a> {
     path: Vec<String>,
     readings: Vec<Reading>,
     /// By where they are told.
-    names: HashMap<DebugInfoOffset, Names>,
+    names: HashMap<DebugInfoOffset, Arc<Names>>,
     /// How many more types may be looked at.
     left: usize,
 }
@@ -138,20 +139,24 @@ impl<'u, 'a> Layout<'u, 'a> {
         depth: usize,
     ) -> Result<Type, Unreadable> {
         let names = self.enumerators(Place { unit: self.unit, offset: entry.offset() })?;
-        let is_signed = names.iter().any(|(value, _)| *value < 0);
+        let is_signed = names.any_is_negative();
         self.readings.push(Reading::new(self.path.clone(), How::Names(names)));
         // C++ and newer C compilers name the type of its numbers.
         match self.reference(self.unit, entry)? {
-            Some(inner) => self.type_at(inner, depth + 1),
+            Some(inner) => Ok(match self.type_at(inner, depth + 1)? {
+                // Of characters, say: what has names is a number.
+                Type::Scalar(Scalar::Bool) | Type::Text { .. } => integer(1, is_signed),
+                of => of,
+            }),
             None => Ok(integer(size_bytes.unwrap_or(4), is_signed)),
         }
     }
 
     /// The values of an enum, by name.
-    fn enumerators(&mut self, at: Place<'u, 'a>) -> Result<Names, Unreadable> {
+    fn enumerators(&mut self, at: Place<'u, 'a>) -> Result<Arc<Names>, Unreadable> {
         let place = at.offset.to_debug_info_offset(&at.unit.header);
         if let Some(known) = place.and_then(|place| self.names.get(&place)) {
-            return Ok(Names::clone(known));
+            return Ok(Arc::clone(known));
         }
         let mut found = Vec::new();
         let mut tree = at.unit.entries_tree(Some(at.offset))?;
@@ -170,8 +175,8 @@ impl<'u, 'a> Layout<'u, 'a> {
                 found.extend(value.map(|value| (value, name)));
             }
         }
-        let found = Names::from(found);
-        self.names.extend(place.map(|place| (place, Names::clone(&found))));
+        let found = Arc::new(Names::new(found));
+        self.names.extend(place.map(|place| (place, Arc::clone(&found))));
         Ok(found)
     }
 
