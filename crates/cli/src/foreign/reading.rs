@@ -6,6 +6,8 @@ use std::sync::Arc;
 use coseg::Value;
 use coseg::schema::{Field, Scalar, Type};
 
+use crate::output;
+
 /// Names that a field's comment tells.
 const TOLD_MAX: usize = 12;
 /// Longer names are cut: a hostile program's have any length, and there may be millions of values.
@@ -194,7 +196,8 @@ pub(super) fn bit_field(
     let offset = start.min(struct_bytes.saturating_sub(unit_bytes));
     let (from, count) = (first - offset * 8, bit_count.max(1));
     let last = from.saturating_add(count) - 1;
-    let mut doc = format!("bits {from} to {last} of {unit_bytes} bytes");
+    let bits = if count == 1 { format!("bit {from}") } else { format!("bits {from} to {last}") };
+    let mut doc = format!("{bits} of {}", output::count(unit_bytes as u64, "byte", "bytes"));
     let is_read = held_by.is_some_and(|held_by| last < held_by * 8);
     if !is_read {
         doc += ", which are shown whole";
