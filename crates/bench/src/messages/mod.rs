@@ -68,7 +68,6 @@ struct Arena {
 /// while: the two processes then slow each other down, and what they exchange travels nowhere.
 struct Gauge {
     pair: Pair,
-    is_one_core: bool,
     dropped_count: usize,
     /// Rounds that count although they should not: there were too many.
     kept_count: usize,
@@ -82,9 +81,8 @@ const GAUGE_TURN: Duration = Duration::from_millis(1);
 const TRIES: usize = 4;
 
 impl Gauge {
-    fn look(&mut self) -> Outcome {
-        self.is_one_core |= self.pair.turn(GAUGE_TURN, false)?.first.ns_each() < ONE_CORE_NS;
-        Ok(())
+    fn sees_one_core(&mut self) -> Outcome<bool> {
+        Ok(self.pair.turn(GAUGE_TURN, false)?.first.ns_each() < ONE_CORE_NS)
     }
 }
 
@@ -97,18 +95,20 @@ impl Arena {
         // The first round warms up.
         let (mut counted, mut tried) = (0, 0);
         while counted <= self.round_count {
-            self.gauge.is_one_core = false;
+            let mut is_one_core = self.gauge.sees_one_core()?;
             for one in &mut all {
-                self.gauge.look()?;
                 one.take_turn(course, self.turn * course.length(), counted == 0);
+                is_one_core |= self.gauge.sees_one_core()?;
             }
-            self.gauge.look()?;
             tried += 1;
-            let counts = !self.gauge.is_one_core || tried > TRIES * self.round_count;
-            all.iter_mut().for_each(|one| one.end_round(counts));
-            counted += usize::from(counts);
-            self.gauge.dropped_count += usize::from(!counts);
-            self.gauge.kept_count += usize::from(counts && self.gauge.is_one_core);
+            if is_one_core && tried <= TRIES * self.round_count {
+                self.gauge.dropped_count += 1;
+                // What the rounds before have left, of which the first left nothing.
+                all.iter_mut().for_each(|one| one.values.truncate(usize::max(counted, 1) - 1));
+            } else {
+                self.gauge.kept_count += usize::from(is_one_core);
+                counted += 1;
+            }
         }
         let values: Vec<Values> =
             entries.iter().zip(all).map(|(entry, contending)| contending.values(entry)).collect();
@@ -117,7 +117,7 @@ impl Arena {
 
     fn begin(&self, entry: &Entry, course: Course) -> Contending {
         let pair = Pair::start(|| self.ground.prepare(entry.who, course), self.cpus);
-        Contending { pair: pair.map_err(|error| error.to_string()), last: None, values: Vec::new() }
+        Contending { pair: pair.map_err(|error| error.to_string()), values: Vec::new() }
     }
 }
 
@@ -137,8 +137,6 @@ fn measure(course: Course, both: &Both) -> f64 {
 /// A contender in a row.
 struct Contending {
     pair: Result<Pair, String>,
-    /// Of the round that goes on.
-    last: Option<f64>,
     values: Vec<f64>,
 }
 
@@ -147,17 +145,13 @@ impl Contending {
         let Ok(pair) = &mut self.pair else { return };
         match pair.turn(length, warm_up) {
             Ok(_) if warm_up => {}
-            Ok(both) => self.last = Some(measure(course, &both)),
+            Ok(both) => self.values.push(measure(course, &both)),
             Err(error) => self.pair = Err(error.to_string()),
         }
     }
 
-    fn end_round(&mut self, counts: bool) {
-        self.values.extend(self.last.take().filter(|_| counts));
-    }
-
     fn values(self, entry: &Entry) -> Values {
-        let Contending { pair, values, .. } = self;
+        let Contending { pair, values } = self;
         let latency = pair.and_then(|mut pair| pair.latency().map_err(|error| error.to_string()));
         Values {
             name: entry.name,
@@ -184,7 +178,7 @@ pub(crate) fn run(
     let plan = plan.of_processes();
     let ping_pong = Course::round_trip(size_of::<u64>());
     let pair = Pair::start(|| ground.prepare(Who::Floor, ping_pong), cpus)?;
-    let gauge = Gauge { pair, is_one_core: false, dropped_count: 0, kept_count: 0 };
+    let gauge = Gauge { pair, dropped_count: 0, kept_count: 0 };
     let mut arena = Arena { ground, cpus, round_count: plan.round_count, turn: plan.turn * 40, gauge };
     let mut tables = Vec::new();
     for (title, rows) in rows::all() {

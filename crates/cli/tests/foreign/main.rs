@@ -200,6 +200,7 @@ fn a_type_that_is_told_is_told_to_all_commands() {
         doubles(&world, 32, &[14.0]);
         let differs = run(&world, &["diff", &before, "0x4558"]);
         assert!(differs.out.contains("[1].buy     2.5   14.0"), "{differs:?}");
+        assert!(differs.err.contains("as was told before"), "{differs:?}");
         assert_eq!((differs.code, differs.out.contains("1 difference")), (1, true));
         doubles(&world, 32, &[2.5]);
         doubles(&world, 88, &[1.0]);
@@ -326,6 +327,7 @@ fn a_declaration_is_laid_out_as_the_compiler_does() {
     world.ok("create --key 7 --size 256");
     let bytes: Vec<u8> = (0..=255_u8).map(|index| index.wrapping_mul(89) ^ 0x5c).collect();
     assert_eq!(world.feed("write key:7", &bytes).code, 0);
+    assert_eq!(shown(&world, &["key:7", "--as", "_Bool"])["value"], 0x5c, "neither true nor false");
     let directory = tempfile::tempdir().unwrap();
     let (source, program) = (directory.path().join("bits.c"), directory.path().join("bits.so"));
     fs::write(&source, format!("{declaration} bits;\n")).unwrap();

@@ -109,7 +109,9 @@ fn other_machines_are_asked_for_by_a_word_of_their_own() {
     let world = World::new("user");
     let refused = world.run("serve --port 0 --bind 0.0.0.0");
     assert!(refused.code == 2 && refused.err.contains("--expose"), "{refused:?}");
-    let server = Server::start(&world, "");
+    let nowhere = world.run("serve --port 0 --bind here");
+    assert!(nowhere.code == 2 && nowhere.err.contains("127.0.0.1"), "{nowhere:?}");
+    let server = Server::start(&world, "--bind localhost");
     let taken = world.run(&format!("serve --port {}", server.port));
     assert!(taken.code == 2 && taken.err.contains("in use") && taken.err.contains("--port 0"), "{taken:?}");
 }

@@ -1,5 +1,6 @@
 //! Copies of words by the processor's widest loads and stores: what the compiler makes of a loop over atomics takes
-//! four times as long. To other processes a copy is as before: each word whole, and in no order.
+//! four times as long. To other processes a copy by a loop is as before: each word whole, and in no order. A string move
+//! promises not even that: who reads so much and needs it of one moment looks at a version afterwards.
 
 use std::arch::x86_64::{__cpuid, _mm_sfence};
 use std::mem::MaybeUninit;
@@ -29,7 +30,7 @@ pub(super) fn read_blocks<'w, 'b>(
     let (from, rest) = words.split_at(count * BLOCK / WORD);
     let (to, tail) = bytes.split_at_mut(count * BLOCK);
     let (to, from) = (to.as_mut_ptr().cast(), from.as_ptr().cast());
-    if bytes_fly(count) {
+    if is_faster_as_string(count) {
         // SAFETY: both have `count` blocks; the words are atomics, which may be read while others write them.
         unsafe { move_string(to, from, count) };
     } else {
@@ -93,7 +94,7 @@ pub(super) fn write_lines_past<'w, 'b>(
 /// Whether a string move reads so many blocks faster than a loop: Intel's processors ask for more lines at a time in one,
 /// a quarter more of what another core has written gets through. AMD's take up to ten times as long where both places lie
 /// alike in their pages, as large buffers and shared memory do.
-fn bytes_fly(count: usize) -> bool {
+fn is_faster_as_string(count: usize) -> bool {
     const UNKNOWN: u8 = 2;
     static KNOWN: AtomicU8 = AtomicU8::new(UNKNOWN);
     if count < STRING {

@@ -62,6 +62,7 @@ async fn refuse() -> (StatusCode, [(HeaderName, &'static str); 2], String) {
 pub(super) async fn serve(listener: TcpListener, router: Router, mut ended: watch::Receiver<bool>) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
+    let refusing = Router::new().fallback(refuse);
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -69,18 +70,13 @@ pub(super) async fn serve(listener: TcpListener, router: Router, mut ended: watc
             Some(_) = connections.join_next(), if !connections.is_empty() => continue,
             _ = ended.changed() => break,
         };
-        match (accepted, Arc::clone(&places).try_acquire_owned()) {
-            (Ok((stream, _)), Ok(place)) => {
-                let connection = converse(stream, router.clone(), ended.clone());
-                connections.spawn(async move {
-                    connection.await;
-                    drop(place);
-                });
-            }
-            // Told at once: who waits in line would not know what for.
-            (Ok((stream, _)), Err(_)) => {
-                if let Ok(place) = Arc::clone(&refusals).try_acquire_owned() {
-                    let connection = converse(stream, Router::new().fallback(refuse), ended.clone());
+        match accepted {
+            Ok((stream, _)) => {
+                let has = |places: &Arc<Semaphore>| Arc::clone(places).try_acquire_owned().ok();
+                // Told at once: who waits in line would not know what for.
+                let place = has(&places).map(|place| (place, &router));
+                if let Some((place, router)) = place.or_else(|| Some((has(&refusals)?, &refusing))) {
+                    let connection = converse(stream, router.clone(), ended.clone());
                     connections.spawn(async move {
                         connection.await;
                         drop(place);
@@ -88,7 +84,7 @@ pub(super) async fn serve(listener: TcpListener, router: Router, mut ended: watc
                 }
             }
             // Out of descriptors, say: it may pass, but not by trying again at once.
-            (Err(_), _) => tokio::time::sleep(Duration::from_millis(100)).await,
+            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
         }
     }
     drop(listener);
