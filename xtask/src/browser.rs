@@ -30,7 +30,7 @@ pub(crate) fn command(mut words: lexopt::Parser) -> Result<()> {
     let browser = browser(is_root)?;
     need("node", "nodejs", is_root)?;
     install(&tests, is_root)?;
-    build::targets(&["--package", "coseg-cli", "--bin", "coseg", "--example", "browser-stage"])?;
+    build::build(&["coseg-cli", "coseg-stage"])?;
     let artifacts = build::directory()?;
 
     let differing = artifacts.join("pictures");
@@ -45,7 +45,7 @@ pub(crate) fn command(mut words: lexopt::Parser) -> Result<()> {
     }
     test.arg(tests.join("run.mjs"))
         .env("COSEG_BIN", artifacts.join("coseg"))
-        .env("STAGE_BIN", artifacts.join("examples/browser-stage"))
+        .env("STAGE_BIN", artifacts.join("coseg-stage"))
         .env("CHROMIUM", browser)
         // Outlives the run: pictures that are not as they should be.
         .env("SCRATCH", &differing)

@@ -13,16 +13,11 @@ pub(crate) fn directory() -> Result<PathBuf> {
 
 /// Builds these packages for release.
 pub(crate) fn build(packages: &[&str]) -> Result<()> {
-    let words: Vec<_> = packages.iter().flat_map(|package| ["--package", package]).collect();
-    targets(&words)
-}
-
-/// Builds for release what these words name to cargo.
-pub(crate) fn targets(words: &[&str]) -> Result<()> {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--quiet", "--release"]).args(words);
+    cargo.args(["build", "--quiet", "--release"]);
+    cargo.args(packages.iter().flat_map(|package| ["--package", package]));
     if !cargo.status()?.success() {
-        bail!("{} does not build", words.join(" "));
+        bail!("{} does not build", packages.join(", "));
     }
     Ok(())
 }

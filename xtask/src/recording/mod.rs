@@ -52,7 +52,7 @@ pub(crate) fn command(mut words: lexopt::Parser) -> Result<()> {
     if is_inside {
         return record(&to);
     }
-    build::targets(&["--package", "coseg-cli", "--bin", "coseg", "--example", "browser-stage"])?;
+    build::build(&["coseg-cli", "coseg-stage"])?;
     let mut unshare = Command::new("unshare");
     if effective_uid()? != 0 {
         unshare.args(["--user", "--map-root-user"]);
@@ -78,7 +78,7 @@ fn record(to: &Path) -> Result<()> {
     thread::sleep(GARBAGE_AFTER);
     // Under a name that tells what it does.
     let market = scratch.path().join("office");
-    std::fs::copy(artifacts.join("examples/browser-stage"), &market)?;
+    std::fs::copy(artifacts.join("coseg-stage"), &market)?;
     let _market = Market::open(&market, scratch.path())?;
     let [output, timing] = ["output", "timing"].map(|name| scratch.path().join(name));
     let mut top = Command::new("script");
