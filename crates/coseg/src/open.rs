@@ -272,7 +272,7 @@ impl<C: Contents> RegionOptions<C> {
         }
         let expected = Plan::of::<C>();
         let (mut since, mut pause) = (Instant::now(), Duration::from_micros(100));
-        let mut last_builder = Identity::NOBODY;
+        let mut last = (Identity::NOBODY, false);
         loop {
             match header::stage(&memory) {
                 Stage::Ready => break,
@@ -288,12 +288,13 @@ impl<C: Contents> RegionOptions<C> {
                             return Ok(Base::new(memory, layout.clone(), segment, self.participant_name()));
                         }
                     }
-                    if builder != last_builder {
-                        (last_builder, since) = (builder, Instant::now());
+                    let is_dead = builder.life() == Life::Dead;
+                    if last != (builder, is_dead) {
+                        (last, since) = ((builder, is_dead), Instant::now());
                     }
-                    let patience =
-                        if builder.life() == Life::Dead { PATIENCE_WITH_THE_DEAD } else { PATIENCE };
-                    if since.elapsed() >= patience {
+                    let patience = if is_dead { PATIENCE_WITH_THE_DEAD } else { PATIENCE };
+                    // Who was stopped since the look does not know what became of it.
+                    if since.elapsed() >= patience && header::stage(&memory) == Stage::Unfinished(builder) {
                         return Err(unfinished(object, builder));
                     }
                     std::thread::sleep(pause);
