@@ -371,7 +371,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a message that comes again does not say so",
-        file: "crates/coseg/src/channel/queue.rs",
+        file: "crates/coseg/src/channel/queue/slot.rs",
         find: "|own| State(own.ready().0 | REPEATED)",
         replace: "State::ready",
         target: "killed",

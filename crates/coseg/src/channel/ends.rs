@@ -8,7 +8,7 @@ use super::geometry::{END_OWNER, END_REPEATED, LOCK, Side};
 use super::kind::{Next, ReceiveEnd, Room, SendEnd};
 use super::lane::{Lane, owners};
 use super::one;
-use super::queue::{Queue, Slot};
+use super::queue::{Queue, Receiving, Slot, Track};
 use super::refusal::Refusal;
 use crate::Result;
 use crate::base::Base;
@@ -130,36 +130,42 @@ fn queue(lane: &Lane) -> Queue<'_> {
 /// A sender to a queue.
 #[doc(hidden)]
 #[derive(Debug)]
-pub struct QueueSend(Option<Slot>);
+pub struct QueueSend {
+    lent: Option<Slot>,
+    way: Track,
+}
 
 impl SendEnd for QueueSend {
-    fn resume(_: &Lane) -> QueueSend {
-        QueueSend(None)
+    fn resume(lane: &Lane) -> QueueSend {
+        QueueSend { lent: None, way: queue(lane).sending() }
     }
 
     #[inline]
     fn reserve(&mut self, lane: &mut Lane, _: usize) -> Result<Room, Refusal> {
         // One that was lent and forgotten is lent again.
-        if let Some(own) = self.0 {
+        if let Some(own) = self.lent {
             return Ok(Some((own.payload_at(), 1)));
         }
-        let mut own = queue(lane).reserve(lane.me);
+        let mut own = queue(lane).reserve(lane.me, &mut self.way);
         if own.is_none() && lane.is_due() && bury(lane, false) {
-            own = queue(lane).reserve(lane.me);
+            own = queue(lane).reserve(lane.me, &mut self.way);
         }
-        self.0 = own;
+        if own.is_none() {
+            lane.awaited = self.way.awaited();
+        }
+        self.lent = own;
         Ok(own.map(|slot| (slot.payload_at(), 1)))
     }
 
     #[inline]
     fn publish(&mut self, lane: &Lane, _: usize) {
-        if let Some(own) = self.0.take() {
+        if let Some(own) = self.lent.take() {
             own.publish(lane.memory(), &lane.geometry);
         }
     }
 
     fn cancel(&mut self, lane: &Lane) {
-        if let Some(own) = self.0.take() {
+        if let Some(own) = self.lent.take() {
             own.free(lane.memory());
             lane.ring_own_side();
         }
@@ -213,15 +219,14 @@ fn inherit(lane: &Lane, is_dead: impl Fn(Owner) -> bool) -> bool {
 #[derive(Debug)]
 pub struct QueueReceive {
     held: Option<Slot>,
-    /// How many messages had become ready behind the hint when they were last looked for.
-    behind: u32,
+    way: Receiving,
 }
 
 impl QueueReceive {
     /// Takes a message that somebody else is to end. Only for who holds the region's lock.
     pub(crate) fn take(&mut self, lane: &mut Lane) -> Option<Slot> {
         self.look_after(lane, true);
-        queue(lane).claim(lane.me, &mut self.behind)?.in_transaction(lane.memory())
+        queue(lane).claim(lane.me, &mut self.way)?.in_transaction(lane.memory())
     }
 
     /// Now and then, what the dead have left: what they held, and what became ready just before they died, so that nobody
@@ -230,15 +235,14 @@ impl QueueReceive {
     fn look_after(&mut self, lane: &mut Lane, has_lock: bool) {
         if lane.is_due() {
             bury(lane, has_lock);
-            self.behind = queue(lane).unseen();
+            queue(lane).look_behind(&mut self.way);
         }
     }
 }
 
 impl ReceiveEnd for QueueReceive {
-    fn resume(_: &Lane) -> Result<QueueReceive> {
-        // Whoever comes looks at all slots once.
-        Ok(QueueReceive { held: None, behind: u32::MAX })
+    fn resume(lane: &Lane) -> Result<QueueReceive> {
+        Ok(QueueReceive { held: None, way: queue(lane).receiving() })
     }
 
     #[inline]
@@ -246,7 +250,10 @@ impl ReceiveEnd for QueueReceive {
         // Also where there is always another message, what the dead held must come through.
         self.look_after(lane, false);
         self.leave(lane);
-        self.held = queue(lane).claim(lane.me, &mut self.behind);
+        self.held = queue(lane).claim(lane.me, &mut self.way);
+        if self.held.is_none() {
+            lane.awaited = self.way.track.awaited();
+        }
         Ok(self.held.map(|slot| (slot.payload_at(), 1)).into())
     }
 

@@ -9,7 +9,7 @@ use super::broadcast::{Broadcast, Found};
 use super::geometry::{Geometry, LOCK, RECEIVERS_BELL, SENDERS_BELL, Side};
 use super::lane::owners;
 use super::one::{Receiving, Sending};
-use super::queue::{Queue, Slot};
+use super::queue::{self, Queue, Slot, Track};
 use crate::bell::Bell;
 use crate::lock::LockWords;
 use crate::memory::{Memory, WORD};
@@ -94,16 +94,30 @@ impl House {
     }
 
     /// Sends to a queue; false: there is no room.
-    fn enqueue(&self, me: Owner, message: u64) -> bool {
-        let Some(slot) = self.queue().reserve(me) else { return false };
+    fn enqueue(&self, me: Owner, message: u64, track: &mut Track) -> bool {
+        let Some(slot) = self.queue().reserve(me, track) else { return false };
         self.put(slot.payload_at(), message);
         slot.publish(&self.memory, &self.geometry);
         true
     }
 
+    /// The same, of one who has only come.
+    fn enqueue_first(&self, me: Owner, message: u64) -> bool {
+        self.enqueue(me, message, &mut self.queue().sending())
+    }
+
+    /// A receiver who is still to look behind, or has.
+    fn receiving(&self, looks_behind: bool) -> queue::Receiving {
+        let mut way = self.queue().receiving();
+        if !looks_behind {
+            way.seen = 0;
+        }
+        way
+    }
+
     /// Receives from a queue.
-    fn dequeue(&self, me: Owner, seen: &mut u32) -> Option<u64> {
-        let slot = self.queue().claim(me, seen)?;
+    fn dequeue(&self, me: Owner, way: &mut queue::Receiving) -> Option<u64> {
+        let slot = self.queue().claim(me, way)?;
         let message = self.whole(slot.payload_at());
         slot.free(&self.memory);
         Some(message)
@@ -234,12 +248,12 @@ fn two_receivers_of_a_queue_are_woken() {
         let house = House::new(PartKind::Queue, 2, 16);
         let receivers = [TWO, THREE].map(|me| {
             spawn(&house, move |house| {
-                let mut seen = 0;
-                house.patiently(Side::Receive, || house.dequeue(me, &mut seen))
+                let mut way = house.receiving(false);
+                house.patiently(Side::Receive, || house.dequeue(me, &mut way))
             })
         });
         for message in 1..=2 {
-            assert!(house.enqueue(ONE, message));
+            assert!(house.enqueue_first(ONE, message));
             house.bell(Side::Receive).ring_for_frequent();
         }
         let got: u64 = receivers.into_iter().map(|receiver| receiver.join().unwrap()).sum();
@@ -251,8 +265,8 @@ fn two_receivers_of_a_queue_are_woken() {
 /// What is left is received last.
 fn check_queue(received: &[Vec<u64>], house: &House, all: &[u64]) {
     let mut rest = Vec::new();
-    let mut seen = u32::MAX;
-    while let Some(message) = house.dequeue(ONE, &mut seen) {
+    let mut way = house.receiving(true);
+    while let Some(message) = house.dequeue(ONE, &mut way) {
         rest.push(message);
     }
     for one in received {
@@ -267,17 +281,19 @@ fn check_queue(received: &[Vec<u64>], house: &House, all: &[u64]) {
 }
 
 /// Receives so often, with or without success.
-fn receive(house: &House, me: Owner, mut seen: u32, tries: usize) -> Vec<u64> {
-    (0..tries).filter_map(|_| house.dequeue(me, &mut seen)).collect()
+fn receive(house: &House, me: Owner, looks_behind: bool, tries: usize) -> Vec<u64> {
+    let mut way = house.receiving(looks_behind);
+    (0..tries).filter_map(|_| house.dequeue(me, &mut way)).collect()
 }
 
 #[test]
 fn one_sender_and_one_receiver_of_a_queue() {
-    for seen in [0, u32::MAX] {
+    for looks_behind in [false, true] {
         model(3, move || {
             let house = House::new(PartKind::Queue, 2, 16);
-            let receiver = spawn(&house, move |house| receive(house, TWO, seen, 3));
-            let sent: Vec<u64> = (1..=3).filter(|&message| house.enqueue(ONE, message)).collect();
+            let receiver = spawn(&house, move |house| receive(house, TWO, looks_behind, 3));
+            let mut track = house.queue().sending();
+            let sent: Vec<u64> = (1..=3).filter(|&message| house.enqueue(ONE, message, &mut track)).collect();
             check_queue(&[receiver.join().unwrap()], &house, &sent);
         });
     }
@@ -286,12 +302,13 @@ fn one_sender_and_one_receiver_of_a_queue() {
 /// What one sender sends is received in its order, whatever another does: it may be slow with its own.
 #[test]
 fn two_senders_and_one_receiver_of_a_queue() {
-    for seen in [0, u32::MAX] {
+    for looks_behind in [false, true] {
         model(2, move || {
             let house = House::new(PartKind::Queue, 4, 16);
-            let receiver = spawn(&house, move |house| receive(house, THREE, seen, 1));
-            let other = spawn(&house, |house| house.enqueue(TWO, 11));
-            assert!(house.enqueue(ONE, 1) && house.enqueue(ONE, 2));
+            let receiver = spawn(&house, move |house| receive(house, THREE, looks_behind, 1));
+            let other = spawn(&house, |house| house.enqueue_first(TWO, 11));
+            let mut track = house.queue().sending();
+            assert!(house.enqueue(ONE, 1, &mut track) && house.enqueue(ONE, 2, &mut track));
             assert!(other.join().unwrap());
             check_queue(&[receiver.join().unwrap()], &house, &[1, 2, 11]);
         });
@@ -302,8 +319,9 @@ fn two_senders_and_one_receiver_of_a_queue() {
 fn one_sender_and_two_receivers_of_a_queue() {
     model(2, || {
         let house = House::new(PartKind::Queue, 2, 16);
-        let receivers = [TWO, THREE].map(|me| spawn(&house, move |house| receive(house, me, 0, 1)));
-        let sent: Vec<u64> = (1..=3).filter(|&message| house.enqueue(ONE, message)).collect();
+        let receivers = [TWO, THREE].map(|me| spawn(&house, move |house| receive(house, me, false, 1)));
+        let mut track = house.queue().sending();
+        let sent: Vec<u64> = (1..=3).filter(|&message| house.enqueue(ONE, message, &mut track)).collect();
         let got = receivers.map(|receiver| receiver.join().unwrap());
         check_queue(&got, &house, &sent);
     });
@@ -314,13 +332,13 @@ fn one_sender_and_two_receivers_of_a_queue() {
 fn a_message_becomes_ready_behind_the_receivers() {
     model(3, || {
         let house = House::new(PartKind::Queue, 2, 16);
-        let slow = house.queue().reserve(ONE).unwrap();
-        assert!(house.enqueue(TWO, 11));
-        assert_eq!(house.dequeue(TWO, &mut 0), Some(11));
-        let receiver = spawn(&house, |house| receive(house, THREE, 0, 3));
+        let slow = house.queue().reserve(ONE, &mut house.queue().sending()).unwrap();
+        assert!(house.enqueue_first(TWO, 11));
+        assert_eq!(house.dequeue(TWO, &mut house.receiving(false)), Some(11));
+        let receiver = spawn(&house, |house| receive(house, THREE, false, 3));
         house.put(slow.payload_at(), 1);
         slow.publish(&house.memory, &house.geometry);
-        let all: &[u64] = if house.enqueue(ONE, 2) { &[1, 2] } else { &[1] };
+        let all: &[u64] = if house.enqueue_first(ONE, 2) { &[1, 2] } else { &[1] };
         check_queue(&[receiver.join().unwrap()], &house, all);
     });
 }
@@ -331,9 +349,9 @@ fn a_held_message_is_moved_on() {
     for gives_back in [false, true] {
         model(3, move || {
             let house = House::new(PartKind::Queue, 2, 16);
-            assert!(house.enqueue(ONE, 1));
-            let mut seen = 0;
-            let held = house.queue().claim(TWO, &mut seen).unwrap();
+            assert!(house.enqueue_first(ONE, 1));
+            let mut way = house.receiving(false);
+            let held = house.queue().claim(TWO, &mut way).unwrap();
             let holder = spawn(&house, move |house| {
                 if gives_back {
                     held.give_back(&house.memory, &house.geometry);
@@ -344,10 +362,10 @@ fn a_held_message_is_moved_on() {
             let mut got = Vec::new();
             let mut sent = if gives_back { vec![1] } else { vec![] };
             for message in 12..=14 {
-                if house.enqueue(ONE, message) {
+                if house.enqueue_first(ONE, message) {
                     sent.push(message);
                 }
-                got.extend(house.dequeue(THREE, &mut seen));
+                got.extend(house.dequeue(THREE, &mut way));
             }
             holder.join().unwrap();
             check_queue(&[got], &house, &sent);
@@ -360,18 +378,18 @@ fn a_held_message_is_moved_on() {
 fn a_message_that_is_written_is_moved_on() {
     model(3, || {
         let house = House::new(PartKind::Queue, 2, 16);
-        let slow = house.queue().reserve(ONE).unwrap();
+        let slow = house.queue().reserve(ONE, &mut house.queue().sending()).unwrap();
         let writer = spawn(&house, move |house| {
             house.put(slow.payload_at(), 1);
             slow.publish(&house.memory, &house.geometry);
-            if house.enqueue(ONE, 2) { vec![1, 2] } else { vec![1] }
+            if house.enqueue_first(ONE, 2) { vec![1, 2] } else { vec![1] }
         });
-        let (mut got, mut sent, mut seen) = (Vec::new(), Vec::new(), 0);
+        let (mut got, mut sent, mut way) = (Vec::new(), Vec::new(), house.receiving(false));
         for message in 11..=13 {
-            if house.enqueue(TWO, message) {
+            if house.enqueue_first(TWO, message) {
                 sent.push(message);
             }
-            got.extend(house.dequeue(THREE, &mut seen));
+            got.extend(house.dequeue(THREE, &mut way));
         }
         let mut all = writer.join().unwrap();
         all.extend(sent);
@@ -384,8 +402,8 @@ fn a_message_that_is_written_is_moved_on() {
 fn what_the_dead_held_is_given_back_once() {
     model(3, || {
         let house = House::new(PartKind::Queue, 2, 16);
-        assert!(house.enqueue(ONE, 1));
-        house.queue().claim(THREE, &mut 0).unwrap();
+        assert!(house.enqueue_first(ONE, 1));
+        house.queue().claim(THREE, &mut house.receiving(false)).unwrap();
         let heir = |house: &House, me: Owner| {
             let words = house.queue();
             for orphan in words.orphans(|owner| owner == THREE) {
@@ -394,7 +412,7 @@ fn what_the_dead_held_is_given_back_once() {
                     own.give_back(&house.memory, &house.geometry);
                 }
             }
-            receive(house, me, 0, 1)
+            receive(house, me, false, 1)
         };
         let other = spawn(&house, move |house| heir(house, TWO));
         let own = heir(&house, ONE);
@@ -408,13 +426,13 @@ fn what_the_dead_held_is_given_back_once() {
 fn a_message_ended_again_ends_no_other() {
     model(3, || {
         let house = House::new(PartKind::Queue, 1, 16);
-        assert!(house.enqueue(ONE, 1));
-        let held = house.queue().claim(THREE, &mut 0).unwrap();
+        assert!(house.enqueue_first(ONE, 1));
+        let held = house.queue().claim(THREE, &mut house.receiving(false)).unwrap();
         let (at, state) = (held.at, held.state.0);
         held.free(&house.memory);
         let late = spawn(&house, move |house| Slot::held(at, state).free(&house.memory));
-        assert!(house.enqueue(ONE, 2));
-        let got = receive(&house, TWO, 0, 1);
+        assert!(house.enqueue_first(ONE, 2));
+        let got = receive(&house, TWO, false, 1);
         late.join().unwrap();
         check_queue(&[got], &house, &[2]);
     });
@@ -425,10 +443,10 @@ fn a_message_ended_again_ends_no_other() {
 fn what_the_dead_were_writing_is_room_for_one() {
     model(3, || {
         let house = House::new(PartKind::Queue, 1, 16);
-        let _unfinished = house.queue().reserve(THREE).unwrap();
+        let _unfinished = house.queue().reserve(THREE, &mut house.queue().sending()).unwrap();
         let send = |house: &House, me: Owner, message| {
             house.queue().drop_unfinished(|owner| owner == THREE);
-            house.enqueue(me, message)
+            house.enqueue_first(me, message)
         };
         let other = spawn(&house, move |house| send(house, TWO, 11));
         let own = send(&house, ONE, 1);

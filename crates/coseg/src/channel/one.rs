@@ -14,6 +14,10 @@ use crate::sync::{Ordering, fence};
 /// (Giacomoni et al., FastForward, PPoPP 2008).
 const SLIP: u32 = if cfg!(coseg_model) { 0 } else { 24 };
 
+pub(super) fn slip() {
+    (0..SLIP).for_each(|_| std::hint::spin_loop());
+}
+
 /// Looks that pause behind one that found several: more than one, so that one in vain ends no stream.
 const SLIPS: u8 = 2;
 
@@ -86,7 +90,7 @@ impl Sending {
             let mut now = received(memory, geometry);
             // So does a sender who waits for a receiver.
             if geometry.capacity >= FULL_FOR_LONG && (1..capacity / 2).contains(&free(now)) {
-                (0..SLIP).for_each(|_| std::hint::spin_loop());
+                slip();
                 now = received(memory, geometry);
             }
             room = free(now);
@@ -137,7 +141,7 @@ impl Receiving {
         if self.sent == self.position {
             if self.slips > 0 {
                 self.slips -= 1;
-                (0..SLIP).for_each(|_| std::hint::spin_loop());
+                slip();
             }
             let now = sent(memory, geometry);
             let found = now.wrapping_sub(self.position);

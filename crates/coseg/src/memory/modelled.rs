@@ -56,6 +56,8 @@ impl Memory {
 
     pub(crate) fn prefetch(&self, _: usize) {}
 
+    pub(crate) fn prefetch_to_write(&self, _: usize) {}
+
     pub(crate) fn size_bytes(&self) -> usize {
         self.words.len() * 8
     }
