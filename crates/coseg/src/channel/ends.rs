@@ -290,6 +290,8 @@ impl ReceiveEnd for QueueReceive {
 
     fn is_ready(&mut self, lane: &mut Lane) -> bool {
         self.look_after(lane, false);
+        // Any of them may become ready.
+        lane.awaited = None;
         queue(lane).is_ready()
     }
 

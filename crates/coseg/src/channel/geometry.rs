@@ -5,9 +5,9 @@
 //! | 0 | 4 | 1 if closed |
 //! | 4 | 4 | bell of receivers |
 //! | 8 | 4 | bell of senders |
-//! | 12 | 4 | how many messages became ready behind the next position to receive; a queue's |
-//! | 128 | 8 | next position to receive; not a broadcast's |
-//! | 256 | 8 | next position to send |
+//! | 12 | 4 | how many messages became ready behind a receiver; a queue's |
+//! | 128 | 8 | next position to receive; a queue's is a hint; not a broadcast's |
+//! | 256 | 8 | next position to send; a queue's is a hint |
 //! | 384 | 64 | lock of those who send; a broadcast's |
 //! | 512 | 64 each | ends: senders, then receivers |
 //! | | | slots |

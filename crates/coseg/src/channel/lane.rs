@@ -275,6 +275,12 @@ impl Lane {
         self.wait_asleep(timeout, deadline, &mut attempt)
     }
 
+    /// Whether what an operation in vain is to wait for comes within some looks: then it need not be gone about at length.
+    #[inline(always)]
+    pub(crate) fn changes_soon(&self) -> bool {
+        self.awaited.is_some() && self.pause(self.spin_looks.min(LOOKS_AT_A_TIME))
+    }
+
     /// Pauses so often, or until what is waited for has come. False: another attempt would be in vain, as far as one word
     /// tells; it costs many times what the word does, and a message that comes meanwhile would wait for it.
     #[inline(always)]

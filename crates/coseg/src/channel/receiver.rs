@@ -96,13 +96,19 @@ impl<M, K: Kind> Receiver<M, K> {
     #[inline(always)]
     fn claim_within(&mut self, timeout: Option<Duration>) -> Result<usize, Refusal> {
         let (lane, mut own) = self.split();
-        match own.claim(lane, 1)? {
-            Some((at, _)) => Ok(at),
-            None => self.claim_late(timeout),
+        let mut is_second = false;
+        loop {
+            if let Some((at, _)) = own.claim(lane, 1)? {
+                return Ok(at);
+            }
+            if is_second || !lane.changes_soon() {
+                return self.claim_late(timeout);
+            }
+            is_second = true;
         }
     }
 
-    /// Apart, so that one who need not wait keeps everything in registers.
+    /// Apart, so that one who need not wait for long keeps everything in registers.
     #[inline(never)]
     fn claim_late(&mut self, timeout: Option<Duration>) -> Result<usize, Refusal> {
         let (lane, mut own) = self.split();

@@ -27,14 +27,19 @@ pub(crate) use track::{Receiving, Track};
 /// How many slots a receiver looks at behind one that is being written, before it leaves that one behind.
 const LOOK_AHEAD: u64 = if cfg!(coseg_model) { 2 } else { 64 };
 
+/// How often a receiver looks at all slots in one operation.
+const SCANS: u32 = 64;
+
 /// What a receiver finds.
 enum Ahead {
     /// A message at this position.
     Ready(u64, Slot),
     /// Messages, but behind this one, which has long been being written.
     Unfinished(Slot),
-    /// Only what others hold or have done; it has gone on beyond it.
+    /// What another holds or has done; it is passed.
     Passed,
+    /// What was taken and not sent, for more than a lap.
+    Unsent,
     /// Nothing, and if so, what will change first.
     Nothing(Option<Slot>),
 }
@@ -130,7 +135,8 @@ impl<'a> Queue<'a> {
                     track.pass(sent);
                 }
             } else {
-                track.changing = Some(slot);
+                // Who holds it may be slow: then a slot behind it is free before.
+                track.changing = Some(slot).filter(|slot| slot.state.phase() == READY);
                 return None;
             }
         }
@@ -138,29 +144,36 @@ impl<'a> Queue<'a> {
         None
     }
 
-    /// Whether others have gone on without the message that is still in a position's slot: receivers have, or it is being
-    /// written or held, and a slot behind it is free. All before the free one that was found last are like it.
+    /// Whether others have gone on without the message that is still in a position's slot: receivers have said so, or a
+    /// slot behind it is free. All before the free one that was found last are like it.
     #[cold]
     fn is_left_behind(&self, position: u64, slot: Slot, free_at: &mut Option<u64>) -> bool {
+        if slot.state.phase() == FREE {
+            return false;
+        }
+        let waits = slot.state.phase() == READY;
         let before = position.wrapping_sub(self.geometry.capacity as u64);
-        if slot.state.phase() != FREE && is_before(before, self.received().load(Ordering::Acquire)) {
+        if waits && is_before(before, self.received().load(Ordering::Acquire)) {
             return true;
         }
         if !free_at.is_some_and(|free| is_before(position, free)) {
-            *free_at = self.free_behind(position);
+            *free_at = self.free_behind(position, if waits { UNSAID } else { LOOK_AHEAD });
         }
-        matches!(slot.state.phase(), WRITING | HELD) && free_at.is_some()
+        free_at.is_some()
     }
 
-    /// The first position behind one whose slot is free, if all between are being written or held.
-    fn free_behind(&self, position: u64) -> Option<u64> {
+    /// The first position behind one whose slot is free, if all between are being written or held, or wait, but not many:
+    /// then the queue is full.
+    fn free_behind(&self, position: u64, waiting_max: u64) -> Option<u64> {
+        let mut waiting = 0;
         for behind in 1..self.geometry.capacity as u64 {
             let at = position.wrapping_add(behind);
             let (slot, lap) = self.slot(at);
             match slot.state.phase() {
                 FREE => return (slot.state.ahead_of(lap) == 0).then_some(at),
-                WRITING | HELD => {}
-                _ => return None,
+                READY if waiting == waiting_max => return None,
+                READY => waiting += 1,
+                _ => {}
             }
         }
         None
@@ -192,12 +205,16 @@ impl<'a> Queue<'a> {
     fn try_claim(&self, me: Owner, way: &mut Receiving) -> Option<Slot> {
         let received = self.received();
         way.track.changing = None;
-        let mut losses = Losses(0);
+        let (mut losses, mut scans) = (Losses(0), 0);
         for _ in 0..self.tries() {
+            if scans == SCANS {
+                break;
+            }
             if way.catch_up(received) {
                 losses.back_off();
             }
             if self.behind() != way.seen {
+                scans += 1;
                 if let Some(own) = self.claim_behind(me, way) {
                     return Some(own);
                 }
@@ -209,6 +226,10 @@ impl<'a> Queue<'a> {
                     return None;
                 }
                 Ahead::Passed => {}
+                Ahead::Unsent => {
+                    scans += 1;
+                    way.track.pass_to(self.behind_unsent(way.track.position), received);
+                }
                 Ahead::Ready(position, slot) => {
                     // As above.
                     if self.behind() != way.seen {
@@ -232,36 +253,40 @@ impl<'a> Queue<'a> {
         None
     }
 
-    /// The first message that is ready from the next position on. What is held or done there is passed.
+    /// What there is from the next position on, which is passed if it is held or done.
     fn look_ahead(&self, track: &mut Track) -> Ahead {
-        let mut unfinished = None;
-        let mut position = track.position;
-        for _ in 0..LOOK_AHEAD {
-            let (slot, lap) = self.slot(position);
-            match (slot.state.ahead_of(lap), slot.state.phase()) {
-                _ if slot.state.is_ready_in(lap) && unfinished.is_some() => {
-                    return self.first_ready(track.position, position, slot);
-                }
-                _ if slot.state.is_ready_in(lap) => return Ahead::Ready(position, slot),
-                (0, WRITING) => unfinished = unfinished.or(Some(slot)),
-                (2.., _) if unfinished.is_none() => {
-                    track.pass_to(self.behind_unsent(position), self.received());
-                    return Ahead::Passed;
-                }
-                (1.., _) | (0, HELD) if unfinished.is_none() => {
-                    track.pass(self.received());
-                    return Ahead::Passed;
-                }
-                (1.., _) | (0, HELD) => {}
-                _ => {
-                    // Of the last two either may change first.
-                    let is_last = position.wrapping_sub(track.position) <= 1;
-                    return Ahead::Nothing(unfinished.or(Some(slot)).filter(|_| is_last));
-                }
-            }
-            position = position.wrapping_add(1);
+        let next = track.position;
+        let (slot, lap) = self.slot(next);
+        if slot.state.is_ready_in(lap) {
+            return Ahead::Ready(next, slot);
         }
-        unfinished.map_or(Ahead::Passed, Ahead::Unfinished)
+        match (slot.state.ahead_of(lap), slot.state.phase()) {
+            (0, WRITING) => self.look_beyond(next, slot),
+            (1, _) | (0, HELD) => {
+                track.pass(self.received());
+                Ahead::Passed
+            }
+            (2.., _) => Ahead::Unsent,
+            _ => Ahead::Nothing(Some(slot)),
+        }
+    }
+
+    /// What there is behind a message that is being written.
+    #[cold]
+    fn look_beyond(&self, next: u64, unfinished: Slot) -> Ahead {
+        for ahead in 1..LOOK_AHEAD {
+            let position = next.wrapping_add(ahead);
+            let (slot, lap) = self.slot(position);
+            if slot.state.is_ready_in(lap) {
+                return self.first_ready(next, position, slot);
+            }
+            match (slot.state.ahead_of(lap), slot.state.phase()) {
+                (0, WRITING | HELD) | (1.., _) => {}
+                // It or this one may change first.
+                _ => return Ahead::Nothing(None),
+            }
+        }
+        Ahead::Unfinished(unfinished)
     }
 
     /// The first message from a position on up to one that is ready. What was found unfinished before that one may be
@@ -297,8 +322,9 @@ impl<'a> Queue<'a> {
 
     /// Takes the first message up to the next position. If there is none, the count as it was then is seen.
     ///
-    /// Of two of one sender, the one that is sent first is found first: it was being written when this receiver, or another
-    /// who said so, went on, and is counted before the other is ready. Beyond the next position it would not be counted.
+    /// Of two of one sender, the one that is sent first is found first: it was being written, or held, when this receiver or
+    /// another who said so went on, and is counted before the other is ready. Beyond the next position it would not be
+    /// counted.
     #[cold]
     fn claim_behind(&self, me: Owner, way: &mut Receiving) -> Option<Slot> {
         let next = way.track.position;
@@ -310,6 +336,8 @@ impl<'a> Queue<'a> {
         let Some(first) = ready.min_by_key(place) else {
             if count != way.known {
                 way.known = count;
+                // Where loads overtake a peer's exchanges it may be less: what is then jumped over is found by the next
+                // look behind that is due.
                 way.known_to = self.received().load(Ordering::Acquire).wrapping_add(UNSAID);
             }
             way.seen = count;
@@ -461,6 +489,49 @@ mod tests {
             }
             assert_eq!(end(queue.claim(RECEIVER, &mut way).unwrap()), 0);
             assert_eq!(queue.depth(), (0, 0, 0));
+        });
+    }
+
+    /// Receivers have gone on, and nobody has said so.
+    #[test]
+    fn nor_does_one_that_was_given_back_soon() {
+        for capacity in [2, 4] {
+            with_queue(capacity, |queue, send, end| {
+                (0..capacity as u64).for_each(send);
+                let [mut slow, mut quick] = [(); 2].map(|()| queue.receiving());
+                let first = queue.claim(RECEIVER, &mut slow).unwrap();
+                let taken = capacity as u64 / 2;
+                for message in 1..=taken {
+                    assert_eq!(end(queue.claim(RECEIVER, &mut quick).unwrap()), message);
+                }
+                first.give_back(queue.memory, queue.geometry);
+                (10..10 + taken).for_each(send);
+                assert!(queue.reserve(SENDER, &mut queue.sending()).is_none());
+                let rest = [0].into_iter().chain(taken + 1..capacity as u64).chain(10..10 + taken);
+                for message in rest {
+                    assert_eq!(end(queue.claim(RECEIVER, &mut quick).unwrap()), message);
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn nor_does_one_behind_another_that_is_being_written() {
+        with_queue(64, |queue, send, end| {
+            let slow = queue.reserve(SENDER, &mut queue.sending()).unwrap();
+            (1..64).for_each(send);
+            let mut way = queue.receiving();
+            let first = queue.claim(RECEIVER, &mut way).unwrap();
+            for message in 2..64 {
+                assert_eq!(end(queue.claim(RECEIVER, &mut way).unwrap()), message);
+            }
+            first.give_back(queue.memory, queue.geometry);
+            (100..162).for_each(send);
+            assert!(queue.reserve(SENDER, &mut queue.sending()).is_none());
+            slow.free(queue.memory);
+            for message in [1].into_iter().chain(100..162) {
+                assert_eq!(end(queue.claim(RECEIVER, &mut way).unwrap()), message);
+            }
         });
     }
 

@@ -17,7 +17,7 @@ pub(super) const UNSAID: u64 = if cfg!(coseg_model) { 2 } else { 4 };
 pub(crate) struct Track {
     /// The next position.
     pub(super) position: u64,
-    /// What it said last.
+    /// What was last known to be said.
     pub(super) said: u64,
     /// The position that it last looked at in vain.
     pub(super) vain: u64,
