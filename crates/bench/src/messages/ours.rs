@@ -47,7 +47,7 @@ const MIB: usize = 1 << 20;
 // As many messages as the others have room for.
 lanes!(Numbers, u64, OneToOne<1024>);
 lanes!(Lines, [u64; 8], OneToOne<1024>);
-lanes!(Notes, [u64; 128], OneToOne<1024>);
+lanes!(Notes, Bytes<{ KIB }>, OneToOne<1024>);
 lanes!(Blocks, Bytes<{ 64 * KIB }>, OneToOne<16>);
 lanes!(Files, Bytes<{ 4 * MIB }>, Stream<8>);
 lanes!(Rooms, Bytes<{ 4 * MIB }>, OneToOne<2>);
@@ -60,8 +60,8 @@ pub(super) fn prepare(course: Course, backend: Arc<dyn Backend>) -> Outcome<Prep
         (Kind::Queue, _, 8) => spot.prepare(Numbered::<Tasks>),
         (Kind::Broadcast, _, 8) => spot.prepare(Numbered::<News>),
         (Kind::OneToOne, Means::Copy, 8) => spot.prepare(Numbered::<Numbers>),
-        (Kind::OneToOne, Means::Copy, 64) => spot.prepare(Lined::<Lines>),
-        (Kind::OneToOne, Means::Copy, 0x400) => spot.prepare(Lined::<Notes>),
+        (Kind::OneToOne, Means::Copy, 64) => spot.prepare(Lined),
+        (Kind::OneToOne, Means::Copy, 0x400) => spot.prepare::<0x80, _, _>(Texts::<Notes>),
         (Kind::OneToOne, Means::Copy, 0x1_0000) => spot.prepare::<0x2000, _, _>(Texts::<Blocks>),
         (Kind::OneToOne, Means::Copy, 0x40_0000) => spot.prepare::<0x8_0000, _, _>(Streamed),
         (Kind::OneToOne, Means::Loan, 0x40_0000) => spot.prepare(Lent),
@@ -158,18 +158,18 @@ impl<L: Lanes<Message = u64, Kind: Whole>> Ends<1> for Numbered<L> {
 }
 
 /// Several numbers in a message.
-struct Lined<L: Lanes>(Own<L>);
+struct Lined(Own<Lines>);
 
-impl<L: Lanes<Message = [u64; N], Kind: Whole>, const N: usize> Ends<N> for Lined<L> {
-    type Place = Box<[u64; N]>;
+impl Ends<8> for Lined {
+    type Place = Box<[u64; 8]>;
 
     #[inline]
-    fn send(&mut self, message: &[u64; N]) -> Outcome {
+    fn send(&mut self, message: &[u64; 8]) -> Outcome {
         Ok(self.0.sender.send(message)?)
     }
 
     #[inline]
-    fn receive(&mut self, message: &mut Box<[u64; N]>) -> Outcome {
+    fn receive(&mut self, message: &mut Box<[u64; 8]>) -> Outcome {
         **message = self.0.receivers[0].receive()?;
         Ok(())
     }
