@@ -40,7 +40,7 @@ impl Store for Ours {
 
     #[inline]
     fn put(&mut self, key: u64, words: Value) -> Outcome {
-        self.0.map.set(&key, Value64 { words })?;
+        self.0.map.put(&key, Value64 { words })?;
         Ok(())
     }
 }

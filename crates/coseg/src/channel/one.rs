@@ -14,6 +14,7 @@ use crate::sync::{Ordering, fence};
 /// (Giacomoni et al., FastForward, PPoPP 2008).
 const SLIP: u32 = if cfg!(coseg_model) { 0 } else { 24 };
 
+/// Stays behind the other side.
 pub(super) fn slip() {
     (0..SLIP).for_each(|_| std::hint::spin_loop());
 }

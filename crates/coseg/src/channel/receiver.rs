@@ -245,11 +245,7 @@ impl<T: Shared, K: Whole> Receiver<T, K> {
     pub fn receive_many(&mut self, messages: &mut Vec<T>, most: usize) -> Result<usize, Refusal> {
         let before = messages.len();
         let (lane, mut own) = self.split();
-        let mut got = own.try_batch(lane, messages, most)?;
-        if got == 0 && most > 0 && lane.changes_soon() {
-            got = own.try_batch(lane, messages, most)?;
-        }
-        if got == 0 && most > 0 {
+        if own.try_batch(lane, messages, most)? == 0 && most > 0 {
             lane.wait(None, |lane| {
                 let got = own.try_batch(lane, messages, most)?;
                 Ok((got > 0).then_some(()))

@@ -12,7 +12,7 @@ use crate::base::RegionGuard;
 use crate::bell::Wake;
 use crate::few::Few;
 use crate::log::{Committed, Log};
-use crate::memory::{Memory, stored};
+use crate::memory::stored;
 use crate::part::Spot;
 use crate::sync::{Ordering, fence};
 use crate::transaction::Transaction;
@@ -70,16 +70,6 @@ impl<K: Shared, V: Shared, const N: usize> MapChange<'_, '_, K, V, N> {
     #[inline]
     pub fn put(&mut self, key: &K, value: V) -> Result<Option<V>> {
         self.put_until(key, value, NEVER)
-    }
-
-    /// Sets a key's value; see [`Map::set`].
-    ///
-    /// # Errors
-    /// Those of [`MapChange::put`].
-    #[inline]
-    pub fn set(&mut self, key: &K, value: V) -> Result<()> {
-        let put = Put { until: NEVER, value };
-        self.alter("set in", key, |_| (Step::Put(put), ()))
     }
 
     /// Sets a key's value for a time; see [`Map::put_for`].
@@ -202,16 +192,15 @@ impl From<Refused> for Stopped {
 }
 
 impl<K: Shared, V: Shared, const N: usize> Map<K, V, N> {
-    /// Sets the value of a key that has an entry, as a cell's is set; `look` is shown where the old one lies, if it has not
-    /// expired. Gives the lock back to who asks for a key that has no entry.
+    /// Sets the value of a key that has an entry, as a cell's is set, and tells what it was; gives the lock back to who
+    /// asks for a key that has none.
     #[inline]
     pub(super) fn replace<'a>(
         &'a self,
         guard: RegionGuard<'a>,
         key: &K,
         put: &Put<V>,
-        look: impl FnOnce(&Memory, usize),
-    ) -> Result<Option<RegionGuard<'a>>> {
+    ) -> Result<Result<Option<V>, RegionGuard<'a>>> {
         let (map, base) = (&self.geometry, self.base());
         let memory = &base.memory;
         memory.let_read();
@@ -219,10 +208,8 @@ impl<K: Shared, V: Shared, const N: usize> Map<K, V, N> {
         let key = HashedKey::new(map.seed(memory), stored(key, &mut image));
         // Nobody else writes: where it is overtaken all the same, something writes over the map.
         let found = map.find(memory, &Now(memory), &key).map_err(|_| damaged("put into", &self.spot))?;
-        let Some(found) = found else { return Ok(Some(guard)) };
-        if lives(found.until) {
-            look(memory, found.slot_at + map.value_at);
-        }
+        let Some(found) = found else { return Ok(Err(guard)) };
+        let old = lives(found.until).then(|| memory.load(found.slot_at + map.value_at));
         guard.check_process()?;
         let item = map.item(found.entry);
         let next = found.version.wrapping_add(1);
@@ -234,7 +221,7 @@ impl<K: Shared, V: Shared, const N: usize> Map<K, V, N> {
         drop(open);
         drop(guard);
         item.bell(memory).ring_after_store(|| Wake::All);
-        Ok(None)
+        Ok(Ok(old))
     }
 
     /// `check` is asked before anything is written.

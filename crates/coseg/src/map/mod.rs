@@ -33,7 +33,7 @@ pub use self::view::MapView;
 use crate::base::{Base, RegionGuard};
 use crate::item::{Copied, Typed};
 use crate::lock::Deadline;
-use crate::memory::{Memory, stored};
+use crate::memory::stored;
 use crate::os;
 use crate::part::Spot;
 use crate::sync::AtomicU64;
@@ -220,27 +220,9 @@ impl<K: Shared, V: Shared, const N: usize> Map<K, V, N> {
     #[inline]
     pub fn put(&self, key: &K, value: V) -> Result<Option<V>> {
         let guard = self.base().lock(Deadline::Never)?;
-        let mut old = None;
-        let look = |memory: &Memory, at| old = Some(memory.load(at));
-        match self.replace(guard, key, &Put { until: NEVER, value }, look)? {
-            None => Ok(old),
-            Some(guard) => self.change_under(guard, |map| map.put(key, value)),
-        }
-    }
-
-    /// Sets a key's value as [`Map::put`] does, without a look at what it was before.
-    ///
-    /// # Errors
-    /// Those of [`Map::put`].
-    ///
-    /// # Crash
-    /// As [`Map::put`].
-    #[inline]
-    pub fn set(&self, key: &K, value: V) -> Result<()> {
-        let guard = self.base().lock(Deadline::Never)?;
-        match self.replace(guard, key, &Put { until: NEVER, value }, |_, _| ())? {
-            None => Ok(()),
-            Some(guard) => self.change_under(guard, |map| map.set(key, value)),
+        match self.replace(guard, key, &Put { until: NEVER, value })? {
+            Ok(old) => Ok(old),
+            Err(guard) => self.change_under(guard, |map| map.put(key, value)),
         }
     }
 

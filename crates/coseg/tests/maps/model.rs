@@ -53,14 +53,9 @@ impl Pair<'_> {
         let value = position(i64::try_from(numbers.0.number() >> 1).unwrap());
         let before = self.model.get(&key).copied();
         match numbers.below(9) {
-            0 => {
+            0 | 1 => {
                 if let Some(was) = self.expect_put(key, self.map.put(&key, value)) {
                     assert_eq!(was, before);
-                    self.model.insert(key, value);
-                }
-            }
-            1 => {
-                if self.expect_put(key, self.map.set(&key, value)).is_some() {
                     self.model.insert(key, value);
                 }
             }

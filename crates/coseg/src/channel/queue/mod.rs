@@ -24,7 +24,8 @@ use slot::{FREE, HELD, IN_TRANSACTION, LAP_MASK, PASSED, READY, REPEATED, State,
 use track::{Losses, UNSAID, is_before};
 pub(crate) use track::{Receiving, Track};
 
-/// How many slots a receiver looks at behind one that is being written, before it leaves that one behind.
+/// How many slots a receiver looks at behind one that is being written, before it leaves that one behind; and how many that
+/// wait a sender looks past for a free one.
 const LOOK_AHEAD: u64 = if cfg!(coseg_model) { 2 } else { 64 };
 
 /// How often a receiver looks at all slots in one operation.
@@ -114,7 +115,7 @@ impl<'a> Queue<'a> {
 
     fn try_reserve(&self, me: Owner, track: &mut Track) -> Option<Slot> {
         let sent = self.sent();
-        let (mut free_at, mut losses) = (None, Losses(0));
+        let (mut free_at, mut losses) = (None, Losses::default());
         for _ in 0..self.tries() {
             if track.catch_up(sent) {
                 losses.back_off();
@@ -205,7 +206,7 @@ impl<'a> Queue<'a> {
     fn try_claim(&self, me: Owner, way: &mut Receiving) -> Option<Slot> {
         let received = self.received();
         way.track.changing = None;
-        let (mut losses, mut scans) = (Losses(0), 0);
+        let (mut losses, mut scans) = (Losses::default(), 0);
         for _ in 0..self.tries() {
             if scans == SCANS {
                 break;

@@ -91,7 +91,8 @@ impl Track {
 }
 
 /// How often others were quicker during one operation.
-pub(super) struct Losses(pub(super) u32);
+#[derive(Default)]
+pub(super) struct Losses(u32);
 
 impl Losses {
     /// Lets them go on for a while, twice as long each time: two who take turns at each message wait for lines that travel,
