@@ -78,6 +78,8 @@ const LOG_MESSAGES: usize = 64;
 pub(crate) const SCHEMA_SIZE_MAX: usize = 1 << 20;
 /// Bytes of a lock's words.
 pub(crate) const LOCK_SIZE: usize = LINE;
+/// Marks a version whose value is still in its map's transit slot, and not yet where the version says.
+pub(crate) const IN_TRANSIT: u64 = 1 << 63;
 
 /// Where a region's parts lie, in private memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,19 +116,19 @@ pub(crate) struct Item {
     pub(crate) slot_stride: usize,
     /// One less than the number of slots, a power of two.
     pub(crate) slot_mask: u64,
+    /// The transit slot of a map's entry; elsewhere no honest version leads here, and this is a slot.
+    pub(crate) transit_at: usize,
     pub(crate) room_bytes: usize,
     pub(crate) bell_at: usize,
 }
 
 impl Item {
-    /// Where its last slot ends.
-    pub(crate) fn end(&self) -> usize {
-        self.slot_at(self.slot_mask) + self.slot_stride
-    }
-
     /// Where the value of a version is.
     #[inline]
     pub(crate) fn slot_at(&self, version: u64) -> usize {
+        if version & IN_TRANSIT != 0 {
+            return self.transit_at;
+        }
         #[expect(clippy::cast_possible_truncation, reason = "masked to the number of slots")]
         let slot = (version & self.slot_mask) as usize;
         self.slots_at + slot * self.slot_stride
@@ -280,6 +282,7 @@ fn size_of_part(part: &Part, participant_count: usize, first: u64) -> Option<(us
                 slots_at: part.offset + LINE,
                 slot_stride,
                 slot_mask,
+                transit_at: part.offset + LINE,
                 room_bytes,
                 bell_at: part.offset + 8,
             };
@@ -295,6 +298,7 @@ fn size_of_part(part: &Part, participant_count: usize, first: u64) -> Option<(us
                 slots_at: part.offset + LINE + 8,
                 slot_stride,
                 slot_mask,
+                transit_at: part.offset + LINE + 8,
                 room_bytes,
                 bell_at: part.offset,
             };

@@ -256,6 +256,9 @@ impl Log<'_> {
 
     /// Finishes what a dead owner committed, forgets what it did not.
     pub(crate) fn settle(&self, layout: &Layout) -> Settled {
+        for map in &layout.maps {
+            map.end_transit(self.memory);
+        }
         let state = self.state();
         if state.pending() > 0 {
             let pending = usize::try_from(state.pending()).unwrap_or(usize::MAX).min(self.count);

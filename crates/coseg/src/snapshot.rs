@@ -6,7 +6,7 @@ use crate::base::Base;
 use crate::cell::Place;
 use crate::few::Few;
 use crate::item::{Copied, Typed};
-use crate::layout::Item;
+use crate::layout::{IN_TRANSIT, Item};
 use crate::log::{Committed, Entry, Log, State};
 use crate::sync::{Ordering, fence};
 use crate::{Error, ErrorKind, Result};
@@ -58,15 +58,16 @@ impl<'a> Moment<'a> {
     /// before, too.
     #[inline(always)]
     pub(crate) fn is_whole(&self, item: &Item, version: u64) -> bool {
+        let whole = version & !IN_TRANSIT;
         let before = version_in(self.seen.borrow().iter(), item.number);
         if !item.is_whole(self.log.memory, version)
             || self.log.state().commits() != self.state.commits()
-            || before.is_some_and(|before| before != version)
+            || before.is_some_and(|before| before != whole)
         {
             return false;
         }
         if before.is_none() {
-            self.seen.borrow_mut().push(Entry { number: item.number, version });
+            self.seen.borrow_mut().push(Entry { number: item.number, version: whole });
         }
         true
     }

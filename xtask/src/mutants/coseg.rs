@@ -305,6 +305,44 @@ pub(super) const MUTANTS: &[Mutant] = &[
         test: "map::models::a_value_is_whole_and_neither_an_old_one_nor_another_keys",
     },
     Mutant {
+        name: "a value in transit is left behind",
+        file: "crates/coseg/src/log.rs",
+        find: "            map.end_transit(self.memory);
+",
+        replace: "            let _ = map;
+",
+        target: "killed",
+        test: "maps::put_again",
+    },
+    Mutant {
+        name: "a value counts as being where it is brought",
+        file: "crates/coseg/src/map/transit.rs",
+        find: "next | IN_TRANSIT));",
+        replace: "next));",
+        target: "killed",
+        test: "maps::put_again",
+    },
+    Mutant {
+        name: "the way of a value is used again before it has arrived",
+        file: "crates/coseg/src/map/transit.rs",
+        find: "        // Whoever sees the slot written anew sees also that the last one's value was brought home.
+        fence(Ordering::Release);
+",
+        replace: "",
+        target: "--model",
+        test: "map::models::a_value_that_comes_by_transit_is_whole",
+    },
+    Mutant {
+        name: "a value is brought home while the last one is read there",
+        file: "crates/coseg/src/map/transit.rs",
+        find: "        // Whoever sees the slot written anew sees also that it is no longer the one to read.
+        fence(Ordering::Release);
+",
+        replace: "",
+        target: "--model",
+        test: "map::models::a_value_that_comes_by_transit_is_whole",
+    },
+    Mutant {
         name: "a map's value is not looked at again",
         file: "crates/coseg/src/map/find.rs",
         find: "        self.check(sight, &found)?;
@@ -324,11 +362,11 @@ pub(super) const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "a key's new value counts before it is there",
-        file: "crates/coseg/src/map/change.rs",
-        find: "        map.fill(memory, [found.slot_at, item.slot_at(next)], &key, put, true);
-        base.log().commit_one(Committed::new(&item, next));",
-        replace: "        base.log().commit_one(Committed::new(&item, next));
-        map.fill(memory, [found.slot_at, item.slot_at(next)], &key, put, true);",
+        file: "crates/coseg/src/map/transit.rs",
+        find: "        self.fill(memory, [found.slot_at, item.transit_at], key, put, true);
+        log.commit_one(Committed::new(&item, next | IN_TRANSIT));",
+        replace: "        log.commit_one(Committed::new(&item, next | IN_TRANSIT));
+        self.fill(memory, [found.slot_at, item.transit_at], key, put, true);",
         target: "killed",
         test: "maps::put_again",
     },

@@ -273,9 +273,11 @@ impl Inspection {
         Ok((before, decode(found.of, place)))
     }
 
-    /// Which bytes of the segment a row takes, with all its versions. A cell is a row 0, a map's entries are rows.
+    /// Which bytes of the segment a row takes, with all its versions. A cell is a row 0. A map's entries lie in several
+    /// places: they have none.
     pub fn row_range(&self, part: usize, row: usize) -> Option<std::ops::Range<usize>> {
         let item = self.base.layout.item_of(part, row)?;
-        Some(item.version_at.min(item.slots_at)..item.end())
+        let is_of_map = self.base.layout.map_of(part).is_some();
+        (!is_of_map).then(|| item.version_at..item.slot_at(item.slot_mask) + item.slot_stride)
     }
 }

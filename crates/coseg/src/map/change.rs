@@ -4,17 +4,17 @@ use std::mem::MaybeUninit;
 use std::time::Duration;
 
 use super::edit::{Edit, Put, Refused, Step};
-use super::find::{Found, NEVER, Now};
+use super::find::{Alone, Found, NEVER};
 use super::geometry::Geometry;
 use super::hash::HashedKey;
 use super::{Map, Stamp, Swap, damaged, lives, until_after};
 use crate::base::RegionGuard;
 use crate::bell::Wake;
 use crate::few::Few;
+use crate::lock::Deadline;
 use crate::log::{Committed, Log};
 use crate::memory::stored;
 use crate::part::Spot;
-use crate::sync::{Ordering, fence};
 use crate::transaction::Transaction;
 use crate::{Error, ErrorKind, Result, Shared};
 
@@ -195,32 +195,25 @@ impl<K: Shared, V: Shared, const N: usize> Map<K, V, N> {
     /// Sets the value of a key that has an entry, as a cell's is set, and tells what it was; gives the lock back to who
     /// asks for a key that has none.
     #[inline]
-    pub(super) fn replace<'a>(
-        &'a self,
-        guard: RegionGuard<'a>,
-        key: &K,
-        put: &Put<V>,
-    ) -> Result<Result<Option<V>, RegionGuard<'a>>> {
+    pub(super) fn replace(&self, key: &K, put: &Put<V>) -> Result<Result<Option<V>, RegionGuard<'_>>> {
         let (map, base) = (&self.geometry, self.base());
         let memory = &base.memory;
         memory.let_read();
         let mut image = MaybeUninit::uninit();
         let key = HashedKey::new(map.seed(memory), stored(key, &mut image));
+        // It comes while the lock is taken.
+        memory.prefetch(map.bucket_at(key.hash));
+        let guard = base.lock(Deadline::Never)?;
         // Nobody else writes: where it is overtaken all the same, something writes over the map.
-        let found = map.find(memory, &Now(memory), &key).map_err(|_| damaged("put into", &self.spot))?;
+        let found = map.find(memory, &Alone(memory), &key).map_err(|_| damaged("put into", &self.spot))?;
         let Some(found) = found else { return Ok(Err(guard)) };
         let old = lives(found.until).then(|| memory.load(found.slot_at + map.value_at));
         guard.check_process()?;
-        let item = map.item(found.entry);
-        let next = found.version.wrapping_add(1);
         let open = memory.open();
-        // Whoever sees a slot written anew sees also that it was no longer the one to read.
-        fence(Ordering::Release);
-        map.fill(memory, [found.slot_at, item.slot_at(next)], &key, put, true);
-        base.log().commit_one(Committed::new(&item, next));
+        map.replace(base.log(), &found, &key, put);
         drop(open);
         drop(guard);
-        item.bell(memory).ring_after_store(|| Wake::All);
+        map.item(found.entry).bell(memory).ring_after_store(|| Wake::All);
         Ok(Ok(old))
     }
 

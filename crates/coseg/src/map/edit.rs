@@ -89,7 +89,7 @@ impl Storable for Image<'_> {
 impl Geometry {
     /// Fills the slot `to` with a key and what is put there. What the room has beyond the value stays as it is in the
     /// slot `from`, or is zero in a new entry.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn fill<V: Storable>(
         &self,
         memory: &Memory,
@@ -98,22 +98,28 @@ impl Geometry {
         put: &Put<V>,
         keeps_beyond: bool,
     ) {
-        let (value_at, room_bytes) = (self.value_at, self.room_bytes());
+        let value_at = self.value_at;
         let end = value_at + put.value.size_bytes();
         // Before anything is written: it may be the same slot.
-        let beyond = (end < room_bytes).then(|| {
-            let mut beyond = vec![0; room_bytes - end];
-            if keeps_beyond {
-                memory.read_at(from + end, &mut beyond);
-            }
-            beyond
-        });
+        let beyond = (end < self.room_bytes()).then(|| self.beyond(memory, from, end, keeps_beyond));
         memory.word(to + UNTIL).store(put.until, Ordering::Relaxed);
         memory.write(to + KEY, key.bytes);
         put.value.write(memory, to + value_at);
         if let Some(beyond) = beyond {
             memory.write_at(to + end, &beyond);
         }
+    }
+}
+
+impl Geometry {
+    /// What a slot has beyond what is written: another program's value may be longer than ours.
+    #[cold]
+    fn beyond(&self, memory: &Memory, slot_at: usize, end: usize, keeps: bool) -> Vec<u8> {
+        let mut beyond = vec![0; self.room_bytes() - end];
+        if keeps {
+            memory.read_at(slot_at + end, &mut beyond);
+        }
+        beyond
     }
 }
 
@@ -166,7 +172,6 @@ impl<'e> Edit<'e> {
     }
 
     /// The entry of a key, expired or not.
-    #[inline]
     pub(crate) fn find(&self, key: &HashedKey<'_>) -> Result<Option<Found>, Refused> {
         self.map.find(self.memory(), self, key).map_err(|_| Refused::Damaged)
     }

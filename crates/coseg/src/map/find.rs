@@ -3,7 +3,7 @@
 use super::geometry::{BUCKET_WORDS, CHAIN, Geometry, KEY, UNTIL};
 use super::hash::{HashedKey, Link};
 use crate::item::{Copied, TRIES};
-use crate::layout::Item;
+use crate::layout::{Item, LINE};
 use crate::log::Log;
 use crate::memory::Memory;
 use crate::snapshot::Moment;
@@ -27,6 +27,10 @@ pub(crate) trait Sight {
 
     /// Whether what was read of that version since is its value.
     fn is_whole(&self, item: &Item, version: u64) -> bool;
+
+    /// What may be done as soon as it is known which entry it could be.
+    #[inline]
+    fn expect(&self, _: &Item) {}
 }
 
 /// As they are now, each word and each entry by itself.
@@ -53,6 +57,39 @@ impl Sight for Now<'_> {
     #[inline]
     fn is_whole(&self, item: &Item, version: u64) -> bool {
         item.is_whole(self.0, version)
+    }
+}
+
+/// The same for who holds the region's lock, and is about to write.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Alone<'a>(pub(crate) &'a Memory);
+
+impl Sight for Alone<'_> {
+    #[inline]
+    fn word(&self, at: usize) -> u64 {
+        Now(self.0).word(at)
+    }
+
+    #[inline]
+    fn bucket(&self, at: usize) -> [u64; BUCKET_WORDS] {
+        Now(self.0).bucket(at)
+    }
+
+    #[inline]
+    fn version(&self, item: &Item) -> u64 {
+        Now(self.0).version(item)
+    }
+
+    #[inline]
+    fn is_whole(&self, item: &Item, version: u64) -> bool {
+        Now(self.0).is_whole(item, version)
+    }
+
+    /// Its lines are fetched at once, and not one after the other, as what is found in one leads to the next.
+    #[inline]
+    fn expect(&self, item: &Item) {
+        self.0.prefetch_to_write(item.version_at);
+        self.0.prefetch_to_write(item.version_at + LINE);
     }
 }
 
@@ -106,7 +143,7 @@ impl Geometry {
     /// The entry of a key, and a copy of its value.
     ///
     /// A key that is there all the time while this runs is found, unless the map's moves were counted on meanwhile.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn read<C: Copied>(
         &self,
         memory: &Memory,
@@ -121,13 +158,13 @@ impl Geometry {
     }
 
     /// Whether what was read of an entry is whole.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn check(&self, sight: &impl Sight, found: &Found) -> Result<(), Overtaken> {
         if sight.is_whole(&self.item(found.entry), found.version) { Ok(()) } else { Err(Overtaken) }
     }
 
     /// The entry of a key, to be checked once its value was read.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find(
         &self,
         memory: &Memory,
@@ -176,7 +213,7 @@ impl Geometry {
         Err(Overtaken)
     }
 
-    #[inline]
+    #[inline(always)]
     fn try_entry(
         &self,
         memory: &Memory,
@@ -187,6 +224,7 @@ impl Geometry {
     ) -> Result<Option<Found>, Overtaken> {
         let Some(entry) = link.entry(self.capacity) else { return Ok(None) };
         let item = self.item(entry);
+        sight.expect(&item);
         let version = sight.version(&item);
         let slot_at = item.slot_at(version);
         let until = memory.word(slot_at + UNTIL).load(Ordering::Relaxed);

@@ -8,16 +8,22 @@
 //! | 24 | 8 | the entry with which the next search for expired ones begins; a hint |
 //! | 64 | 8 | moves |
 //! | 128 | 8 for every 64 entries | which entries are in use, a bit each |
+//! | next line | | which entry is in transit, and the transit slot |
 //! | next line | 64 each | buckets |
 //! | next line | 8 for each entry | links |
-//! | next line | | entries, each from the next line: version, and so many slots |
+//! | next line | | for each entry, the slot of its even versions |
+//! | then | | for each entry, the version and the slot of its odd versions |
 //!
 //! A slot holds when the entry expires, then the key, then the value, each from the next multiple of 8.
+//!
+//! What is read and put again and again lies as near together as it can, so that much of it stays in caches: an entry
+//! is added in an odd version, and who puts a value gives it an odd one again, by way of the one transit slot, which
+//! he alone writes. The even ones are for the steps of transactions.
 
 use crate::layout::{Item, LINE, line_after};
 use crate::memory::{Memory, WORD};
 use crate::schema::{Field, Part, PartKind, Struct, Type};
-use crate::sync::Ordering;
+use crate::sync::{AtomicU64, Ordering};
 
 /// Offsets from the part's start.
 const SEED: usize = 8;
@@ -39,6 +45,8 @@ pub(crate) const BITS: usize = 64;
 
 /// Versions an entry keeps.
 pub(crate) const SLOTS: usize = 2;
+/// Entries begin at multiples of it: those of 64 bytes and more reach into no more lines than they must.
+const ENTRY_ALIGNMENT: usize = LINE / 2;
 /// Most entries of a map: a word of the index has 32 bits for an entry's number plus one.
 const CAPACITY_MAX: usize = (u32::MAX - 1) as usize;
 /// Words that changing an entry may change beside two for the entry itself.
@@ -50,6 +58,7 @@ pub(crate) struct Geometry {
     pub(crate) at: usize,
     /// How many entries it has room for.
     pub(crate) capacity: usize,
+    transit_at: usize,
     buckets_at: usize,
     /// One less than the number of buckets, a power of two.
     bucket_mask: u64,
@@ -103,12 +112,15 @@ impl Geometry {
     /// values.
     pub(crate) fn of(part: &Part, number: u64) -> Option<Geometry> {
         let capacity = part.row_count;
-        if part.kind != PartKind::Map || !(1..=CAPACITY_MAX).contains(&capacity) {
+        if part.kind != PartKind::Map || part.slot_count != SLOTS || !(1..=CAPACITY_MAX).contains(&capacity) {
             return None;
         }
         let (key, value) = types(part)?;
         let used_at = part.offset.checked_add(USED)?;
-        let buckets_at = line_after(used_at.checked_add(capacity.div_ceil(BITS) * WORD)?)?;
+        let slot_bytes = part.room_bytes.checked_next_multiple_of(WORD)?;
+        let with_word = slot_bytes.checked_add(WORD)?;
+        let transit_at = line_after(used_at.checked_add(capacity.div_ceil(BITS) * WORD)?)?;
+        let buckets_at = line_after(transit_at.checked_add(with_word)?)?;
         // Half of the places of all buckets are filled at most, so that few of them overflow; in a model, most do.
         let bucket_count = if cfg!(coseg_model) {
             2
@@ -116,26 +128,29 @@ impl Geometry {
             capacity.checked_mul(2)?.div_ceil(CHAIN).checked_next_power_of_two()?
         };
         let links_at = bucket_count.checked_mul(LINE)?.checked_add(buckets_at)?;
-        let entries_at = line_after(links_at.checked_add(capacity.checked_mul(WORD)?)?)?;
-        let slot_stride = part.room_bytes.checked_next_multiple_of(WORD)?;
-        let stride = line_after(part.slot_count.checked_mul(slot_stride)?.checked_add(WORD)?)?;
-        stride.checked_mul(capacity)?.checked_add(entries_at)?;
+        let even_at = line_after(links_at.checked_add(capacity.checked_mul(WORD)?)?)?;
+        let stride = with_word.checked_next_multiple_of(ENTRY_ALIGNMENT)?;
+        let size_of_all = stride.checked_mul(capacity)?;
+        let entries_at = line_after(even_at.checked_add(size_of_all)?)?;
+        entries_at.checked_add(size_of_all)?;
         let value_at = value_offset(key.size_bytes());
-        if value_at.checked_add(value.size_bytes())? > slot_stride {
+        if value_at.checked_add(value.size_bytes())? > slot_bytes {
             return None;
         }
         let first = Item {
             number,
             version_at: entries_at,
-            slots_at: entries_at + WORD,
-            slot_stride,
-            slot_mask: (part.slot_count as u64).wrapping_sub(1),
+            slots_at: even_at,
+            slot_stride: entries_at + WORD - even_at,
+            slot_mask: SLOTS as u64 - 1,
+            transit_at: transit_at + WORD,
             room_bytes: part.room_bytes,
             bell_at: part.offset,
         };
         Some(Geometry {
             at: part.offset,
             capacity,
+            transit_at,
             buckets_at,
             bucket_mask: bucket_count as u64 - 1,
             links_at,
@@ -177,6 +192,12 @@ impl Geometry {
             slots_at: self.first.slots_at + ahead,
             ..self.first
         }
+    }
+
+    /// The word that says which entry may be in transit.
+    #[inline]
+    pub(crate) fn in_transit<'m>(&self, memory: &'m Memory) -> &'m AtomicU64 {
+        memory.word(self.transit_at)
     }
 
     /// Bytes of a slot that are an entry's.
@@ -230,13 +251,16 @@ impl Geometry {
 
     /// Whether a word of the log may be for this place: one of moves, used, buckets or links.
     pub(crate) fn is_word(&self, at: usize) -> bool {
-        at.is_multiple_of(WORD) && (self.moves_at()..self.entries_at).contains(&at)
+        let is_index = (self.moves_at()..self.transit_at).contains(&at)
+            || (self.buckets_at..self.first.slots_at).contains(&at);
+        at.is_multiple_of(WORD) && is_index
     }
 }
 
 #[cfg(all(test, not(coseg_model)))]
 mod tests {
     use super::*;
+    use crate::layout::IN_TRANSIT;
     use crate::schema::Scalar;
 
     fn part(capacity: usize, room_bytes: usize) -> Part {
@@ -257,14 +281,17 @@ mod tests {
         for capacity in [1, 2, 3, 7, 8, 63, 64, 65, 1000, 10_000] {
             let map = Geometry::of(&part(capacity, 28), 5).unwrap();
             let words = map.used_word_count();
-            assert!(map.used_at(words - 1) + WORD <= map.buckets_at && words * BITS >= capacity);
+            assert!(map.used_at(words - 1) + WORD <= map.transit_at && words * BITS >= capacity);
+            assert!(map.item(0).slot_at(IN_TRANSIT) + map.room_bytes() <= map.buckets_at);
             let last_bucket = map.bucket_at(u64::MAX);
             assert_eq!(last_bucket + LINE, map.links_at);
             assert!(map.is_place_of_bucket(last_bucket) && !map.is_place_of_bucket(last_bucket + 56));
-            assert!(map.link_at(capacity - 1) + WORD <= map.entries_at);
-            let last = map.item(capacity - 1);
-            assert!(last.end() <= map.at + map.size_bytes());
-            assert_eq!((last.number, last.version_at % LINE), (4 + capacity as u64, 0));
+            let (first, last) = (map.item(0), map.item(capacity - 1));
+            assert!(map.link_at(capacity - 1) + WORD <= first.slot_at(0));
+            assert!(last.slot_at(0) + map.room_bytes() <= first.version_at);
+            assert_eq!(last.slot_at(1), last.version_at + WORD);
+            assert!(last.slot_at(1) + map.room_bytes() <= map.at + map.size_bytes());
+            assert_eq!((last.number, last.version_at % ENTRY_ALIGNMENT), (4 + capacity as u64, 0));
             let places = (last_bucket + LINE - map.buckets_at) / LINE * CHAIN;
             assert!(places >= 2 * capacity, "{places} places for {capacity}");
             let unused: u32 = (0..words).map(|index| map.bits_beyond(index).count_ones()).sum();

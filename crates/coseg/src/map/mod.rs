@@ -14,6 +14,7 @@ mod geometry;
 mod hash;
 #[cfg(all(test, coseg_model))]
 mod models;
+mod transit;
 mod untyped;
 mod view;
 
@@ -32,6 +33,7 @@ pub use self::untyped::{UntypedEntry, UntypedMap};
 pub use self::view::MapView;
 use crate::base::{Base, RegionGuard};
 use crate::item::{Copied, Typed};
+use crate::layout::IN_TRANSIT;
 use crate::lock::Deadline;
 use crate::memory::stored;
 use crate::os;
@@ -140,7 +142,8 @@ pub(crate) fn busy(object: String) -> Error {
 
 impl Found {
     fn stamp(&self) -> Stamp {
-        Stamp { entry: u32::try_from(self.entry).unwrap_or(u32::MAX), version: self.version }
+        let version = self.version & !IN_TRANSIT;
+        Stamp { entry: u32::try_from(self.entry).unwrap_or(u32::MAX), version }
     }
 }
 
@@ -219,8 +222,7 @@ impl<K: Shared, V: Shared, const N: usize> Map<K, V, N> {
     /// Killed anywhere, the process leaves the old value, or none if there was none, or the new one.
     #[inline]
     pub fn put(&self, key: &K, value: V) -> Result<Option<V>> {
-        let guard = self.base().lock(Deadline::Never)?;
-        match self.replace(guard, key, &Put { until: NEVER, value })? {
+        match self.replace(key, &Put { until: NEVER, value })? {
             Ok(old) => Ok(old),
             Err(guard) => self.change_under(guard, |map| map.put(key, value)),
         }

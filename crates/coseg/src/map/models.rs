@@ -4,16 +4,17 @@ use loom::sync::Arc;
 use loom::thread;
 
 use super::edit::{Edit, Put};
-use super::find::{NEVER, Overtaken};
+use super::find::{Alone, NEVER, Overtaken};
 use super::geometry::{Geometry, SLOTS, entry_type, value_offset};
 use super::hash::{HashedKey, hash};
+use crate::Shared;
 use crate::few::Few;
 use crate::item::Typed;
 use crate::layout::{Layout, at};
 use crate::log::{Committed, Log, Settled};
 use crate::memory::Memory;
 use crate::models::model;
-use crate::schema::{Part, PartKind, Scalar, Schema, Type};
+use crate::schema::{Part, PartKind, Schema};
 use crate::snapshot::Moment;
 use crate::sync::{AtomicU64, Ordering};
 
@@ -24,6 +25,9 @@ struct World {
     layout: Layout,
     free_from: AtomicU64,
 }
+
+/// The same twice: the key, and a number above it.
+type Value = [u64; 2];
 
 type Found = Result<Option<u64>, Overtaken>;
 
@@ -37,10 +41,10 @@ fn world() -> Arc<World> {
         name: "map".into(),
         doc: String::new(),
         kind: PartKind::Map,
-        of: Some(entry_type(Type::Scalar(Scalar::U64), Type::Scalar(Scalar::U64))),
+        of: Some(entry_type(u64::describe(), Value::describe())),
         row_count: CAPACITY,
         slot_count: SLOTS,
-        room_bytes: value_offset(8) + 8,
+        room_bytes: value_offset(8) + size_of::<Value>(),
         offset: 0,
     };
     let layout = Layout::new(Schema { name: String::new(), parts: vec![part] }, 1).unwrap();
@@ -59,9 +63,8 @@ impl<'w> Change<'w> {
         Edit { map: self.world.map(), log: self.world.log(), set: &mut self.set, free_from }
     }
 
-    /// The value is the key and a number above it.
     fn put(mut self, key: u64, number: u64) -> Change<'w> {
-        let put = Put { until: NEVER, value: number << 32 | key };
+        let put = Put { until: NEVER, value: [number << 32 | key; 2] };
         let bytes = key.to_ne_bytes();
         let hashed = HashedKey::new(0, &bytes);
         let found = self.edit().find(&hashed).unwrap();
@@ -109,25 +112,36 @@ impl World {
         Change { world: self, set: Few::new(Committed::NOTHING) }
     }
 
+    /// Sets the value of a key that is there, and nothing else.
+    fn replace(&self, key: u64, number: u64) {
+        let put = Put { until: NEVER, value: [number << 32 | key; 2] };
+        let bytes = key.to_ne_bytes();
+        let hashed = HashedKey::new(0, &bytes);
+        let found = self.map().find(&self.memory, &Alone(&self.memory), &hashed).unwrap().unwrap();
+        self.map().replace(self.log(), &found, &hashed, &put);
+    }
+
     /// The number in the value of a key, which must be the key's own.
     fn get(&self, key: u64) -> Found {
         let bytes = key.to_ne_bytes();
         let found =
-            self.map().read_for_certain(&self.log(), &HashedKey::new(0, &bytes), &Typed::<u64>::NEW)?;
+            self.map().read_for_certain(&self.log(), &HashedKey::new(0, &bytes), &Typed::<Value>::NEW)?;
         Ok(found.map(|(_, value)| World::number_of(key, value)))
     }
 
     /// The same as a snapshot reads it.
     fn get_in(&self, moment: &Moment<'_>, key: u64) -> Found {
         let bytes = key.to_ne_bytes();
-        let found = self.map().read(&self.memory, moment, &HashedKey::new(0, &bytes), &Typed::<u64>::NEW)?;
+        let found =
+            self.map().read(&self.memory, moment, &HashedKey::new(0, &bytes), &Typed::<Value>::NEW)?;
         if !moment.is_now() {
             return Err(Overtaken);
         }
         Ok(found.map(|(_, value)| World::number_of(key, value)))
     }
 
-    fn number_of(key: u64, value: u64) -> u64 {
+    fn number_of(key: u64, [value, again]: Value) -> u64 {
+        assert_eq!(value, again, "half of two values");
         assert_eq!(value & u64::from(u32::MAX), key, "another key's value");
         value >> 32
     }
@@ -178,6 +192,21 @@ fn a_value_is_whole_and_neither_an_old_one_nor_another_keys() {
         world.change().remove(own).commit();
         world.change().put(other, 2).commit();
         assert!(matches!(reader.join().unwrap(), Ok(Some(1) | None) | Err(Overtaken)));
+    });
+}
+
+/// The next one's way is the same.
+#[test]
+fn a_value_that_comes_by_transit_is_whole() {
+    model(2, || {
+        let world = world();
+        let [own, other] = [key(0, 0), key(1, 0)];
+        world.change().put(own, 1).put(other, 1).commit();
+        let reader = spawn(&world, move |world| world.get(own));
+        world.replace(own, 2);
+        world.replace(other, 3);
+        assert!(matches!(reader.join().unwrap(), Ok(Some(1 | 2)) | Err(Overtaken)));
+        assert_eq!((world.get(own), world.get(other)), (Ok(Some(2)), Ok(Some(3))));
     });
 }
 

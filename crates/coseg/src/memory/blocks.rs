@@ -54,6 +54,26 @@ pub(super) fn write_blocks<'w, 'b>(words: &'w [AtomicU64], bytes: &'b [u8]) -> (
     (rest, tail)
 }
 
+/// Copies most of the words `from` to as many, `to`, which are others; what is left of both.
+#[inline]
+pub(super) fn copy_blocks<'f, 't>(
+    from: &'f [AtomicU64],
+    to: &'t [AtomicU64],
+) -> (&'f [AtomicU64], &'t [AtomicU64]) {
+    let count = from.len() * WORD / BLOCK;
+    if from.len() * WORD < LEAST {
+        return (from, to);
+    }
+    let (from, rest) = from.split_at(count * BLOCK / WORD);
+    let (to, tail) = to.split_at(count * BLOCK / WORD);
+    let (one, other) = (from.as_ptr_range(), to.as_ptr_range());
+    assert!(one.end <= other.start || other.end <= one.start, "a copy over itself");
+    // SAFETY: both have `count` blocks, and do not overlap; they are atomics, which may be read while others write them,
+    // and written through a shared reference.
+    unsafe { copy(to.as_ptr().cast_mut().cast(), from.as_ptr().cast(), count) };
+    (rest, tail)
+}
+
 /// As [`write_blocks`], of lines, by stores that fetch none, and are done when this returns.
 pub(super) fn write_lines_past<'w, 'b>(
     words: &'w [AtomicU64],
@@ -128,7 +148,7 @@ unsafe fn move_string(to: *mut u8, from: *const u8, count: usize) {
 }
 
 /// # Safety
-/// `count` blocks can be read at `from` and written at `to`, and do not overlap; one of them may be atomics that
+/// `count` blocks can be read at `from` and written at `to`, and do not overlap; each of them may be atomics that
 /// other threads use at the same time. `count` is not 0.
 #[inline]
 unsafe fn copy(to: *mut u8, from: *const u8, count: usize) {

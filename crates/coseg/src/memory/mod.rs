@@ -21,7 +21,7 @@ pub(crate) use self::mapped::Memory;
 #[cfg(coseg_model)]
 pub(crate) use self::modelled::Memory;
 
-use self::blocks::{read_blocks, write_blocks, write_lines_past};
+use self::blocks::{copy_blocks, read_blocks, write_blocks, write_lines_past};
 use crate::Shared;
 use crate::layout::LINE;
 use crate::sync::{AtomicU64, Ordering};
@@ -70,31 +70,22 @@ impl Memory {
     /// The same, into bytes that are all written by it.
     #[inline]
     fn read_new(&self, offset: usize, bytes: &mut [MaybeUninit<u8>]) {
-        let words = self.words(offset, bytes.len().div_ceil(WORD));
-        let (words, bytes) = read_blocks(words, bytes);
-        let (whole, tail) = bytes.as_chunks_mut::<WORD>();
-        for (to, from) in whole.iter_mut().zip(words) {
-            *to = from.load(Ordering::Relaxed).to_ne_bytes().map(MaybeUninit::new);
-        }
-        if !tail.is_empty() {
-            let word = words[words.len() - 1].load(Ordering::Relaxed).to_ne_bytes();
-            tail.write_copy_of_slice(&word[..tail.len()]);
-        }
+        read_words(self.words(offset, bytes.len().div_ceil(WORD)), bytes);
     }
 
     /// Copies `bytes` to `offset`, which must be a multiple of eight; the last word is filled up with zeroes.
     #[inline]
     pub(crate) fn write(&self, offset: usize, bytes: &[u8]) {
-        let words = self.words(offset, bytes.len().div_ceil(WORD));
-        let (words, bytes) = write_blocks(words, bytes);
-        let (whole, tail) = bytes.as_chunks::<WORD>();
-        for (from, to) in whole.iter().zip(words) {
-            to.store(u64::from_ne_bytes(*from), Ordering::Relaxed);
-        }
-        if !tail.is_empty() {
-            let mut word = [0; WORD];
-            word[..tail.len()].copy_from_slice(tail);
-            words[words.len() - 1].store(u64::from_ne_bytes(word), Ordering::Relaxed);
+        write_words(self.words(offset, bytes.len().div_ceil(WORD)), bytes);
+    }
+
+    /// Copies from one place to another, both multiples of eight; the last word as a whole.
+    #[inline]
+    pub(crate) fn copy(&self, from: usize, to: usize, size_bytes: usize) {
+        let count = size_bytes.div_ceil(WORD);
+        let (from, to) = copy_blocks(self.words(from, count), self.words(to, count));
+        for (from, to) in from.iter().zip(to) {
+            to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
         }
     }
 
@@ -174,10 +165,7 @@ impl Memory {
     /// Copies a value that may be half of one write and half of another: the caller checks.
     #[inline]
     pub(crate) fn load<T: Shared>(&self, offset: usize) -> T {
-        let mut image = MaybeUninit::<T>::uninit();
-        self.read_new(offset, new_bytes(&mut image));
-        // SAFETY: as large as the image, of which all was written.
-        T::load(unsafe { std::slice::from_raw_parts(image.as_ptr().cast(), size_of::<T>()) })
+        loaded(self.words(offset, size_of::<T>().div_ceil(WORD)))
     }
 
     /// Copies a value in.
@@ -195,10 +183,7 @@ impl Memory {
         let words = self.words(offset, size_of_val(values) / WORD);
         for (value, words) in values.iter().zip(words.chunks_exact(size_of::<T>() / WORD)) {
             let mut image = MaybeUninit::<T>::uninit();
-            let (own, _) = stored(value, &mut image).as_chunks::<WORD>();
-            for (from, to) in own.iter().zip(words) {
-                to.store(u64::from_ne_bytes(*from), Ordering::Relaxed);
-            }
+            write_words(words, stored(value, &mut image));
         }
     }
 
@@ -206,15 +191,46 @@ impl Memory {
     #[inline]
     pub(crate) fn load_all<T: Shared>(&self, offset: usize, count: usize, values: &mut Vec<T>) {
         let words = self.words(offset, count * size_of::<T>() / WORD);
-        values.extend(words.chunks_exact(size_of::<T>() / WORD).map(|words| {
-            let mut image = MaybeUninit::<T>::uninit();
-            let bytes = zeroed_bytes(&mut image);
-            for (to, from) in bytes.as_chunks_mut::<WORD>().0.iter_mut().zip(words) {
-                *to = from.load(Ordering::Relaxed).to_ne_bytes();
-            }
-            T::load(bytes)
-        }));
+        values.extend(words.chunks_exact(size_of::<T>() / WORD).map(loaded::<T>));
     }
+}
+
+/// Copies words to bytes, all of which are written; of the last word, as many as there are.
+#[inline]
+fn read_words(words: &[AtomicU64], bytes: &mut [MaybeUninit<u8>]) {
+    let (words, bytes) = read_blocks(words, bytes);
+    let (whole, tail) = bytes.as_chunks_mut::<WORD>();
+    for (to, from) in whole.iter_mut().zip(words) {
+        *to = from.load(Ordering::Relaxed).to_ne_bytes().map(MaybeUninit::new);
+    }
+    if !tail.is_empty() {
+        let word = words[words.len() - 1].load(Ordering::Relaxed).to_ne_bytes();
+        tail.write_copy_of_slice(&word[..tail.len()]);
+    }
+}
+
+/// Copies bytes to words, the last of which is filled up with zeroes.
+#[inline]
+fn write_words(words: &[AtomicU64], bytes: &[u8]) {
+    let (words, bytes) = write_blocks(words, bytes);
+    let (whole, tail) = bytes.as_chunks::<WORD>();
+    for (from, to) in whole.iter().zip(words) {
+        to.store(u64::from_ne_bytes(*from), Ordering::Relaxed);
+    }
+    if !tail.is_empty() {
+        let mut word = [0; WORD];
+        word[..tail.len()].copy_from_slice(tail);
+        words[words.len() - 1].store(u64::from_ne_bytes(word), Ordering::Relaxed);
+    }
+}
+
+/// The value in words that are as many as it has.
+#[inline]
+fn loaded<T: Shared>(words: &[AtomicU64]) -> T {
+    let mut image = MaybeUninit::<T>::uninit();
+    read_words(words, new_bytes(&mut image));
+    // SAFETY: as large as the image, of which all was written.
+    T::load(unsafe { std::slice::from_raw_parts(image.as_ptr().cast(), size_of::<T>()) })
 }
 
 /// The bytes of a value as they are stored, in a place for it.

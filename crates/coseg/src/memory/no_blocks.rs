@@ -15,4 +15,11 @@ pub(super) fn write_blocks<'w, 'b>(words: &'w [AtomicU64], bytes: &'b [u8]) -> (
     (words, bytes)
 }
 
+pub(super) fn copy_blocks<'f, 't>(
+    from: &'f [AtomicU64],
+    to: &'t [AtomicU64],
+) -> (&'f [AtomicU64], &'t [AtomicU64]) {
+    (from, to)
+}
+
 pub(super) use write_blocks as write_lines_past;

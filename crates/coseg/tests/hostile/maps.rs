@@ -18,6 +18,7 @@ struct Depot {
 /// Where things lie in a map, as FORMAT.md says.
 const BITS: usize = 128;
 const LINE: usize = 64;
+const IN_TRANSIT: u64 = 1 << 63;
 const LOG: usize = 256;
 const LOCK: usize = 192;
 const SLOTS: usize = 384;
@@ -29,8 +30,10 @@ const LIMIT: Duration = Duration::from_secs(5);
 #[derive(Clone, Copy, Debug)]
 struct Places {
     start: usize,
+    transit: usize,
     buckets: usize,
     links: usize,
+    even_slots: usize,
     entries: usize,
     entry_size: usize,
     capacity: usize,
@@ -39,10 +42,13 @@ struct Places {
 impl Places {
     fn new(start: usize, capacity: usize, slot_size: usize) -> Places {
         let line = |at: usize| at.next_multiple_of(LINE);
-        let buckets = line(start + BITS + capacity.div_ceil(64) * 8);
+        let transit = line(start + BITS + capacity.div_ceil(64) * 8);
+        let buckets = line(transit + 8 + slot_size);
         let links = buckets + (2 * capacity).div_ceil(7).next_power_of_two() * LINE;
-        let entries = line(links + capacity * 8);
-        Places { start, buckets, links, entries, entry_size: line(8 + 2 * slot_size), capacity }
+        let even_slots = line(links + capacity * 8);
+        let entry_size = (8 + slot_size).next_multiple_of(LINE / 2);
+        let entries = line(even_slots + capacity * entry_size);
+        Places { start, transit, buckets, links, even_slots, entries, entry_size, capacity }
     }
 
     fn end(&self) -> usize {
@@ -103,7 +109,7 @@ impl Scribbler {
     fn stroke(&mut self) {
         let map = self.maps[self.numbers.below(2)];
         let entry = self.numbers.below(map.capacity);
-        match self.numbers.below(8) {
+        match self.numbers.below(10) {
             // Buckets, chains that are circles or lead into others.
             0 | 1 => {
                 let word = self.numbers.below((map.links - map.buckets) / 8);
@@ -132,12 +138,25 @@ impl Scribbler {
             // A version; an entry's words: time, key, value.
             5 => {
                 let version_at = map.entries + entry * map.entry_size;
-                let step = self.numbers.below(4) as u64;
+                let step = self.numbers.below(4) as u64 | self.numbers.one_of(&[0, 0, IN_TRANSIT]);
                 self.word(version_at, self.honest_word(version_at).wrapping_add(step));
             }
             6 => {
                 let (word, value) = (self.numbers.below(map.entry_size / 8), self.value());
-                self.word(map.entries + entry * map.entry_size + word * 8, value);
+                let start = self.numbers.one_of(&[map.even_slots, map.entries]);
+                self.word(start + entry * map.entry_size + word * 8, value);
+            }
+            7 => {
+                let (word, value) = (self.numbers.below((map.buckets - map.transit) / 8), self.value());
+                self.word(map.transit + word * 8, value);
+            }
+            // A value that is in transit for ever, or that somebody dead was putting.
+            8 => {
+                let version_at = map.entries + entry * map.entry_size;
+                self.word(version_at, self.honest_word(version_at) | IN_TRANSIT);
+                self.word(map.transit, entry as u64);
+                let owner = self.numbers.one_of(&[0_u32, 5 | 9 << 12]);
+                self.memory.write(LOCK, &owner.to_ne_bytes()).unwrap();
             }
             // A log that names words of the map or of what is beside it.
             _ => {

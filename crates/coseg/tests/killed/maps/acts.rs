@@ -29,6 +29,8 @@ pub(super) fn recover(setting: &Setting) {
 pub(super) fn operate(setting: &Setting, operation: &str) {
     clock::set();
     let region = setting.at::<Shop>("victim").open().unwrap();
+    // How often opening looks at it may depend on how quickly others let it.
+    clock::set();
     if operation == "commit" {
         return commit(&region);
     }

@@ -50,6 +50,13 @@ pub(super) fn survive(setting: &Setting) {
 /// Everything works, and every entry can be used: those that nobody has were given back.
 fn go_on(region: &Region<Shop>, found: &[(u64, Stock)]) {
     let stock = &region.stock;
+    // The last that was put may have been on its way.
+    for &(key, value) in found.iter().rev() {
+        assert_eq!(stock.put(&key, value).unwrap(), Some(value));
+        for &(other, value) in found {
+            assert_eq!(stock.get(&other).unwrap(), Some(value), "{other} after {key} was put");
+        }
+    }
     for &(key, value) in found {
         assert_eq!(stock.remove(&key).unwrap(), Some(value));
         assert_eq!(stock.get(&key).unwrap(), None);

@@ -24,11 +24,11 @@ const OTHER_COUNT: usize = 4;
 /// Where things lie in a map, as FORMAT.md says.
 const SEED: usize = 8;
 const SOONEST: usize = 16;
-/// Behind a line each for bell and moves, one for the bits, the buckets, and two for the links.
-const ENTRIES: usize = 3 * 64 + 4 * 64 + 2 * 64;
-const ENTRY_SIZE: usize = 128;
-const SLOTS: usize = 8;
-const SLOT_SIZE: usize = 40;
+/// Behind a line each for bell, moves, bits and transit, the buckets, two for the links, and the slots of even versions.
+const ENTRIES: usize = 4 * 64 + 4 * 64 + 2 * 64 + CAPACITY * ENTRY_SIZE;
+/// Of a version and a slot of 40 bytes.
+const ENTRY_SIZE: usize = 64;
+const SLOT: usize = 8;
 const WORD_OF_MAP: u64 = 1 << 62;
 
 /// What an operation finds.
@@ -108,7 +108,7 @@ pub(crate) fn shop(on: On, scene: Scene) -> io::Result<World<Shop>> {
 
 /// Makes an entry that was put once one that has expired long ago.
 fn expire(world: &World<Shop>, map_at: usize, entry: usize) {
-    let until_at = map_at + ENTRIES + entry * ENTRY_SIZE + SLOTS + SLOT_SIZE;
+    let until_at = map_at + ENTRIES + entry * ENTRY_SIZE + SLOT;
     assert_eq!(world.word(until_at), u64::MAX, "the entry's time");
     world.set_word(until_at, 1);
     world.set_word(map_at + SOONEST, 1);
