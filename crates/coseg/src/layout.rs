@@ -116,7 +116,7 @@ pub(crate) struct Item {
     pub(crate) slot_stride: usize,
     /// One less than the number of slots, a power of two.
     pub(crate) slot_mask: u64,
-    /// The transit slot of a map's entry; elsewhere no honest version leads here, and this is a slot.
+    /// The transit slot of a map's entry; 0: it has none.
     pub(crate) transit_at: usize,
     pub(crate) room_bytes: usize,
     pub(crate) bell_at: usize,
@@ -126,7 +126,7 @@ impl Item {
     /// Where the value of a version is.
     #[inline]
     pub(crate) fn slot_at(&self, version: u64) -> usize {
-        if version & IN_TRANSIT != 0 {
+        if version & IN_TRANSIT != 0 && self.transit_at != 0 {
             return self.transit_at;
         }
         #[expect(clippy::cast_possible_truncation, reason = "masked to the number of slots")]
@@ -282,7 +282,7 @@ fn size_of_part(part: &Part, participant_count: usize, first: u64) -> Option<(us
                 slots_at: part.offset + LINE,
                 slot_stride,
                 slot_mask,
-                transit_at: part.offset + LINE,
+                transit_at: 0,
                 room_bytes,
                 bell_at: part.offset + 8,
             };
@@ -298,7 +298,7 @@ fn size_of_part(part: &Part, participant_count: usize, first: u64) -> Option<(us
                 slots_at: part.offset + LINE + 8,
                 slot_stride,
                 slot_mask,
-                transit_at: part.offset + LINE + 8,
+                transit_at: 0,
                 room_bytes,
                 bell_at: part.offset,
             };

@@ -3,8 +3,8 @@
 use std::mem::MaybeUninit;
 use std::time::Duration;
 
-use super::edit::{Edit, Put, Refused, Step};
-use super::find::{Alone, Found, NEVER};
+use super::edit::{Edit, Image, Put, Refused, Step};
+use super::find::{Found, NEVER, Now};
 use super::geometry::Geometry;
 use super::hash::HashedKey;
 use super::{Map, Stamp, Swap, damaged, lives, until_after};
@@ -195,22 +195,25 @@ impl<K: Shared, V: Shared, const N: usize> Map<K, V, N> {
     /// Sets the value of a key that has an entry, as a cell's is set, and tells what it was; gives the lock back to who
     /// asks for a key that has none.
     #[inline]
-    pub(super) fn replace(&self, key: &K, put: &Put<V>) -> Result<Result<Option<V>, RegionGuard<'_>>> {
+    pub(super) fn replace(&self, key: &K, value: &V) -> Result<Result<Option<V>, RegionGuard<'_>>> {
         let (map, base) = (&self.geometry, self.base());
         let memory = &base.memory;
         memory.let_read();
-        let mut image = MaybeUninit::uninit();
+        let (mut image, mut value_image) = (MaybeUninit::uninit(), MaybeUninit::uninit());
         let key = HashedKey::new(map.seed(memory), stored(key, &mut image));
+        // The program's own code runs before the lock is taken.
+        let put = Put { until: NEVER, value: Image(stored(value, &mut value_image)) };
         // It comes while the lock is taken.
         memory.prefetch(map.bucket_at(key.hash));
         let guard = base.lock(Deadline::Never)?;
         // Nobody else writes: where it is overtaken all the same, something writes over the map.
-        let found = map.find(memory, &Alone(memory), &key).map_err(|_| damaged("put into", &self.spot))?;
+        let found =
+            map.find(memory, &Now::to_write(memory), &key).map_err(|_| damaged("put into", &self.spot))?;
         let Some(found) = found else { return Ok(Err(guard)) };
         let old = lives(found.until).then(|| memory.load(found.slot_at + map.value_at));
         guard.check_process()?;
         let open = memory.open();
-        map.replace(base.log(), &found, &key, put);
+        map.replace(base.log(), &found, &key, &put);
         drop(open);
         drop(guard);
         map.item(found.entry).bell(memory).ring_after_store(|| Wake::All);

@@ -8,7 +8,7 @@ use super::find::{Found, GONE, NEVER, Sight};
 use super::geometry::{BITS, BUCKET_WORDS, CHAIN, Geometry, KEY, SOONEST, SWEEP, UNTIL};
 use super::hash::{HashedKey, Link};
 use crate::few::Few;
-use crate::layout::Item;
+use crate::layout::{IN_TRANSIT, Item};
 use crate::log::{Committed, Log};
 use crate::memory::{Memory, WORD};
 use crate::sync::{AtomicU64, Ordering, fence};
@@ -77,10 +77,12 @@ impl<V: Shared> Storable for V {
 pub(crate) struct Image<'b>(pub(crate) &'b [u8]);
 
 impl Storable for Image<'_> {
+    #[inline]
     fn size_bytes(&self) -> usize {
         self.0.len()
     }
 
+    #[inline]
     fn write(&self, memory: &Memory, at: usize) {
         memory.write(at, self.0);
     }
@@ -109,9 +111,7 @@ impl Geometry {
             memory.write_at(to + end, &beyond);
         }
     }
-}
 
-impl Geometry {
     /// What a slot has beyond what is written: another program's value may be longer than ours.
     #[cold]
     fn beyond(&self, memory: &Memory, slot_at: usize, end: usize, keeps: bool) -> Vec<u8> {
@@ -288,7 +288,7 @@ impl<'e> Edit<'e> {
         let item = self.map.item(entry);
         let memory = self.memory();
         let committed = item.version(memory);
-        let next = committed.wrapping_add(1);
+        let next = committed.wrapping_add(1) & !IN_TRANSIT;
         let is_new = !self.set.iter().any(|set| set.number == item.number);
         let from = if is_new { committed } else { next };
         let open = memory.open();

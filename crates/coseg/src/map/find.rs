@@ -5,7 +5,7 @@ use super::hash::{HashedKey, Link};
 use crate::item::{Copied, TRIES};
 use crate::layout::{Item, LINE};
 use crate::log::Log;
-use crate::memory::Memory;
+use crate::memory::{Memory, WORD};
 use crate::snapshot::Moment;
 use crate::sync::{Ordering, fence};
 
@@ -27,69 +27,55 @@ pub(crate) trait Sight {
 
     /// Whether what was read of that version since is its value.
     fn is_whole(&self, item: &Item, version: u64) -> bool;
-
-    /// What may be done as soon as it is known which entry it could be.
-    #[inline]
-    fn expect(&self, _: &Item) {}
 }
 
 /// As they are now, each word and each entry by itself.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Now<'a>(pub(crate) &'a Memory);
+pub(crate) struct Now<'a> {
+    memory: &'a Memory,
+    to_write: bool,
+}
+
+impl<'a> Now<'a> {
+    #[inline(always)]
+    pub(crate) fn to_read(memory: &'a Memory) -> Now<'a> {
+        Now { memory, to_write: false }
+    }
+
+    /// For who holds the region's lock, and will write the entry that he finds.
+    #[inline(always)]
+    pub(crate) fn to_write(memory: &'a Memory) -> Now<'a> {
+        Now { memory, to_write: true }
+    }
+}
 
 impl Sight for Now<'_> {
     #[inline]
     fn word(&self, at: usize) -> u64 {
-        self.0.word(at).load(Ordering::Acquire)
+        self.memory.word(at).load(Ordering::Acquire)
     }
 
     #[inline]
     fn bucket(&self, at: usize) -> [u64; BUCKET_WORDS] {
-        let words = self.0.words(at, BUCKET_WORDS);
+        let words = self.memory.words(at, BUCKET_WORDS);
         std::array::from_fn(|index| words[index].load(Ordering::Acquire))
     }
 
     #[inline]
     fn version(&self, item: &Item) -> u64 {
-        self.0.word(item.version_at).load(Ordering::Acquire)
+        if self.to_write {
+            // All of it at once, and not one line after the other, as what is found in one leads to the next.
+            self.memory.prefetch_to_write(item.version_at);
+            if item.version_at % LINE + WORD + item.room_bytes > LINE {
+                self.memory.prefetch_to_write(item.version_at + LINE);
+            }
+        }
+        self.memory.word(item.version_at).load(Ordering::Acquire)
     }
 
     #[inline]
     fn is_whole(&self, item: &Item, version: u64) -> bool {
-        item.is_whole(self.0, version)
-    }
-}
-
-/// The same for who holds the region's lock, and is about to write.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Alone<'a>(pub(crate) &'a Memory);
-
-impl Sight for Alone<'_> {
-    #[inline]
-    fn word(&self, at: usize) -> u64 {
-        Now(self.0).word(at)
-    }
-
-    #[inline]
-    fn bucket(&self, at: usize) -> [u64; BUCKET_WORDS] {
-        Now(self.0).bucket(at)
-    }
-
-    #[inline]
-    fn version(&self, item: &Item) -> u64 {
-        Now(self.0).version(item)
-    }
-
-    #[inline]
-    fn is_whole(&self, item: &Item, version: u64) -> bool {
-        Now(self.0).is_whole(item, version)
-    }
-
-    /// Its lines are fetched at once, and not one after the other, as what is found in one leads to the next.
-    #[inline]
-    fn expect(&self, item: &Item) {
-        self.0.prefetch_to_write(item.version_at);
-        self.0.prefetch_to_write(item.version_at + LINE);
+        item.is_whole(self.memory, version)
     }
 }
 
@@ -224,7 +210,6 @@ impl Geometry {
     ) -> Result<Option<Found>, Overtaken> {
         let Some(entry) = link.entry(self.capacity) else { return Ok(None) };
         let item = self.item(entry);
-        sight.expect(&item);
         let version = sight.version(&item);
         let slot_at = item.slot_at(version);
         let until = memory.word(slot_at + UNTIL).load(Ordering::Relaxed);
@@ -254,7 +239,7 @@ impl Geometry {
         for _ in 0..TRIES {
             let moves_before = moves.load(Ordering::Acquire);
             if log.state().pending() == 0 {
-                let found = self.read(memory, &Now(memory), key, how);
+                let found = self.read(memory, &Now::to_read(memory), key, how);
                 fence(Ordering::Acquire);
                 match found {
                     Ok(None) if moves.load(Ordering::Relaxed) != moves_before => {}

@@ -17,8 +17,8 @@
 //! A slot holds when the entry expires, then the key, then the value, each from the next multiple of 8.
 //!
 //! What is read and put again and again lies as near together as it can, so that much of it stays in caches: an entry
-//! is added in an odd version, and who puts a value gives it an odd one again, by way of the one transit slot, which
-//! he alone writes. The even ones are for the steps of transactions.
+//! is first added in an odd version, and who puts a value gives it an odd one again, by way of the one transit slot.
+//! Transactions, and what else changes a key, take the other slot each time.
 
 use crate::layout::{Item, LINE, line_after};
 use crate::memory::{Memory, WORD};

@@ -184,7 +184,7 @@ impl<K: Shared, V: Shared, const N: usize> Map<K, V, N> {
         memory.let_read();
         let mut image = MaybeUninit::uninit();
         let key = HashedKey::new(map.seed(memory), stored(key, &mut image));
-        let found = match map.read(memory, &Now(memory), &key, how) {
+        let found = match map.read(memory, &Now::to_read(memory), &key, how) {
             Ok(Some(found)) => Some(found),
             _ => self.look_again(&key, how)?,
         };
@@ -204,7 +204,7 @@ impl<K: Shared, V: Shared, const N: usize> Map<K, V, N> {
             }
             if let Ok(_guard) = base.lock(Deadline::after(Some(SOON))) {
                 // Nobody changes anything now, and what the dead had committed is applied.
-                let found = self.geometry.read(&base.memory, &Now(&base.memory), key, how);
+                let found = self.geometry.read(&base.memory, &Now::to_read(&base.memory), key, how);
                 return found.map_err(|Overtaken| damaged("read", &self.spot));
             }
         }
@@ -222,7 +222,7 @@ impl<K: Shared, V: Shared, const N: usize> Map<K, V, N> {
     /// Killed anywhere, the process leaves the old value, or none if there was none, or the new one.
     #[inline]
     pub fn put(&self, key: &K, value: V) -> Result<Option<V>> {
-        match self.replace(key, &Put { until: NEVER, value })? {
+        match self.replace(key, &value)? {
             Ok(old) => Ok(old),
             Err(guard) => self.change_under(guard, |map| map.put(key, value)),
         }

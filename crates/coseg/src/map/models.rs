@@ -1,18 +1,20 @@
 //! Maps under a model checker; see [`crate::models`]. Two buckets, each of one place and a chain.
 
+use std::mem::MaybeUninit;
+
 use loom::sync::Arc;
 use loom::thread;
 
-use super::edit::{Edit, Put};
-use super::find::{Alone, NEVER, Overtaken};
+use super::edit::{Edit, Image, Put};
+use super::find::{NEVER, Now, Overtaken};
 use super::geometry::{Geometry, SLOTS, entry_type, value_offset};
 use super::hash::{HashedKey, hash};
 use crate::Shared;
 use crate::few::Few;
 use crate::item::Typed;
-use crate::layout::{Layout, at};
+use crate::layout::{IN_TRANSIT, Layout, at};
 use crate::log::{Committed, Log, Settled};
-use crate::memory::Memory;
+use crate::memory::{Memory, WORD, stored};
 use crate::models::model;
 use crate::schema::{Part, PartKind, Schema};
 use crate::snapshot::Moment;
@@ -114,11 +116,24 @@ impl World {
 
     /// Sets the value of a key that is there, and nothing else.
     fn replace(&self, key: u64, number: u64) {
-        let put = Put { until: NEVER, value: [number << 32 | key; 2] };
+        let mut image = MaybeUninit::uninit();
+        let put = Put { until: NEVER, value: Image(stored(&[number << 32 | key; 2], &mut image)) };
         let bytes = key.to_ne_bytes();
         let hashed = HashedKey::new(0, &bytes);
-        let found = self.map().find(&self.memory, &Alone(&self.memory), &hashed).unwrap().unwrap();
+        let found = self.map().find(&self.memory, &Now::to_write(&self.memory), &hashed).unwrap().unwrap();
         self.map().replace(self.log(), &found, &hashed, &put);
+    }
+
+    /// The same, and goes no further than to commit it.
+    fn depart(&self, key: u64, number: u64) {
+        self.replace(key, number);
+        let bytes = key.to_ne_bytes();
+        let now = Now::to_read(&self.memory);
+        let found = self.map().find(&self.memory, &now, &HashedKey::new(0, &bytes)).unwrap().unwrap();
+        let item = self.map().item(found.entry);
+        self.memory.word(item.version_at).store(found.version | IN_TRANSIT, Ordering::Relaxed);
+        // What is not to be read yet.
+        self.memory.write(item.slot_at(found.version), &[0; 3 * WORD]);
     }
 
     /// The number in the value of a key, which must be the key's own.
@@ -207,6 +222,45 @@ fn a_value_that_comes_by_transit_is_whole() {
         world.replace(other, 3);
         assert!(matches!(reader.join().unwrap(), Ok(Some(1 | 2)) | Err(Overtaken)));
         assert_eq!((world.get(own), world.get(other)), (Ok(Some(2)), Ok(Some(3))));
+    });
+}
+
+/// Whose process is dead or stopped on the way; somebody takes it over meanwhile.
+#[test]
+fn a_value_in_transit_is_seen_before_it_has_arrived() {
+    model(2, || {
+        let world = world();
+        let [own, other] = [key(0, 0), key(1, 0)];
+        world.change().put(own, 1).put(other, 1).commit();
+        world.depart(own, 2);
+        let reader = spawn(&world, move |world| [own, own, other].map(|key| world.get(key)));
+        assert_eq!(world.log().settle(&world.layout), Settled::Completed(1));
+        world.replace(other, 3);
+        let [once, again, beside] = reader.join().unwrap();
+        for seen in [once, again] {
+            assert!(matches!(seen, Ok(Some(2)) | Err(Overtaken)));
+        }
+        assert!(matches!(beside, Ok(Some(1 | 3)) | Err(Overtaken)));
+    });
+}
+
+/// A moment shows neither as it is to be before the other is.
+#[test]
+fn values_that_come_by_transit_are_of_one_moment() {
+    model(1, || {
+        let world = world();
+        let [first, second] = [key(0, 0), key(1, 0)];
+        world.change().put(first, 1).put(second, 1).commit();
+        let reader = spawn(&world, move |world| {
+            Moment::now(world.log())
+                .map(|moment| [second, first, second].map(|key| world.get_in(&moment, key)))
+        });
+        world.replace(first, 2);
+        world.replace(second, 2);
+        if let Some([Ok(second), Ok(first), Ok(again)]) = reader.join().unwrap() {
+            assert_eq!(second, again);
+            assert!(first >= second, "{first:?} with {second:?}");
+        }
     });
 }
 

@@ -8,7 +8,7 @@
 //! Who dies in between leaves the mark, and whoever takes the lock from him brings the value home.
 
 use super::Put;
-use super::edit::Storable;
+use super::edit::Image;
 use super::find::Found;
 use super::geometry::Geometry;
 use super::hash::HashedKey;
@@ -20,16 +20,10 @@ use crate::sync::{Ordering, fence};
 impl Geometry {
     /// Sets the value of an entry, and commits it. Only for who holds the region's lock.
     #[inline(always)]
-    pub(crate) fn replace<V: Storable>(
-        &self,
-        log: Log<'_>,
-        found: &Found,
-        key: &HashedKey<'_>,
-        put: &Put<V>,
-    ) {
+    pub(crate) fn replace(&self, log: Log<'_>, found: &Found, key: &HashedKey<'_>, put: &Put<Image<'_>>) {
         let memory = log.memory;
         let item = self.item(found.entry);
-        let next = (found.version & !IN_TRANSIT).wrapping_add(1) | 1;
+        let next = (found.version.wrapping_add(1) | 1) & !IN_TRANSIT;
         self.in_transit(memory).store(found.entry as u64, Ordering::Relaxed);
         // Whoever sees the slot written anew sees also that the last one's value was brought home.
         fence(Ordering::Release);
@@ -38,16 +32,20 @@ impl Geometry {
         self.bring_home(memory, &item, next);
     }
 
-    /// Finishes what a dead owner of the lock committed.
-    pub(crate) fn end_transit(&self, memory: &Memory) {
+    /// Finishes what a dead owner of the lock committed; whether there was something.
+    pub(crate) fn end_transit(&self, memory: &Memory) -> bool {
         let entry = self.in_transit(memory).load(Ordering::Relaxed);
         // A peer may have written anything here.
-        let Some(entry) = usize::try_from(entry).ok().filter(|&entry| entry < self.capacity) else { return };
+        let Some(entry) = usize::try_from(entry).ok().filter(|&entry| entry < self.capacity) else {
+            return false;
+        };
         let item = self.item(entry);
         let version = item.version(memory);
-        if version & IN_TRANSIT != 0 {
+        let is_away = version & IN_TRANSIT != 0;
+        if is_away {
             self.bring_home(memory, &item, version & !IN_TRANSIT);
         }
+        is_away
     }
 
     /// Copies a value from the transit slot to that of its version, which is read from then on.

@@ -276,6 +276,14 @@ mod tests {
             memory.write(8, &bytes);
             memory.read(8, &mut back);
             assert_eq!(back, bytes);
+            let other = Memory::heap(1024);
+            other.write(8, &bytes);
+            other.copy(8, 520, bytes.len());
+            back.fill(0);
+            other.read(520, &mut back);
+            assert_eq!(back, bytes);
+            let behind = other.word(520 + bytes.len().next_multiple_of(WORD)).load(Ordering::Relaxed);
+            assert_eq!((behind, other.word(512).load(Ordering::Relaxed)), (0, 0), "nothing beside");
             back.clear();
             memory.read_to_end(8, bytes.len(), &mut back);
             assert_eq!(back, bytes);

@@ -13,6 +13,8 @@ use crate::world::{Numbers, World, at, long, on_each};
 struct Depot {
     goods: Map<u64, [u64; 3], 12>,
     names: Map<Text<12>, Text<20>, 70>,
+    /// Copied in blocks.
+    pages: Map<u64, [u64; 37], 3>,
 }
 
 /// Where things lie in a map, as FORMAT.md says.
@@ -59,7 +61,7 @@ impl Places {
 struct Scribbler {
     memory: Attachment,
     honest: Vec<u8>,
-    maps: [Places; 2],
+    maps: [Places; 3],
     entries_of_log: usize,
     numbers: Numbers,
 }
@@ -70,8 +72,12 @@ impl Scribbler {
         let mut honest = vec![0; memory.size_bytes()];
         memory.read(0, &mut honest).unwrap();
         let starts: Vec<usize> = depot.schema().parts.iter().map(|part| part.offset).collect();
-        let maps = [Places::new(starts[0], 12, 8 + 8 + 24), Places::new(starts[1], 70, 8 + 16 + 24)];
-        assert!(maps[0].end() <= maps[1].start && maps[1].end() <= honest.len());
+        let maps = [
+            Places::new(starts[0], 12, 8 + 8 + 24),
+            Places::new(starts[1], 70, 8 + 16 + 24),
+            Places::new(starts[2], 3, 8 + 8 + 37 * 8),
+        ];
+        assert!(maps.is_sorted_by(|one, next| one.end() <= next.start) && maps[2].end() <= honest.len());
         let entries_of_log = SLOTS + crate::world::PARTICIPANTS * 128;
         Scribbler { memory, honest, maps, entries_of_log, numbers: Numbers::new(seed) }
     }
@@ -102,12 +108,12 @@ impl Scribbler {
     }
 
     fn value(&mut self) -> u64 {
-        let edges = [0, 1, 2, u64::MAX, u64::MAX - 1, 1 << 63, 1 << 62, 0xffff_ffff];
+        let edges = [0, 1, 2, u64::MAX, u64::MAX - 1, 1 << 63, (1 << 63) - 1, 1 << 62, 0xffff_ffff];
         if self.numbers.below(3) == 0 { self.numbers.next() } else { self.numbers.one_of(&edges) }
     }
 
     fn stroke(&mut self) {
-        let map = self.maps[self.numbers.below(2)];
+        let map = self.maps[self.numbers.below(3)];
         let entry = self.numbers.below(map.capacity);
         match self.numbers.below(10) {
             // Buckets, chains that are circles or lead into others.
@@ -139,7 +145,11 @@ impl Scribbler {
             5 => {
                 let version_at = map.entries + entry * map.entry_size;
                 let step = self.numbers.below(4) as u64 | self.numbers.one_of(&[0, 0, IN_TRANSIT]);
-                self.word(version_at, self.honest_word(version_at).wrapping_add(step));
+                let version = match self.numbers.below(4) {
+                    0 => self.value(),
+                    _ => self.honest_word(version_at).wrapping_add(step),
+                };
+                self.word(version_at, version);
             }
             6 => {
                 let (word, value) = (self.numbers.below(map.entry_size / 8), self.value());
@@ -182,7 +192,8 @@ const GOODS: u64 = 10;
 fn depot(backend: &Arc<dyn Backend>) -> Region<Depot> {
     let goods = (0..GOODS).map(|key| (key, [key; 3])).collect();
     let names = (0..40).map(|key| (name(key), Text::from("a good name"))).collect();
-    at::<Depot>(backend).create(|| DepotInitial { goods, names }).unwrap()
+    let pages = (0..2).map(|key| (key, [key; 37])).collect();
+    at::<Depot>(backend).create(|| DepotInitial { goods, names, pages }).unwrap()
 }
 
 fn name(key: u64) -> Text<12> {
@@ -197,6 +208,8 @@ const ACTS: &[(&str, Act)] = &[
     ("contains", |depot, key| depot.goods.contains(&(key + 100)).map(drop)),
     ("put", |depot, key| depot.goods.put(&key, [7; 3]).map(drop)),
     ("put a name", |depot, key| depot.names.put(&name(key + 30), "another".into()).map(drop)),
+    ("put a page", |depot, key| depot.pages.put(&(key % 3), [7; 37]).map(drop)),
+    ("get a page", |depot, key| depot.pages.get(&(key % 3)).map(drop)),
     ("put for a time", |depot, key| depot.goods.put_for(&key, [7; 3], Duration::ZERO).map(drop)),
     ("insert", |depot, key| depot.goods.insert(&(key + 50), [8; 3]).map(drop)),
     ("remove", |depot, key| depot.goods.remove(&key).map(drop)),
@@ -219,7 +232,7 @@ const ACTS: &[(&str, Act)] = &[
     ("wait", |depot, key| depot.goods.wait_while(&key, |_| true, Some(Duration::from_millis(1))).map(drop)),
     ("inspection", |depot, key| {
         let look = Inspection::of(depot.segment())?;
-        for part in 0..2 {
+        for part in 0..3 {
             if let Some(value) = look.part(part)? {
                 assert!(!value.to_string().is_empty());
             }

@@ -83,4 +83,7 @@ killed! {
     commit: User "commit" in Crowded;
     recover: User "recover" in Committed;
     recover_on_the_kernel: Kernel "recover" in Committed;
+    recover_in_transit: User "recover" in InTransit;
+    put_beside_one_in_transit: User "put elsewhere" in InTransit;
+    put_one_in_transit_again: User "put again" in InTransit;
 }

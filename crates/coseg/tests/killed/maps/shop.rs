@@ -29,6 +29,8 @@ const ENTRIES: usize = 4 * 64 + 4 * 64 + 2 * 64 + CAPACITY * ENTRY_SIZE;
 /// Of a version and a slot of 40 bytes.
 const ENTRY_SIZE: usize = 64;
 const SLOT: usize = 8;
+const TRANSIT: usize = 3 * 64;
+const IN_TRANSIT: u64 = 1 << 63;
 const WORD_OF_MAP: u64 = 1 << 62;
 
 /// What an operation finds.
@@ -44,6 +46,8 @@ pub(crate) enum Scene {
     Full,
     /// A transaction on a crowded map is committed and not yet applied, and its process is dead.
     Committed,
+    /// A value was put and committed, and its process died before it was where it belongs.
+    InTransit,
 }
 
 /// The hash of a key, as FORMAT.md tells it, with a seed of nothing.
@@ -83,7 +87,7 @@ pub(crate) fn shop(on: On, scene: Scene) -> io::Result<World<Shop>> {
     world.set_word(map_at + SEED, 0);
     let region = world.kept.as_ref().unwrap();
     let (meeting_count, other_count) = match scene {
-        Scene::Few | Scene::Sleepers => (2, 1),
+        Scene::Few | Scene::Sleepers | Scene::InTransit => (2, 1),
         Scene::Crowded | Scene::Committed => (MEETING_COUNT - 1, 1),
         Scene::Full => (MEETING_COUNT - 1, CAPACITY - (MEETING_COUNT - 1)),
     };
@@ -91,6 +95,8 @@ pub(crate) fn shop(on: On, scene: Scene) -> io::Result<World<Shop>> {
     for (number, key) in (1..).zip(keys) {
         region.stock.put(&key, [number; 3]).unwrap();
     }
+    // By way of the transit slot.
+    region.stock.put(&meeting()[0], [1; 3]).unwrap();
     match scene {
         Scene::Few | Scene::Crowded => world.leave(),
         Scene::Sleepers => {
@@ -102,6 +108,7 @@ pub(crate) fn shop(on: On, scene: Scene) -> io::Result<World<Shop>> {
             world.leave();
         }
         Scene::Committed => die_committed(&mut world, map_at),
+        Scene::InTransit => die_in_transit(&mut world, map_at),
     }
     Ok(world)
 }
@@ -112,6 +119,17 @@ fn expire(world: &World<Shop>, map_at: usize, entry: usize) {
     assert_eq!(world.word(until_at), u64::MAX, "the entry's time");
     world.set_word(until_at, 1);
     world.set_word(map_at + SOONEST, 1);
+}
+
+/// Has the last that was put stand in the transit slot alone.
+fn die_in_transit(world: &mut World<Shop>, map_at: usize) {
+    let entry = world.word(map_at + TRANSIT);
+    let entry_at = map_at + ENTRIES + usize::try_from(entry).unwrap() * ENTRY_SIZE;
+    world.set_word(entry_at, world.word(entry_at) | IN_TRANSIT);
+    for at in (SLOT..ENTRY_SIZE).step_by(8) {
+        world.set_word(entry_at + at, 0xdead);
+    }
+    world.die_holding("region");
 }
 
 /// Takes back what a transaction did after it was committed, and has its process die there.
