@@ -226,7 +226,7 @@ impl QueueReceive {
     /// Takes a message that somebody else is to end. Only for who holds the region's lock.
     pub(crate) fn take(&mut self, lane: &mut Lane) -> Option<Slot> {
         self.look_after(lane, true);
-        queue(lane).claim(lane.me, &mut self.way)?.in_transaction(lane.memory())
+        queue(lane).claim_without_pause(lane.me, &mut self.way)?.in_transaction(lane.memory())
     }
 
     /// Now and then, what the dead have left: what they held, and what became ready just before they died, so that nobody

@@ -46,8 +46,8 @@ pub enum Stream<const N: usize> {}
 ///
 /// A receiver that has had several messages and finds no further one pauses for 400 ns to 1 µs and looks again, and so does a
 /// sender who finds no further room. Who loses a place to others at the same moment lets them go on for a while, at first for
-/// less than 1 µs and in one operation for 25 µs at most: messages that one process sends or receives in a row stay in its
-/// cache.
+/// 2 to 5 µs and in one look for 25 to 70 µs at most, unless it is in a transaction: messages that one process sends or
+/// receives in a row stay in its cache.
 ///
 /// # Crash
 /// A sender that is killed loses at most the message it had not sent. A message whose receiver dies holding it goes to

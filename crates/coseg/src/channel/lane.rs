@@ -151,7 +151,20 @@ impl Lane {
     /// An error in a child of fork, which does not have the end.
     #[inline(always)]
     pub(crate) fn check_process(&self) -> Result<(), Refusal> {
-        if self.presence.load(Ordering::Relaxed) == self.me.0 { Ok(()) } else { Err(self.forked()) }
+        if self.is_own() { Ok(()) } else { Err(self.forked()) }
+    }
+
+    /// Whether the process that has the end is this one, and no child of fork.
+    #[inline(always)]
+    pub(crate) fn is_own(&self) -> bool {
+        self.presence.load(Ordering::Relaxed) == self.me.0
+    }
+
+    /// Whether there is nothing to be said to who sends: nobody was forked, nobody closed the channel, and the peers need
+    /// not be looked after yet. Only then does it count as an operation, of which so many go without a look.
+    #[inline(always)]
+    pub(crate) fn passes_undisturbed(&mut self) -> bool {
+        self.is_own() && !self.is_closed() && self.peers.passes_early()
     }
 
     #[cold]
@@ -436,11 +449,15 @@ struct Watch {
 impl Watch {
     #[inline]
     fn is_due(&mut self) -> bool {
-        if self.left > 0 {
-            self.left -= 1;
-            return false;
-        }
-        self.ask_clock()
+        !self.passes_early() && self.ask_clock()
+    }
+
+    /// Whether it is too early for a look; one operation less until then.
+    #[inline]
+    fn passes_early(&mut self) -> bool {
+        let is_early = self.left > 0;
+        self.left -= u32::from(is_early);
+        is_early
     }
 
     /// Who does much asks seldom, who does little each time.

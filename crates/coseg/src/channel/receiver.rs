@@ -95,23 +95,43 @@ impl<M, K: Kind> Receiver<M, K> {
     /// Where the next message is; waits until there is one.
     #[inline(always)]
     fn claim_within(&mut self, timeout: Option<Duration>) -> Result<usize, Refusal> {
-        let (lane, mut own) = self.split();
-        let mut is_second = false;
-        loop {
-            if let Some((at, _)) = own.claim(lane, 1)? {
-                return Ok(at);
+        let Receiver { lane, end, .. } = self;
+        if lane.is_own() {
+            for is_last in [false, true] {
+                match end.claim(lane, 1) {
+                    Ok(Next::Messages(at, _)) => return Ok(at),
+                    Ok(Next::Nothing) if !is_last && lane.changes_soon() => {}
+                    Ok(Next::Nothing) => break,
+                    refused => return self.claim_refused(refused, timeout),
+                }
             }
-            if is_second || !lane.changes_soon() {
-                return self.claim_late(timeout);
-            }
-            is_second = true;
         }
+        self.claim_late(timeout)
+    }
+
+    #[cold]
+    fn claim_refused(
+        &mut self,
+        refused: Result<Next, Refusal>,
+        timeout: Option<Duration>,
+    ) -> Result<usize, Refusal> {
+        let (lane, mut own) = self.split();
+        if let Next::Missed(count) = refused? {
+            own.miss(lane, count)?;
+        }
+        self.claim_late(timeout)
     }
 
     /// Apart, so that one who need not wait for long keeps everything in registers.
     #[inline(never)]
     fn claim_late(&mut self, timeout: Option<Duration>) -> Result<usize, Refusal> {
         let (lane, mut own) = self.split();
+        // It is in vain, unless there is something to be told.
+        if (lane.is_closed() || !lane.is_own())
+            && let Some((at, _)) = own.claim(lane, 1)?
+        {
+            return Ok(at);
+        }
         lane.wait(timeout, |lane| Ok(own.claim(lane, 1)?.map(|(at, _)| at)))
     }
 }
@@ -318,21 +338,17 @@ impl<E: ReceiveEnd> Way<'_, E> {
                     was_closed = true;
                 }
                 Next::Nothing => return Ok(None),
-                Next::Missed(count) => {
-                    let refusal = self.miss(count);
-                    if lane.kind != PartKind::BroadcastDropping {
-                        return Err(refusal);
-                    }
-                }
+                Next::Missed(count) => self.miss(lane, count)?,
             }
         }
         Ok(None)
     }
 
+    /// Counts what is gone; an error where that is to be told.
     #[cold]
-    fn miss(&mut self, count: u64) -> Refusal {
+    fn miss(&mut self, lane: &Lane, count: u64) -> Result<(), Refusal> {
         *self.missed_count = self.missed_count.wrapping_add(count);
-        Refusal::Missed(count)
+        if lane.kind == PartKind::BroadcastDropping { Ok(()) } else { Err(Refusal::Missed(count)) }
     }
 
     #[inline(always)]

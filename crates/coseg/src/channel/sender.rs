@@ -83,6 +83,14 @@ impl<M, K: Kind> Sender<M, K> {
     }
 }
 
+/// What became of a message.
+enum AtOnce {
+    Sent,
+    NoRoom,
+    /// There may be more to say than that.
+    Disturbed,
+}
+
 impl<M: Message, K: Whole> Sender<M, K> {
     /// Sends a message, if there is room.
     ///
@@ -91,11 +99,38 @@ impl<M: Message, K: Whole> Sender<M, K> {
     /// message can have.
     #[inline]
     pub fn try_send(&mut self, message: &M::Sent) -> Result<(), Refusal> {
+        match self.send_at_once(message) {
+            AtOnce::Sent => Ok(()),
+            AtOnce::NoRoom => Err(Refusal::Full),
+            AtOnce::Disturbed => self.try_send_late(message),
+        }
+    }
+
+    #[inline(never)]
+    fn try_send_late(&mut self, message: &M::Sent) -> Result<(), Refusal> {
         self.check(message)?;
         self.lane.check_peers()?;
         match try_one::<M, K>(&mut self.lane, &mut self.end, message)? {
             Some(()) => Ok(()),
             None => Err(Refusal::Full),
+        }
+    }
+
+    /// Sends if nothing but room may be missing. What else there is to say is found out apart: to hand a refusal through
+    /// takes as many instructions as to send.
+    #[inline(always)]
+    fn send_at_once(&mut self, message: &M::Sent) -> AtOnce {
+        let Sender { lane, end, .. } = self;
+        if !M::fits(message, lane.geometry.stride) || !lane.passes_undisturbed() {
+            return AtOnce::Disturbed;
+        }
+        match end.reserve(lane, 1) {
+            Ok(Some((at, _))) => {
+                put_one::<M, K>(lane, end, at, message);
+                AtOnce::Sent
+            }
+            Ok(None) => AtOnce::NoRoom,
+            Err(_) => AtOnce::Disturbed,
         }
     }
 
@@ -118,11 +153,26 @@ impl<M: Message, K: Whole> Sender<M, K> {
 
     #[inline(always)]
     fn send_within(&mut self, message: &M::Sent, timeout: Option<Duration>) -> Result<(), Refusal> {
+        match self.send_at_once(message) {
+            AtOnce::Sent => Ok(()),
+            AtOnce::NoRoom => self.send_to_room(message, timeout),
+            AtOnce::Disturbed => self.send_late(message, timeout),
+        }
+    }
+
+    #[inline(never)]
+    fn send_late(&mut self, message: &M::Sent, timeout: Option<Duration>) -> Result<(), Refusal> {
         self.check(message)?;
         self.lane.check_peers()?;
         if let Some(()) = try_one::<M, K>(&mut self.lane, &mut self.end, message)? {
             return Ok(());
         }
+        self.send_to_room(message, timeout)
+    }
+
+    /// Waits for room.
+    #[inline(never)]
+    fn send_to_room(&mut self, message: &M::Sent, timeout: Option<Duration>) -> Result<(), Refusal> {
         let end = &mut self.end;
         self.lane.wait(timeout, |lane| try_one::<M, K>(lane, end, message))
     }
@@ -258,10 +308,16 @@ fn try_one<M: Message, K: Kind>(
     message: &M::Sent,
 ) -> Result<Option<()>, Refusal> {
     let Some((at, _)) = reserve(lane, end, 1)? else { return Ok(None) };
+    put_one::<M, K>(lane, end, at, message);
+    Ok(Some(()))
+}
+
+/// Sends a message, where a place was reserved.
+#[inline(always)]
+fn put_one<M: Message, K: Kind>(lane: &Lane, end: &mut K::Send, at: usize, message: &M::Sent) {
     M::put(lane.place(at), message);
     end.publish(lane, 1);
     lane.ring();
-    Ok(Some(()))
 }
 
 #[inline(always)]

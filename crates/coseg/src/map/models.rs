@@ -6,7 +6,7 @@ use loom::sync::Arc;
 use loom::thread;
 
 use super::edit::{Edit, Image, Put};
-use super::find::{NEVER, Now, Overtaken};
+use super::find::{self, NEVER, Now, Overtaken};
 use super::geometry::{Geometry, SLOTS, entry_type, value_offset};
 use super::hash::{HashedKey, hash};
 use crate::Shared;
@@ -120,20 +120,21 @@ impl World {
         let put = Put { until: NEVER, value: Image(stored(&[number << 32 | key; 2], &mut image)) };
         let bytes = key.to_ne_bytes();
         let hashed = HashedKey::new(0, &bytes);
-        let found = self.map().find(&self.memory, &Now::to_write(&self.memory), &hashed).unwrap().unwrap();
-        self.map().replace(self.log(), &found, &hashed, &put);
+        self.map().replace(self.log(), &self.found(&hashed), &hashed, &put);
     }
 
     /// The same, and goes no further than to commit it.
     fn depart(&self, key: u64, number: u64) {
         self.replace(key, number);
-        let bytes = key.to_ne_bytes();
-        let now = Now::to_read(&self.memory);
-        let found = self.map().find(&self.memory, &now, &HashedKey::new(0, &bytes)).unwrap().unwrap();
+        let found = self.found(&HashedKey::new(0, &key.to_ne_bytes()));
         let item = self.map().item(found.entry);
         self.memory.word(item.version_at).store(found.version | IN_TRANSIT, Ordering::Relaxed);
         // What is not to be read yet.
         self.memory.write(item.slot_at(found.version), &[0; 3 * WORD]);
+    }
+
+    fn found(&self, key: &HashedKey<'_>) -> find::Found {
+        self.map().find(&self.memory, &Now::to_write(&self.memory), key).unwrap().unwrap()
     }
 
     /// The number in the value of a key, which must be the key's own.

@@ -1,6 +1,7 @@
 //! Copies of words by the processor's widest loads and stores: what the compiler makes of a loop over atomics takes
 //! four times as long. To other processes a copy by a loop is as before: each word whole, and in no order. A string move
-//! promises not even that: who reads so much and needs it of one moment looks at a version afterwards.
+//! promises not even that: who reads so much and needs it of one moment looks at a version afterwards. Some words are copied
+//! twice.
 
 use std::arch::x86_64::{__cpuid, _mm_sfence};
 use std::mem::MaybeUninit;
@@ -17,6 +18,9 @@ const LEAST: usize = 128;
 /// Fewer blocks are copied as fast by a loop.
 const STRING: usize = 8;
 
+/// Copies so many blocks.
+type Inner = unsafe fn(*mut u8, *const u8, usize);
+
 /// Copies most of `words` to `bytes`; what is left of both.
 #[inline]
 pub(super) fn read_blocks<'w, 'b>(
@@ -31,11 +35,12 @@ pub(super) fn read_blocks<'w, 'b>(
     let (to, tail) = bytes.split_at_mut(count * BLOCK);
     let (to, from) = (to.as_mut_ptr().cast(), from.as_ptr().cast());
     if is_faster_as_string(count) {
-        // SAFETY: both have `count` blocks; the words are atomics, which may be read while others write them.
-        unsafe { move_string(to, from, count) };
+        // SAFETY: both have `count` blocks, at least two; the words are atomics, which may be read while others write them,
+        // and no bytes that are lent to be written.
+        unsafe { copy(move_string, to, from, count) };
     } else {
         // SAFETY: as above.
-        unsafe { copy(to, from, count) };
+        unsafe { copy(loop_over, to, from, count) };
     }
     (rest, tail)
 }
@@ -49,8 +54,9 @@ pub(super) fn write_blocks<'w, 'b>(words: &'w [AtomicU64], bytes: &'b [u8]) -> (
     }
     let (to, rest) = words.split_at(count * BLOCK / WORD);
     let (from, tail) = bytes.split_at(count * BLOCK);
-    // SAFETY: both have `count` blocks; the words are atomics, which may be written through a shared reference.
-    unsafe { copy(to.as_ptr().cast_mut().cast(), from.as_ptr(), count) };
+    // SAFETY: both have `count` blocks, at least two; the words are atomics, which may be written through a shared reference,
+    // and no bytes that are lent as if nobody wrote them.
+    unsafe { copy(loop_over, to.as_ptr().cast_mut().cast(), from.as_ptr(), count) };
     (rest, tail)
 }
 
@@ -68,9 +74,9 @@ pub(super) fn copy_blocks<'f, 't>(
     let (to, tail) = to.split_at(count * BLOCK / WORD);
     let (one, other) = (from.as_ptr_range(), to.as_ptr_range());
     assert!(one.end <= other.start || other.end <= one.start, "a copy over itself");
-    // SAFETY: both have `count` blocks, and do not overlap; they are atomics, which may be read while others write them,
+    // SAFETY: both have `count` blocks, at least two, and do not overlap; they are atomics, which may be read while others write them,
     // and written through a shared reference.
-    unsafe { copy(to.as_ptr().cast_mut().cast(), from.as_ptr().cast(), count) };
+    unsafe { copy(loop_over, to.as_ptr().cast_mut().cast(), from.as_ptr().cast(), count) };
     (rest, tail)
 }
 
@@ -131,8 +137,40 @@ fn is_faster_as_string(count: usize) -> bool {
     }
 }
 
+/// Copies so that whole lines are written, where words lie as words do: of the blocks at both ends, some bytes are copied
+/// twice.
+///
 /// # Safety
-/// As for [`copy`].
+/// `count` blocks can be read at `from` and written at `to`, and do not overlap; each of them may be atomics that
+/// other threads use at the same time. `count` is not less than 2. `inner` asks for no more than that.
+#[inline(always)]
+unsafe fn copy(inner: Inner, to: *mut u8, from: *const u8, count: usize) {
+    const { assert!(LEAST >= 2 * BLOCK) };
+    let ahead = to_next_line(to.addr());
+    if ahead == 0 {
+        // SAFETY: as the caller promises.
+        return unsafe { inner(to, from, count) };
+    }
+    let part = |inner: Inner, first: usize, count: usize| {
+        // SAFETY: it begins in the first block, or with the last.
+        let to = unsafe { to.add(first) };
+        // SAFETY: as above.
+        let from = unsafe { from.add(first) };
+        // SAFETY: as the caller promises: it ends where all of it ends, or before.
+        unsafe { inner(to, from, count) };
+    };
+    part(loop_over, 0, 1);
+    part(inner, ahead, count - 1);
+    part(loop_over, (count - 1) * BLOCK, 1);
+}
+
+/// Bytes to the next line, less what would take words apart.
+fn to_next_line(address: usize) -> usize {
+    address.wrapping_neg() % BLOCK / WORD * WORD
+}
+
+/// # Safety
+/// As for [`copy`], of at least one block.
 unsafe fn move_string(to: *mut u8, from: *const u8, count: usize) {
     // SAFETY: as the caller promises. In which pieces it is moved, nobody promises: whoever reads what may change meanwhile
     // looks at a version afterwards, and here as in a loop finds no mixture that it takes for a value.
@@ -148,10 +186,9 @@ unsafe fn move_string(to: *mut u8, from: *const u8, count: usize) {
 }
 
 /// # Safety
-/// `count` blocks can be read at `from` and written at `to`, and do not overlap; each of them may be atomics that
-/// other threads use at the same time. `count` is not 0.
+/// As for [`copy`], of at least one block.
 #[inline]
-unsafe fn copy(to: *mut u8, from: *const u8, count: usize) {
+unsafe fn loop_over(to: *mut u8, from: *const u8, count: usize) {
     // SAFETY: as the caller promises. Processors with SSE2, so all of this architecture, load and store each aligned word of
     // a register as one.
     unsafe {
@@ -178,5 +215,20 @@ unsafe fn copy(to: *mut u8, from: *const u8, count: usize) {
             d = out(xmm_reg) _,
             options(nostack),
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_stay_whole_and_lines_where_they_can() {
+        for address in 0..3 * BLOCK {
+            let ahead = to_next_line(address);
+            assert!(ahead < BLOCK && ahead.is_multiple_of(WORD), "{ahead} from {address}");
+            let beyond = (address + ahead) % BLOCK;
+            assert!(beyond == 0 || beyond > BLOCK - WORD, "{address}");
+        }
     }
 }

@@ -483,9 +483,20 @@ fn a_child_of_fork_ends_nothing_of_its_parents() {
         note_loan.write(&note(3)).unwrap().send().unwrap();
         news_loan.write(&3).unwrap().send().unwrap();
         assert_eq!((other.try_receive().unwrap(), reader.try_receive().unwrap()), (note(3), 3));
+        // There is a message, and nothing yet that calls for a look at the peers.
+        for _ in 0..3 {
+            sender.send(&note(5)).unwrap();
+            other.receive().unwrap();
+        }
+        sender.send(&note(5)).unwrap();
         assert!(in_a_child(|| {
             let forked = |refused: Result<(), Refusal>| matches!(refused, Err(Refusal::Failed(error)) if *error.kind() == ErrorKind::Forked);
-            forked(sender.try_send(&note(4))) && forked(other.try_receive().map(drop))
+            forked(sender.try_send(&note(4)))
+                && forked(sender.send(&note(4)))
+                && forked(news.send(&4))
+                && forked(other.try_receive().map(drop))
+                && forked(other.receive().map(drop))
+                && forked(other.hold().map(drop))
         }));
         mill.remove().unwrap();
     });

@@ -199,14 +199,23 @@ impl<'a> Queue<'a> {
 
     #[inline(never)]
     fn look_for_message(&self, me: Owner, way: &mut Receiving) -> Option<Slot> {
-        let own = self.try_claim(me, way);
-        if own.is_none() && way.track.looks_again() { self.try_claim(me, way) } else { own }
+        let own = self.try_claim(me, way, Losses::default());
+        if own.is_none() && way.track.looks_again() {
+            self.try_claim(me, way, Losses::default())
+        } else {
+            own
+        }
     }
 
-    fn try_claim(&self, me: Owner, way: &mut Receiving) -> Option<Slot> {
+    /// As [`Queue::claim`], by who holds the region's lock, for which others wait.
+    pub(crate) fn claim_without_pause(&self, me: Owner, way: &mut Receiving) -> Option<Slot> {
+        self.try_claim(me, way, Losses::BORNE)
+    }
+
+    fn try_claim(&self, me: Owner, way: &mut Receiving, mut losses: Losses) -> Option<Slot> {
         let received = self.received();
         way.track.changing = None;
-        let (mut losses, mut scans) = (Losses::default(), 0);
+        let mut scans = 0;
         for _ in 0..self.tries() {
             if scans == SCANS {
                 break;
