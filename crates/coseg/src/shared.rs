@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::memory::Plain;
 use crate::schema::{Scalar, Type};
 
 /// A value that may live in a region: it has a fixed layout that can be told to others, and crosses by copy.
@@ -32,6 +33,10 @@ pub trait Shared: Copy + 'static {
     /// Bytes to set aside for a value; more than its size lets fields be added at the end later.
     const ROOM: usize = size_of::<Self>();
 
+    /// Whether its bytes are what is stored, and any of them make a value.
+    #[doc(hidden)]
+    const PLAIN: Option<Plain<Self>> = None;
+
     /// Its type, as a schema tells it.
     fn describe() -> Type;
 
@@ -40,20 +45,13 @@ pub trait Shared: Copy + 'static {
 
     /// The value of its `size_of::<Self>()` bytes; any bytes have one.
     fn load(bytes: &[u8]) -> Self;
-
-    /// Writes several, one after the other.
-    #[doc(hidden)]
-    #[inline]
-    fn store_all(values: &[Self], bytes: &mut [u8]) {
-        for (value, bytes) in values.iter().zip(bytes.chunks_exact_mut(size_of::<Self>().max(1))) {
-            value.store(bytes);
-        }
-    }
 }
 
 macro_rules! scalars {
     ($($type:ident => $scalar:ident),* $(,)?) => {$(
         impl Shared for $type {
+            const PLAIN: Option<Plain<Self>> = Some(Plain::NUMBER);
+
             fn describe() -> Type {
                 Type::Scalar(Scalar::$scalar)
             }
@@ -96,13 +94,23 @@ impl Shared for bool {
 }
 
 impl<T: Shared, const N: usize> Shared for [T; N] {
+    const PLAIN: Option<Plain<Self>> = match &T::PLAIN {
+        Some(plain) => Some(plain.array()),
+        None => None,
+    };
+
     fn describe() -> Type {
         Type::Array { element: Box::new(T::describe()), count: N }
     }
 
     #[inline]
     fn store(&self, bytes: &mut [u8]) {
-        T::store_all(self, bytes);
+        if let Some(plain) = &T::PLAIN {
+            return bytes.copy_from_slice(plain.bytes(self));
+        }
+        for (value, bytes) in self.iter().zip(bytes.chunks_exact_mut(size_of::<T>().max(1))) {
+            value.store(bytes);
+        }
     }
 
     #[inline]

@@ -10,6 +10,7 @@ mod blocks;
 mod mapped;
 #[cfg(coseg_model)]
 mod modelled;
+mod plain;
 
 use std::mem::MaybeUninit;
 use std::ops::Deref;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 pub(crate) use self::mapped::Memory;
 #[cfg(coseg_model)]
 pub(crate) use self::modelled::Memory;
+pub(crate) use self::plain::Plain;
 
 use self::blocks::{copy_blocks, read_blocks, write_blocks, write_lines_past};
 use crate::Shared;
@@ -171,18 +173,19 @@ impl Memory {
     /// Copies a value in.
     #[inline]
     pub(crate) fn store<T: Shared>(&self, offset: usize, value: &T) {
-        let mut image = MaybeUninit::<T>::uninit();
-        let bytes = zeroed_bytes(&mut image);
-        value.store(bytes);
-        self.write(offset, bytes);
+        let mut image = MaybeUninit::uninit();
+        self.write(offset, stored(value, &mut image));
     }
 
     /// Copies values in, side by side: each is a number of whole words.
     #[inline]
     pub(crate) fn store_all<T: Shared>(&self, offset: usize, values: &[T]) {
         let words = self.words(offset, size_of_val(values) / WORD);
+        if let Some(plain) = &T::PLAIN {
+            return write_words(words, plain.bytes(values));
+        }
         for (value, words) in values.iter().zip(words.chunks_exact(size_of::<T>() / WORD)) {
-            let mut image = MaybeUninit::<T>::uninit();
+            let mut image = MaybeUninit::uninit();
             write_words(words, stored(value, &mut image));
         }
     }
@@ -191,6 +194,10 @@ impl Memory {
     #[inline]
     pub(crate) fn load_all<T: Shared>(&self, offset: usize, count: usize, values: &mut Vec<T>) {
         let words = self.words(offset, count * size_of::<T>() / WORD);
+        if let Some(plain) = &T::PLAIN {
+            // SAFETY: the words are as many as the values have, and so all bytes are written.
+            return unsafe { plain.append(values, count, |bytes| read_words(words, bytes)) };
+        }
         values.extend(words.chunks_exact(size_of::<T>() / WORD).map(loaded::<T>));
     }
 }
@@ -229,13 +236,20 @@ fn write_words(words: &[AtomicU64], bytes: &[u8]) {
 fn loaded<T: Shared>(words: &[AtomicU64]) -> T {
     let mut image = MaybeUninit::<T>::uninit();
     read_words(words, new_bytes(&mut image));
+    if let Some(plain) = &T::PLAIN {
+        // SAFETY: all of it was written.
+        return unsafe { plain.made(image) };
+    }
     // SAFETY: as large as the image, of which all was written.
     T::load(unsafe { std::slice::from_raw_parts(image.as_ptr().cast(), size_of::<T>()) })
 }
 
-/// The bytes of a value as they are stored, in a place for it.
+/// The bytes of a value as they are stored, in a place for it if its own are others.
 #[inline]
-pub(crate) fn stored<'i, T: Shared>(value: &T, image: &'i mut MaybeUninit<T>) -> &'i [u8] {
+pub(crate) fn stored<'i, T: Shared>(value: &'i T, image: &'i mut MaybeUninit<T>) -> &'i [u8] {
+    if let Some(plain) = &T::PLAIN {
+        return plain.bytes(std::slice::from_ref(value));
+    }
     let bytes = zeroed_bytes(image);
     value.store(bytes);
     bytes
@@ -353,6 +367,42 @@ mod tests {
     }
 
     #[test]
+    fn values_that_lie_side_by_side_cross_at_once() {
+        #[derive(coseg::Shared, Clone, Copy, Debug, PartialEq)]
+        #[repr(C)]
+        struct Pair {
+            a: u8,
+            b: i32,
+        }
+        fn crosses<T: Shared + PartialEq + std::fmt::Debug>(values: &[T]) {
+            let memory = Memory::heap(1024);
+            memory.store_all(8, values);
+            let mut back = vec![values[0]];
+            memory.load_all(8, values.len(), &mut back);
+            assert_eq!(back[1..], *values);
+            assert_eq!(back[0], values[0]);
+            for (index, value) in values.iter().enumerate() {
+                assert_eq!(memory.load::<T>(8 + index * size_of::<T>()), *value, "{index}");
+            }
+            let behind = memory.word(8 + size_of_val(values)).load(Ordering::Relaxed);
+            assert_eq!((behind, memory.word(0).load(Ordering::Relaxed)), (0, 0), "nothing beside");
+        }
+        for count in [1, 3, 16, 63] {
+            crosses::<u64>(&(1..=count).collect::<Vec<_>>());
+            crosses::<[f32; 4]>(&(1..=count).map(|at| [at as f32; 4]).collect::<Vec<_>>());
+            crosses::<[bool; 8]>(&(1..=count).map(|at| [at % 2 == 0; 8]).collect::<Vec<_>>());
+            let pairs = (1..=count).map(|at| Pair { a: 7, b: -i32::try_from(at).unwrap() });
+            crosses::<Pair>(&pairs.collect::<Vec<_>>());
+        }
+        // What a peer made up is a value too.
+        let memory = Memory::heap(64);
+        memory.write(0, &[0xff; 64]);
+        let mut back = Vec::new();
+        memory.load_all::<[bool; 8]>(0, 8, &mut back);
+        assert_eq!(back, [[true; 8]; 8]);
+    }
+
+    #[test]
     fn padding_is_zero_whatever_the_stack_held() {
         #[derive(coseg::Shared, Clone, Copy)]
         #[repr(C)]
@@ -360,6 +410,7 @@ mod tests {
             a: u8,
             b: u64,
         }
+        assert!(Padded::PLAIN.is_none() && <[Padded; 2]>::PLAIN.is_none());
         let memory = Memory::heap(16);
         let dirty = std::hint::black_box([0xee_u8; 4096]);
         for a in 0..100 {
