@@ -92,6 +92,12 @@ impl ReceiveEnd for OneReceive {
         Ok(found.into())
     }
 
+    /// Not if the last look showed no more: one a batch is enough.
+    #[inline(always)]
+    fn has_more(&self) -> bool {
+        self.way.has_seen_more()
+    }
+
     #[inline(always)]
     fn is_whole(&self, _: &Lane) -> bool {
         true

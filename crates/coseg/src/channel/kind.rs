@@ -163,6 +163,10 @@ pub trait ReceiveEnd: std::fmt::Debug + Sized {
     fn resume(lane: &Lane) -> Result<Self>;
     /// Up to `want` messages.
     fn claim(&mut self, lane: &mut Lane, want: usize) -> Result<Next, Refusal>;
+    /// Whether, after some were claimed and received, it is worth while to claim more.
+    fn has_more(&self) -> bool {
+        true
+    }
     /// Whether what was copied was a message all the time.
     fn is_whole(&self, lane: &Lane) -> bool;
     /// So many of what was claimed are received.

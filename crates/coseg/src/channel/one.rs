@@ -139,8 +139,9 @@ impl Receiving {
         geometry: &Geometry,
         want: usize,
     ) -> Option<(usize, usize)> {
-        if self.sent == self.position {
-            if self.slips > 0 {
+        let seen = self.sent.wrapping_sub(self.position);
+        if seen < want as u64 {
+            if seen == 0 && self.slips > 0 {
                 self.slips -= 1;
                 slip();
             }
@@ -150,11 +151,18 @@ impl Receiving {
             if found == 0 || found > geometry.capacity as u64 {
                 return None;
             }
-            let streams = found > 1 && found <= geometry.capacity as u64 / 2;
+            // Who gets as many at once as it wants need not wait for more.
+            let is_few = want == 1 || found < want as u64;
+            let streams = is_few && found > 1 && found <= geometry.capacity as u64 / 2;
             self.slips = if streams { SLIPS } else { 0 };
             self.sent = now;
         }
         side_by_side(geometry, self.position, self.sent.wrapping_sub(self.position), want)
+    }
+
+    /// Whether there was more at the last look, beyond the ring's end.
+    pub(crate) fn has_seen_more(&self) -> bool {
+        self.sent != self.position
     }
 
     /// What changes when there is another message.

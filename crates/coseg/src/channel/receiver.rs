@@ -392,7 +392,7 @@ impl<E: ReceiveEnd> Way<'_, E> {
         while messages.len() - before < most {
             match self.try_many(lane, messages, most - (messages.len() - before)) {
                 Ok(0) => break,
-                Ok(_) if *self.is_repeated => break,
+                Ok(_) if *self.is_repeated || !self.end.has_more() => break,
                 Ok(_) => {}
                 Err(refusal) => {
                     refused = Some(refusal);

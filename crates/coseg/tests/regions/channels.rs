@@ -191,6 +191,23 @@ fn batches_are_sent_and_received_in_order() {
 }
 
 #[test]
+fn a_batch_has_all_that_are_there_also_beyond_the_end_of_the_ring() {
+    on_each(|world| {
+        let post = post(world);
+        let (mut sender, mut receiver) = (post.numbers.sender().unwrap(), post.numbers.receiver().unwrap());
+        sender.send_all(&(0..10).collect::<Vec<_>>()).unwrap();
+        // It has seen ten.
+        assert_eq!(receiver.receive().unwrap(), 0);
+        sender.send_all(&(10..16).collect::<Vec<_>>()).unwrap();
+        sender.send(&16).unwrap();
+        let mut got = vec![0];
+        assert_eq!(receiver.try_receive_many(&mut got, 100).unwrap(), 16);
+        assert!(got.into_iter().eq(0..=16));
+        post.remove().unwrap();
+    });
+}
+
+#[test]
 fn a_loan_is_sent_only_when_written() {
     on_each(|world| {
         let post = post(world);
