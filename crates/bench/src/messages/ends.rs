@@ -13,7 +13,8 @@ pub(super) enum Side {
 
 /// One side's ends of two channels, one for each way; or of one queue, for both.
 ///
-/// All calls wait: for room, or for a message.
+/// All calls wait: for room, or for a message. Where sending takes no longer than a call, it is always inlined, as it would
+/// be in a program that sends in one place.
 pub(super) trait Ends<const N: usize> {
     type Place: Place<N> + Send;
 

@@ -57,14 +57,16 @@ lanes!(News, u64, Broadcast<1024>);
 pub(super) fn prepare(course: Course, backend: Arc<dyn Backend>) -> Outcome<Prepared> {
     let spot = Spot { course, backend, key: Key::new(std::process::id().cast_signed()) };
     Ok(match (course.kind, course.means, course.size_bytes) {
-        (Kind::Queue, _, 8) => spot.prepare(Numbered::<Tasks>),
-        (Kind::Broadcast, _, 8) => spot.prepare(Numbered::<News>),
-        (Kind::OneToOne, Means::Copy, 8) => spot.prepare(Numbered::<Numbers>),
-        (Kind::OneToOne, Means::Copy, 64) => spot.prepare(Lined),
-        (Kind::OneToOne, Means::Copy, 0x400) => spot.prepare::<0x80, _, _>(Texts::<Notes>),
-        (Kind::OneToOne, Means::Copy, 0x1_0000) => spot.prepare::<0x2000, _, _>(Texts::<Blocks>),
-        (Kind::OneToOne, Means::Copy, 0x40_0000) => spot.prepare::<0x8_0000, _, _>(Streamed),
-        (Kind::OneToOne, Means::Loan, 0x40_0000) => spot.prepare(Lent),
+        (Kind::Queue, _, 8) => spot.prepare(|own| Ok(Numbered::<Tasks>(own))),
+        (Kind::Broadcast, _, 8) => spot.prepare(Announced::of),
+        (Kind::OneToOne, Means::Copy, 8) => spot.prepare(|own| Ok(Numbered::<Numbers>(own))),
+        (Kind::OneToOne, Means::Copy, 64) => spot.prepare(|own| Ok(Lined(own))),
+        (Kind::OneToOne, Means::Copy, 0x400) => spot.prepare::<0x80, _, _>(|own| Ok(Texts::<Notes>(own))),
+        (Kind::OneToOne, Means::Copy, 0x1_0000) => {
+            spot.prepare::<0x2000, _, _>(|own| Ok(Texts::<Blocks>(own)))
+        }
+        (Kind::OneToOne, Means::Copy, 0x40_0000) => spot.prepare::<0x8_0000, _, _>(|own| Ok(Streamed(own))),
+        (Kind::OneToOne, Means::Loan, 0x40_0000) => spot.prepare(|own| Ok(Lent(own))),
         _ => return Err("no such channel".into()),
     })
 }
@@ -80,17 +82,16 @@ struct Spot {
 impl Spot {
     fn prepare<const N: usize, L: Lanes, E: Ends<N> + 'static>(
         self,
-        wrap: impl FnOnce(Own<L>) -> E + 'static,
+        wrap: impl FnOnce(Own<L>) -> Outcome<E> + 'static,
     ) -> Prepared {
-        Prepared::processes(self.course, move |side| Ok(wrap(Own::open(self, side)?)))
+        Prepared::processes(self.course, move |side| wrap(Own::open(self, side)?))
     }
 }
 
 /// The ends of one side.
 struct Own<L: Lanes> {
     sender: Sender<L::Message, L::Kind>,
-    /// One for each who receives.
-    receivers: Vec<Receiver<L::Message, L::Kind>>,
+    receiver: Receiver<L::Message, L::Kind>,
     region: Region<L>,
     side: Side,
 }
@@ -105,12 +106,10 @@ impl<L: Lanes> Own<L> {
             Side::First => (there, back),
             Side::Second => (back, there),
         };
-        let receiver_count = if course.kind == Kind::Broadcast { 2 } else { 1 };
-        let receivers = (0..receiver_count).map(|_| output.receiver()).collect::<coseg::Result<_>>()?;
-        let mut own = Own { sender: input.sender()?, receivers, region, side };
+        let mut own = Own { sender: input.sender()?, receiver: output.receiver()?, region, side };
         if course.waits == Waits::Sleeping {
             own.sender.spin(0);
-            own.receivers.iter_mut().for_each(|receiver| receiver.spin(0));
+            own.receiver.spin(0);
         }
         Ok(own)
     }
@@ -131,16 +130,14 @@ struct Numbered<L: Lanes>(Own<L>);
 impl<L: Lanes<Message = u64, Kind: Whole>> Ends<1> for Numbered<L> {
     type Place = Box<[u64; 1]>;
 
-    #[inline]
+    #[inline(always)]
     fn send(&mut self, message: &[u64; 1]) -> Outcome {
         Ok(self.0.sender.send(&message[0])?)
     }
 
-    #[inline]
+    #[inline(always)]
     fn receive(&mut self, message: &mut Box<[u64; 1]>) -> Outcome {
-        for receiver in &mut self.0.receivers {
-            message[0] = receiver.receive()?;
-        }
+        message[0] = self.0.receiver.receive()?;
         Ok(())
     }
 
@@ -152,8 +149,38 @@ impl<L: Lanes<Message = u64, Kind: Whole>> Ends<1> for Numbered<L> {
     #[inline]
     fn receive_many<'a>(&mut self, words: &'a mut Vec<u64>, most: usize) -> Outcome<&'a [u64]> {
         words.clear();
-        self.0.receivers[0].receive_many(words, most)?;
+        self.0.receiver.receive_many(words, most)?;
         Ok(words)
+    }
+}
+
+/// Numbers, each of which is a message to two who receive.
+struct Announced {
+    own: Own<News>,
+    second: Receiver<u64, Broadcast<1024>>,
+}
+
+impl Announced {
+    fn of(own: Own<News>) -> Outcome<Announced> {
+        let [there, back] = own.region.ways();
+        let output = if own.side == Side::First { back } else { there };
+        Ok(Announced { second: output.receiver()?, own })
+    }
+}
+
+impl Ends<1> for Announced {
+    type Place = Box<[u64; 1]>;
+
+    #[inline(always)]
+    fn send(&mut self, message: &[u64; 1]) -> Outcome {
+        Ok(self.own.sender.send(&message[0])?)
+    }
+
+    #[inline(always)]
+    fn receive(&mut self, message: &mut Box<[u64; 1]>) -> Outcome {
+        message[0] = self.own.receiver.receive()?;
+        let second = self.second.receive()?;
+        if second == message[0] { Ok(()) } else { Err("two receivers received two messages".into()) }
     }
 }
 
@@ -163,14 +190,14 @@ struct Lined(Own<Lines>);
 impl Ends<8> for Lined {
     type Place = Box<[u64; 8]>;
 
-    #[inline]
+    #[inline(always)]
     fn send(&mut self, message: &[u64; 8]) -> Outcome {
         Ok(self.0.sender.send(message)?)
     }
 
-    #[inline]
+    #[inline(always)]
     fn receive(&mut self, message: &mut Box<[u64; 8]>) -> Outcome {
-        **message = self.0.receivers[0].receive()?;
+        **message = self.0.receiver.receive()?;
         Ok(())
     }
 }
@@ -184,15 +211,15 @@ where
 {
     type Place = Vec<u8>;
 
-    #[inline]
+    #[inline(always)]
     fn send(&mut self, message: &[u64; N]) -> Outcome {
         Ok(self.0.sender.send(bytes_of(message))?)
     }
 
-    #[inline]
+    #[inline(always)]
     fn receive(&mut self, message: &mut Vec<u8>) -> Outcome {
         message.clear();
-        self.0.receivers[0].receive_into(message)?;
+        self.0.receiver.receive_into(message)?;
         Ok(())
     }
 }
@@ -209,7 +236,7 @@ impl<const N: usize> Ends<N> for Streamed {
 
     fn receive(&mut self, message: &mut Vec<u8>) -> Outcome {
         message.clear();
-        self.0.receivers[0].receive_into(message)?;
+        self.0.receiver.receive_into(message)?;
         Ok(())
     }
 }
@@ -220,16 +247,16 @@ struct Lent(Own<Rooms>);
 impl Ends<1> for Lent {
     type Place = Box<[u64; 1]>;
 
-    #[inline]
+    #[inline(always)]
     fn send(&mut self, message: &[u64; 1]) -> Outcome {
         let loan = self.0.sender.loan()?;
         loan.fill(4 * MIB, |place| place.write(0, bytes_of(message)))?.send()?;
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn receive(&mut self, message: &mut Box<[u64; 1]>) -> Outcome {
-        let held = self.0.receivers[0].hold()?;
+        let held = self.0.receiver.hold()?;
         held.read(0, bytes_of_mut(&mut **message));
         held.done();
         Ok(())

@@ -88,12 +88,12 @@ impl ShmemIpc {
 impl<const N: usize> Ends<N> for ShmemIpc {
     type Place = Box<[u64; N]>;
 
-    #[inline]
+    #[inline(always)]
     fn send(&mut self, message: &[u64; N]) -> Outcome {
         self.write(message)
     }
 
-    #[inline]
+    #[inline(always)]
     fn receive(&mut self, message: &mut Self::Place) -> Outcome {
         self.read(&mut **message)
     }

@@ -24,7 +24,7 @@ struct Rtrb<const N: usize> {
 impl<const N: usize> Ends<N> for Rtrb<N> {
     type Place = Box<[u64; N]>;
 
-    #[inline]
+    #[inline(always)]
     fn send(&mut self, message: &[u64; N]) -> Outcome {
         if N > 8 {
             return self.send_all(message);
@@ -37,7 +37,7 @@ impl<const N: usize> Ends<N> for Rtrb<N> {
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn receive(&mut self, message: &mut Self::Place) -> Outcome {
         if N > 8 {
             while self.consumer.pop_entire_slice(std::slice::from_mut(&mut **message)).is_err() {
@@ -95,7 +95,7 @@ struct Crossbeam<const N: usize> {
 impl<const N: usize> Ends<N> for Crossbeam<N> {
     type Place = Box<[u64; N]>;
 
-    #[inline]
+    #[inline(always)]
     fn send(&mut self, message: &[u64; N]) -> Outcome {
         let mut message = *message;
         loop {
@@ -108,7 +108,7 @@ impl<const N: usize> Ends<N> for Crossbeam<N> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn receive(&mut self, message: &mut Self::Place) -> Outcome {
         loop {
             match self.receiver.try_recv() {

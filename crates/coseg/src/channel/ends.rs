@@ -25,16 +25,16 @@ const BURIAL_PATIENCE: Duration = Duration::from_millis(1);
 /// The one sender.
 #[doc(hidden)]
 #[derive(Debug)]
-pub struct OneSend(one::Sending);
+pub struct OneSend(one::Sending<Base>);
 
 impl SendEnd for OneSend {
     fn resume(lane: &Lane) -> OneSend {
-        OneSend(one::Sending::resume(lane.memory(), &lane.geometry))
+        OneSend(one::Sending::resume(&lane.spot.base, |base| &base.memory, &lane.geometry))
     }
 
     #[inline(always)]
     fn reserve(&mut self, lane: &mut Lane, want: usize) -> Result<Room, Refusal> {
-        let room = self.0.reserve(lane.memory(), &lane.geometry, want);
+        let room = self.0.reserve(&lane.geometry, want);
         if room.is_none() {
             lane.awaited = Some(self.0.awaited(&lane.geometry));
         }
@@ -42,8 +42,8 @@ impl SendEnd for OneSend {
     }
 
     #[inline(always)]
-    fn publish(&mut self, lane: &Lane, count: usize) {
-        self.0.publish(lane.memory(), &lane.geometry, count);
+    fn publish(&mut self, _: &Lane, count: usize) {
+        self.0.publish(count);
     }
 
     fn cancel(&mut self, _: &Lane) {}
@@ -53,7 +53,7 @@ impl SendEnd for OneSend {
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct OneReceive {
-    way: one::Receiving,
+    way: one::Receiving<Base>,
     is_repeated: bool,
 }
 
@@ -71,11 +71,11 @@ impl OneReceive {
 
 impl ReceiveEnd for OneReceive {
     fn resume(lane: &Lane) -> Result<OneReceive> {
-        let way = one::Receiving::resume(lane.memory(), &lane.geometry);
+        let way = one::Receiving::resume(&lane.spot.base, |base| &base.memory, &lane.geometry);
         let mut end = OneReceive { way, is_repeated: false };
         let had_it = lane.inherited || end.mark(lane).load(Ordering::Relaxed) == end.marked();
         // What is sent later nobody has had before.
-        if had_it && end.way.claim(lane.memory(), &lane.geometry, 1).is_some() {
+        if had_it && end.way.claim(&lane.geometry, 1).is_some() {
             end.give_back(lane);
         }
         Ok(end)
@@ -85,7 +85,7 @@ impl ReceiveEnd for OneReceive {
     fn claim(&mut self, lane: &mut Lane, want: usize) -> Result<Next, Refusal> {
         // Only the first may have been held by the one before.
         let want = if self.is_repeated { 1 } else { want };
-        let found = self.way.claim(lane.memory(), &lane.geometry, want);
+        let found = self.way.claim(&lane.geometry, want);
         if found.is_none() {
             lane.awaited = Some(self.way.awaited(&lane.geometry));
         }
@@ -104,8 +104,8 @@ impl ReceiveEnd for OneReceive {
     }
 
     #[inline(always)]
-    fn done(&mut self, lane: &Lane, count: usize) {
-        self.way.done(lane.memory(), &lane.geometry, count);
+    fn done(&mut self, _: &Lane, count: usize) {
+        self.way.done(count);
         self.is_repeated = false;
     }
 
@@ -121,7 +121,7 @@ impl ReceiveEnd for OneReceive {
     }
 
     fn is_ready(&mut self, lane: &mut Lane) -> bool {
-        let is_ready = self.way.claim(lane.memory(), &lane.geometry, 1).is_some();
+        let is_ready = self.way.claim(&lane.geometry, 1).is_some();
         if !is_ready {
             lane.awaited = Some(self.way.awaited(&lane.geometry));
         }

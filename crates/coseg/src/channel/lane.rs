@@ -455,9 +455,13 @@ impl Watch {
     /// Whether it is too early for a look; one operation less until then.
     #[inline]
     fn passes_early(&mut self) -> bool {
-        let is_early = self.left > 0;
-        self.left -= u32::from(is_early);
-        is_early
+        match self.left.checked_sub(1) {
+            Some(left) => {
+                self.left = left;
+                true
+            }
+            None => false,
+        }
     }
 
     /// Who does much asks seldom, who does little each time.

@@ -1,8 +1,8 @@
 //! The channels under a model checker; see [`crate::models`].
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use loom::sync::Arc;
 use loom::thread;
 
 use super::broadcast::{Broadcast, Found};
@@ -85,6 +85,14 @@ impl House {
         }
     }
 
+    fn sending(&self) -> Sending<Memory> {
+        Sending::resume(&self.memory, |memory| memory, &self.geometry)
+    }
+
+    fn receiving(&self) -> Receiving<Memory> {
+        Receiving::resume(&self.memory, |memory| memory, &self.geometry)
+    }
+
     fn queue(&self) -> Queue<'_> {
         Queue { memory: &self.memory, geometry: &self.geometry }
     }
@@ -107,7 +115,7 @@ impl House {
     }
 
     /// A receiver who is still to look behind, or has.
-    fn receiving(&self, looks_behind: bool) -> queue::Receiving {
+    fn dequeuing(&self, looks_behind: bool) -> queue::Receiving {
         let mut way = self.queue().receiving();
         if !looks_behind {
             way.seen = 0;
@@ -140,22 +148,22 @@ fn spawn<R: Send + 'static>(
 fn one_to_one(capacity: usize, room_bytes: usize, count: u64) {
     let house = House::new(PartKind::OneToOne, capacity, room_bytes);
     let sender = spawn(&house, move |house| {
-        let mut way = Sending::resume(&house.memory, &house.geometry);
+        let mut way = house.sending();
         for message in 1..=count {
             let at = loop {
-                match way.reserve(&house.memory, &house.geometry, 1) {
+                match way.reserve(&house.geometry, 1) {
                     Some((at, _)) => break at,
                     None => thread::yield_now(),
                 }
             };
             house.put(at, message);
-            way.publish(&house.memory, &house.geometry, 1);
+            way.publish(1);
         }
     });
-    let mut way = Receiving::resume(&house.memory, &house.geometry);
+    let mut way = house.receiving();
     let mut expected = 1;
     while expected <= count {
-        let Some((at, found)) = way.claim(&house.memory, &house.geometry, 2) else {
+        let Some((at, found)) = way.claim(&house.geometry, 2) else {
             thread::yield_now();
             continue;
         };
@@ -163,7 +171,7 @@ fn one_to_one(capacity: usize, room_bytes: usize, count: u64) {
             assert_eq!(house.whole(at + index * house.geometry.slot_size), expected);
             expected += 1;
         }
-        way.done(&house.memory, &house.geometry, found);
+        way.done(found);
     }
     sender.join().unwrap();
 }
@@ -184,11 +192,11 @@ fn a_ring_is_taken_over() {
     model(3, || {
         let house = House::new(PartKind::OneToOne, 2, 16);
         let send = |house: &House, message| {
-            let mut way = Sending::resume(&house.memory, &house.geometry);
-            let room = way.reserve(&house.memory, &house.geometry, 1);
+            let mut way = house.sending();
+            let room = way.reserve(&house.geometry, 1);
             if let Some((at, _)) = room {
                 house.put(at, message);
-                way.publish(&house.memory, &house.geometry, 1);
+                way.publish(1);
             }
             room.is_some()
         };
@@ -196,17 +204,17 @@ fn a_ring_is_taken_over() {
         let sender = spawn(&house, move |house| send(house, 2) && send(house, 3));
         let mut got = Vec::new();
         for _ in 0..2 {
-            let mut way = Receiving::resume(&house.memory, &house.geometry);
-            if let Some((at, _)) = way.claim(&house.memory, &house.geometry, 1) {
+            let mut way = house.receiving();
+            if let Some((at, _)) = way.claim(&house.geometry, 1) {
                 got.push(house.whole(at));
-                way.done(&house.memory, &house.geometry, 1);
+                way.done(1);
             }
         }
         let all = sender.join().unwrap();
-        let mut way = Receiving::resume(&house.memory, &house.geometry);
-        while let Some((at, _)) = way.claim(&house.memory, &house.geometry, 1) {
+        let mut way = house.receiving();
+        while let Some((at, _)) = way.claim(&house.geometry, 1) {
             got.push(house.whole(at));
-            way.done(&house.memory, &house.geometry, 1);
+            way.done(1);
         }
         assert!(got.iter().copied().eq(1..=if all { 3 } else { 2 }), "{got:?}");
     });
@@ -218,22 +226,22 @@ fn both_sides_of_a_ring_are_woken() {
     model(3, || {
         let house = House::new(PartKind::OneToOne, 1, 32);
         let sender = spawn(&house, |house| {
-            let mut way = Sending::resume(&house.memory, &house.geometry);
+            let mut way = house.sending();
             for message in 1..=2 {
                 house.patiently(Side::Send, || {
-                    let (at, _) = way.reserve(&house.memory, &house.geometry, 1)?;
+                    let (at, _) = way.reserve(&house.geometry, 1)?;
                     house.put(at, message);
-                    way.publish(&house.memory, &house.geometry, 1);
+                    way.publish(1);
                     Some(())
                 });
             }
         });
-        let mut way = Receiving::resume(&house.memory, &house.geometry);
+        let mut way = house.receiving();
         for expected in 1..=2 {
             let message = house.patiently(Side::Receive, || {
-                let (at, _) = way.claim(&house.memory, &house.geometry, 1)?;
+                let (at, _) = way.claim(&house.geometry, 1)?;
                 let message = house.whole(at);
-                way.done(&house.memory, &house.geometry, 1);
+                way.done(1);
                 Some(message)
             });
             assert_eq!(message, expected);
@@ -248,7 +256,7 @@ fn two_receivers_of_a_queue_are_woken() {
         let house = House::new(PartKind::Queue, 2, 16);
         let receivers = [TWO, THREE].map(|me| {
             spawn(&house, move |house| {
-                let mut way = house.receiving(false);
+                let mut way = house.dequeuing(false);
                 house.patiently(Side::Receive, || house.dequeue(me, &mut way))
             })
         });
@@ -265,7 +273,7 @@ fn two_receivers_of_a_queue_are_woken() {
 /// What is left is received last.
 fn check_queue(received: &[Vec<u64>], house: &House, all: &[u64]) {
     let mut rest = Vec::new();
-    let mut way = house.receiving(true);
+    let mut way = house.dequeuing(true);
     while let Some(message) = house.dequeue(ONE, &mut way) {
         rest.push(message);
     }
@@ -282,7 +290,7 @@ fn check_queue(received: &[Vec<u64>], house: &House, all: &[u64]) {
 
 /// Receives so often, with or without success.
 fn receive(house: &House, me: Owner, looks_behind: bool, tries: usize) -> Vec<u64> {
-    let mut way = house.receiving(looks_behind);
+    let mut way = house.dequeuing(looks_behind);
     (0..tries).filter_map(|_| house.dequeue(me, &mut way)).collect()
 }
 
@@ -334,7 +342,7 @@ fn a_message_becomes_ready_behind_the_receivers() {
         let house = House::new(PartKind::Queue, 2, 16);
         let slow = house.queue().reserve(ONE, &mut house.queue().sending()).unwrap();
         assert!(house.enqueue_first(TWO, 11));
-        assert_eq!(house.dequeue(TWO, &mut house.receiving(false)), Some(11));
+        assert_eq!(house.dequeue(TWO, &mut house.dequeuing(false)), Some(11));
         let receiver = spawn(&house, |house| receive(house, THREE, false, 3));
         house.put(slow.payload_at(), 1);
         slow.publish(&house.memory, &house.geometry);
@@ -350,7 +358,7 @@ fn a_held_message_is_moved_on() {
         model(3, move || {
             let house = House::new(PartKind::Queue, 2, 16);
             assert!(house.enqueue_first(ONE, 1));
-            let mut way = house.receiving(false);
+            let mut way = house.dequeuing(false);
             let held = house.queue().claim(TWO, &mut way).unwrap();
             let holder = spawn(&house, move |house| {
                 if gives_back {
@@ -384,7 +392,7 @@ fn a_message_that_is_written_is_moved_on() {
             slow.publish(&house.memory, &house.geometry);
             if house.enqueue_first(ONE, 2) { vec![1, 2] } else { vec![1] }
         });
-        let (mut got, mut sent, mut way) = (Vec::new(), Vec::new(), house.receiving(false));
+        let (mut got, mut sent, mut way) = (Vec::new(), Vec::new(), house.dequeuing(false));
         for message in 11..=13 {
             if house.enqueue_first(TWO, message) {
                 sent.push(message);
@@ -403,7 +411,7 @@ fn what_the_dead_held_is_given_back_once() {
     model(3, || {
         let house = House::new(PartKind::Queue, 2, 16);
         assert!(house.enqueue_first(ONE, 1));
-        house.queue().claim(THREE, &mut house.receiving(false)).unwrap();
+        house.queue().claim(THREE, &mut house.dequeuing(false)).unwrap();
         let heir = |house: &House, me: Owner| {
             let words = house.queue();
             for orphan in words.orphans(|owner| owner == THREE) {
@@ -427,7 +435,7 @@ fn a_message_ended_again_ends_no_other() {
     model(3, || {
         let house = House::new(PartKind::Queue, 1, 16);
         assert!(house.enqueue_first(ONE, 1));
-        let held = house.queue().claim(THREE, &mut house.receiving(false)).unwrap();
+        let held = house.queue().claim(THREE, &mut house.dequeuing(false)).unwrap();
         let (at, state) = (held.at, held.state.0);
         held.free(&house.memory);
         let late = spawn(&house, move |house| Slot::held(at, state).free(&house.memory));

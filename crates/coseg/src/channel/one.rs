@@ -4,10 +4,12 @@
 //! to be no message, or no room. Sending ends with the store of one count, receiving with that of the other: killed
 //! before, either has not happened.
 
+use std::sync::Arc;
+
 use super::geometry::{Geometry, RECEIVED, SENT};
 use super::lane::Awaited;
-use crate::memory::Memory;
-use crate::sync::{Ordering, fence};
+use crate::memory::{Fixed, Memory};
+use crate::sync::{AtomicU64, Ordering, fence};
 
 /// Pauses before a look where messages stream: a receiver as quick as the sender would take the sender's lines away for
 /// each single message. So it stays behind by some 400 ns, or 1 µs where pauses are long, as on Intel's processors
@@ -60,44 +62,69 @@ fn side_by_side(geometry: &Geometry, position: u64, there: u64, want: usize) -> 
     (count > 0).then(|| (geometry.slots_at + index * geometry.slot_size, count))
 }
 
+/// Both counts, looked up once; `K` keeps them where they are.
+#[derive(Debug)]
+struct Counts<K> {
+    received: Fixed<AtomicU64, K>,
+    sent: Fixed<AtomicU64, K>,
+}
+
+impl<K> Counts<K> {
+    fn find(keep: &Arc<K>, memory: impl Fn(&K) -> &Memory, geometry: &Geometry) -> Counts<K> {
+        let count = |offset| Fixed::new(keep, |keep| memory(keep).word(geometry.at + offset));
+        Counts { received: count(RECEIVED), sent: count(SENT) }
+    }
+}
+
 /// The sender's way.
 #[derive(Debug)]
-pub(crate) struct Sending {
+pub(crate) struct Sending<K> {
+    counts: Counts<K>,
     /// The next position.
     position: u64,
+    /// The first for which there is no room, as far as was seen.
+    full: u64,
     /// The receiver's, as it was last seen.
     received: u64,
 }
 
-impl Sending {
+impl<K> Sending<K> {
     /// Goes on behind what was sent.
-    pub(crate) fn resume(memory: &Memory, geometry: &Geometry) -> Sending {
-        Sending { position: sent(memory, geometry), received: received(memory, geometry) }
+    pub(crate) fn resume(keep: &Arc<K>, memory: impl Fn(&K) -> &Memory, geometry: &Geometry) -> Sending<K> {
+        let counts = Counts::find(keep, memory, geometry);
+        let position = counts.sent.load(Ordering::Acquire);
+        Sending { counts, position, full: position, received: position }
     }
 
     /// How many messages can be written, side by side, up to `want`, and where.
     #[inline(always)]
-    pub(crate) fn reserve(
-        &mut self,
-        memory: &Memory,
-        geometry: &Geometry,
-        want: usize,
-    ) -> Option<(usize, usize)> {
+    pub(crate) fn reserve(&mut self, geometry: &Geometry, want: usize) -> Option<(usize, usize)> {
+        if self.room() < want as u64 {
+            self.look(geometry);
+        }
+        side_by_side(geometry, self.position, self.room(), want)
+    }
+
+    #[inline(always)]
+    fn room(&self) -> u64 {
+        self.full.wrapping_sub(self.position)
+    }
+
+    /// Looks how far the receiver is.
+    #[inline(never)]
+    fn look(&mut self, geometry: &Geometry) {
         let capacity = geometry.capacity as u64;
+        let look = || self.counts.received.load(Ordering::Acquire);
         // A peer can make up any number, and then there is no room.
         let free = |received| capacity.saturating_sub(self.position.wrapping_sub(received));
-        let mut room = free(self.received);
-        if room < want as u64 {
-            let mut now = received(memory, geometry);
-            // So does a sender who waits for a receiver.
-            if geometry.capacity >= FULL_FOR_LONG && (1..capacity / 2).contains(&free(now)) {
-                slip();
-                now = received(memory, geometry);
-            }
-            room = free(now);
-            self.received = now;
+        let mut received = look();
+        // So does a sender who waits for a receiver.
+        if geometry.capacity >= FULL_FOR_LONG && (1..capacity / 2).contains(&free(received)) {
+            slip();
+            received = look();
         }
-        side_by_side(geometry, self.position, room, want)
+        self.full = self.position.wrapping_add(free(received));
+        self.received = received;
     }
 
     /// What changes when there is more room.
@@ -107,15 +134,16 @@ impl Sending {
 
     /// Sends what was written into so many reserved places.
     #[inline(always)]
-    pub(crate) fn publish(&mut self, memory: &Memory, geometry: &Geometry, count: usize) {
+    pub(crate) fn publish(&mut self, count: usize) {
         self.position = self.position.wrapping_add(count as u64);
-        memory.word(geometry.at + SENT).store(self.position, Ordering::Release);
+        self.counts.sent.store(self.position, Ordering::Release);
     }
 }
 
 /// The receiver's way.
 #[derive(Debug)]
-pub(crate) struct Receiving {
+pub(crate) struct Receiving<K> {
+    counts: Counts<K>,
     /// The next position.
     position: u64,
     /// The sender's, as it was last seen.
@@ -124,28 +152,24 @@ pub(crate) struct Receiving {
     slips: u8,
 }
 
-impl Receiving {
+impl<K> Receiving<K> {
     /// Goes on behind what was received.
-    pub(crate) fn resume(memory: &Memory, geometry: &Geometry) -> Receiving {
-        let position = received(memory, geometry);
-        Receiving { position, sent: position, slips: 0 }
+    pub(crate) fn resume(keep: &Arc<K>, memory: impl Fn(&K) -> &Memory, geometry: &Geometry) -> Receiving<K> {
+        let counts = Counts::find(keep, memory, geometry);
+        let position = counts.received.load(Ordering::Acquire);
+        Receiving { counts, position, sent: position, slips: 0 }
     }
 
     /// How many messages can be read, side by side, up to `want`, and where.
     #[inline(always)]
-    pub(crate) fn claim(
-        &mut self,
-        memory: &Memory,
-        geometry: &Geometry,
-        want: usize,
-    ) -> Option<(usize, usize)> {
+    pub(crate) fn claim(&mut self, geometry: &Geometry, want: usize) -> Option<(usize, usize)> {
         let seen = self.sent.wrapping_sub(self.position);
         if seen < want as u64 {
             if seen == 0 && self.slips > 0 {
                 self.slips -= 1;
                 slip();
             }
-            let now = sent(memory, geometry);
+            let now = self.counts.sent.load(Ordering::Acquire);
             let found = now.wrapping_sub(self.position);
             // More than there can be a peer made up.
             if found == 0 || found > geometry.capacity as u64 {
@@ -178,8 +202,8 @@ impl Receiving {
 
     /// Says that so many were received.
     #[inline(always)]
-    pub(crate) fn done(&mut self, memory: &Memory, geometry: &Geometry, count: usize) {
+    pub(crate) fn done(&mut self, count: usize) {
         self.position = self.position.wrapping_add(count as u64);
-        memory.word(geometry.at + RECEIVED).store(self.position, Ordering::Release);
+        self.counts.received.store(self.position, Ordering::Release);
     }
 }

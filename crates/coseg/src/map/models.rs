@@ -117,7 +117,8 @@ impl World {
     /// Sets the value of a key that is there, and nothing else.
     fn replace(&self, key: u64, number: u64) {
         let mut image = MaybeUninit::uninit();
-        let put = Put { until: NEVER, value: Image(stored(&[number << 32 | key; 2], &mut image)) };
+        let value = [number << 32 | key; 2];
+        let put = Put { until: NEVER, value: Image(stored(&value, &mut image)) };
         let bytes = key.to_ne_bytes();
         let hashed = HashedKey::new(0, &bytes);
         self.map().replace(self.log(), &self.found(&hashed), &hashed, &put);

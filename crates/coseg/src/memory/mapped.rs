@@ -160,7 +160,8 @@ impl Memory {
     /// The words from `offset` on.
     #[inline]
     pub(crate) fn words(&self, offset: usize, count: usize) -> &[AtomicU64] {
-        let is_inside = count <= self.word_count && unit_of::<WORD>(offset) <= self.word_count - count;
+        let first = unit_of::<WORD>(offset);
+        let is_inside = first <= self.word_count && count <= self.word_count - first;
         assert!(is_inside, "a place outside the region's layout");
         // SAFETY: the assertion keeps the start inside the mapping.
         let start = unsafe { self.base.as_ptr().add(offset) }.cast::<AtomicU64>();

@@ -108,7 +108,7 @@ impl<const N: usize, const FAR: bool> Ring<N, FAR> {
 impl<const N: usize, const FAR: bool> Ends<N> for Ring<N, FAR> {
     type Place = Box<[u64; N]>;
 
-    #[inline]
+    #[inline(always)]
     fn send(&mut self, message: &[u64; N]) -> Outcome {
         self.find_room(1);
         // SAFETY: room is what the receiver has done with.
@@ -118,7 +118,7 @@ impl<const N: usize, const FAR: bool> Ends<N> for Ring<N, FAR> {
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn receive(&mut self, message: &mut Self::Place) -> Outcome {
         self.find_message();
         // SAFETY: the sender wrote it before it counted it.
