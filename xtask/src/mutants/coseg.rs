@@ -484,6 +484,14 @@ pub(super) const MUTANTS: &[Mutant] = &[
         test: "channels::loan_and_send",
     },
     Mutant {
+        name: "a batch ends with the ring",
+        file: "crates/coseg/src/channel/one.rs",
+        find: "self.sent != self.position",
+        replace: "false",
+        target: "regions",
+        test: "channels::a_batch_has_all_that_are_there_also_beyond_the_end_of_the_ring",
+    },
+    Mutant {
         name: "what nobody had yet is said to come again",
         file: "crates/coseg/src/channel/ends.rs",
         find: "if had_it && end.way.claim(&lane.geometry, 1).is_some() {",

@@ -38,8 +38,9 @@ pub(super) fn prepare<const N: usize>(course: Course, directory: &Path) -> Outco
 
 struct Iceoryx {
     publisher: Publisher<ipc::Service, [u64], ()>,
-    /// One for each who receives.
-    subscribers: Vec<Subscriber<ipc::Service, [u64], ()>>,
+    subscriber: Subscriber<ipc::Service, [u64], ()>,
+    /// Of a broadcast.
+    second: Option<Subscriber<ipc::Service, [u64], ()>>,
     word_count: usize,
     node: Node<ipc::Service>,
 }
@@ -68,19 +69,18 @@ impl Iceoryx {
             .initial_max_slice_len(word_count)
             .backpressure_strategy(BackpressureStrategy::RetryUntilDelivered)
             .create()?;
-        let receiver_count = if course.kind == Kind::Broadcast { 2 } else { 1 };
         let received = received?;
-        let subscribers = (0..receiver_count).map(|_| received.subscriber_builder().create());
-        let subscribers = subscribers.collect::<Result<Vec<_>, _>>()?;
-        Ok(Iceoryx { publisher, subscribers, word_count, node })
+        let subscriber = || received.subscriber_builder().create();
+        let second = (course.kind == Kind::Broadcast).then(subscriber).transpose()?;
+        Ok(Iceoryx { publisher, subscriber: subscriber()?, second, word_count, node })
     }
+}
 
-    #[inline]
-    fn receive(&self, index: usize) -> Outcome<Received> {
-        loop {
-            if let Some(sample) = self.subscribers[index].receive()? {
-                return Ok(sample);
-            }
+#[inline(always)]
+fn receive(subscriber: &Subscriber<ipc::Service, [u64], ()>) -> Outcome<Received> {
+    loop {
+        if let Some(sample) = subscriber.receive()? {
+            return Ok(sample);
         }
     }
 }
@@ -88,16 +88,17 @@ impl Iceoryx {
 impl<const N: usize> Ends<N> for Iceoryx {
     type Place = Box<[u64; N]>;
 
-    #[inline]
+    #[inline(always)]
     fn send(&mut self, message: &[u64; N]) -> Outcome {
         self.publisher.loan_slice_uninit(N)?.write_from_slice(message).send()?;
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn receive(&mut self, message: &mut Self::Place) -> Outcome {
-        for index in 0..self.subscribers.len() {
-            message.copy_from_slice(Iceoryx::receive(self, index)?.payload());
+        message.copy_from_slice(receive(&self.subscriber)?.payload());
+        if let Some(second) = &self.second {
+            message.copy_from_slice(receive(second)?.payload());
         }
         Ok(())
     }
@@ -122,7 +123,7 @@ impl<const N: usize> Ends<N> for Loaned {
 
     #[inline]
     fn receive(&mut self, message: &mut Self::Place) -> Outcome {
-        message.copy_from_slice(&self.0.receive(0)?.payload()[..N]);
+        message.copy_from_slice(&receive(&self.0.subscriber)?.payload()[..N]);
         Ok(())
     }
 }
@@ -157,7 +158,7 @@ impl<const N: usize> Ends<N> for Sleeping {
 
     fn receive(&mut self, message: &mut Self::Place) -> Outcome {
         loop {
-            if let Some(sample) = self.messages.subscribers[0].receive()? {
+            if let Some(sample) = self.messages.subscriber.receive()? {
                 message.copy_from_slice(sample.payload());
                 return Ok(());
             }

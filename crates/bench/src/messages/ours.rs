@@ -58,7 +58,7 @@ pub(super) fn prepare(course: Course, backend: Arc<dyn Backend>) -> Outcome<Prep
     let spot = Spot { course, backend, key: Key::new(std::process::id().cast_signed()) };
     Ok(match (course.kind, course.means, course.size_bytes) {
         (Kind::Queue, _, 8) => spot.prepare(|own| Ok(Numbered::<Tasks>(own))),
-        (Kind::Broadcast, _, 8) => spot.prepare(Announced::of),
+        (Kind::Broadcast, _, 8) if course.waits == Waits::Spinning => spot.prepare(Announced::of),
         (Kind::OneToOne, Means::Copy, 8) => spot.prepare(|own| Ok(Numbered::<Numbers>(own))),
         (Kind::OneToOne, Means::Copy, 64) => spot.prepare(|own| Ok(Lined(own))),
         (Kind::OneToOne, Means::Copy, 0x400) => spot.prepare::<0x80, _, _>(|own| Ok(Texts::<Notes>(own))),
@@ -211,12 +211,12 @@ where
 {
     type Place = Vec<u8>;
 
-    #[inline(always)]
+    #[inline]
     fn send(&mut self, message: &[u64; N]) -> Outcome {
         Ok(self.0.sender.send(bytes_of(message))?)
     }
 
-    #[inline(always)]
+    #[inline]
     fn receive(&mut self, message: &mut Vec<u8>) -> Outcome {
         message.clear();
         self.0.receiver.receive_into(message)?;
@@ -247,14 +247,14 @@ struct Lent(Own<Rooms>);
 impl Ends<1> for Lent {
     type Place = Box<[u64; 1]>;
 
-    #[inline(always)]
+    #[inline]
     fn send(&mut self, message: &[u64; 1]) -> Outcome {
         let loan = self.0.sender.loan()?;
         loan.fill(4 * MIB, |place| place.write(0, bytes_of(message)))?.send()?;
         Ok(())
     }
 
-    #[inline(always)]
+    #[inline]
     fn receive(&mut self, message: &mut Box<[u64; 1]>) -> Outcome {
         let held = self.0.receiver.hold()?;
         held.read(0, bytes_of_mut(&mut **message));

@@ -110,6 +110,10 @@ impl ReceiveEnd for AnyReceive {
         pass_on!(self, end => end.claim(lane, want))
     }
 
+    fn has_more(&self) -> bool {
+        pass_on!(self, end => end.has_more())
+    }
+
     fn is_whole(&self, lane: &Lane) -> bool {
         pass_on!(self, end => end.is_whole(lane))
     }

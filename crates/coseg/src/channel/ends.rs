@@ -92,7 +92,7 @@ impl ReceiveEnd for OneReceive {
         Ok(found.into())
     }
 
-    /// Not if the last look showed no more: one a batch is enough.
+    /// Not if the last look showed no more: it was part of this batch.
     #[inline(always)]
     fn has_more(&self) -> bool {
         self.way.has_seen_more()

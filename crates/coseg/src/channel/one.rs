@@ -1,7 +1,7 @@
 //! One sender, one receiver: a ring, and a count of messages at either end, each in a line of its own.
 //!
-//! Either side knows its own count, and keeps what it last saw of the other's: that line travels only when there seems
-//! to be no message, or no room. Sending ends with the store of one count, receiving with that of the other: killed
+//! Either side knows its own count, and keeps what it last saw of the other's: that line travels only when there seem
+//! to be fewer messages, or less room, than is asked for. Sending ends with the store of one count, receiving with that of the other: killed
 //! before, either has not happened.
 
 use std::sync::Arc;
@@ -172,14 +172,13 @@ impl<K> Receiving<K> {
             let now = self.counts.sent.load(Ordering::Acquire);
             let found = now.wrapping_sub(self.position);
             // More than there can be a peer made up.
-            if found == 0 || found > geometry.capacity as u64 {
-                return None;
+            if found > seen && found <= geometry.capacity as u64 {
+                // Who gets as many at once as it wants need not wait for more.
+                let is_few = want == 1 || found < want as u64;
+                let streams = is_few && found > 1 && found <= geometry.capacity as u64 / 2;
+                self.slips = if streams { SLIPS } else { 0 };
+                self.sent = now;
             }
-            // Who gets as many at once as it wants need not wait for more.
-            let is_few = want == 1 || found < want as u64;
-            let streams = is_few && found > 1 && found <= geometry.capacity as u64 / 2;
-            self.slips = if streams { SLIPS } else { 0 };
-            self.sent = now;
         }
         side_by_side(geometry, self.position, self.sent.wrapping_sub(self.position), want)
     }
@@ -205,5 +204,32 @@ impl<K> Receiving<K> {
     pub(crate) fn done(&mut self, count: usize) {
         self.position = self.position.wrapping_add(count as u64);
         self.counts.received.store(self.position, Ordering::Release);
+    }
+}
+
+#[cfg(all(test, not(coseg_model)))]
+mod tests {
+    use super::*;
+
+    const RING: Geometry =
+        Geometry { at: 0, end_count: 1, slots_at: 1024, slot_size: 8, stride: 8, capacity: 16 };
+
+    #[test]
+    fn what_was_seen_is_received_whatever_the_count_becomes() {
+        for made_up in [0, 1, 3, 27, 1 << 40, u64::MAX] {
+            let memory = Arc::new(Memory::heap(RING.slots_at + 16 * 8));
+            let sent = memory.word(SENT);
+            let mut way = Receiving::resume(&memory, |memory| memory, &RING);
+            assert_eq!(way.claim(&RING, 100), None);
+            sent.store(10, Ordering::Release);
+            assert_eq!(way.claim(&RING, 1), Some((1024, 1)));
+            way.done(1);
+            sent.store(made_up, Ordering::Release);
+            for position in 1..10 {
+                assert_eq!(way.claim(&RING, 100), Some((1024 + 8 * position, 10 - position)), "{made_up}");
+                way.done(1);
+            }
+            assert_eq!(way.claim(&RING, 100), None, "{made_up}");
+        }
     }
 }

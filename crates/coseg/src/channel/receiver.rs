@@ -388,6 +388,8 @@ impl<E: ReceiveEnd> Way<'_, E> {
         most: usize,
     ) -> Result<usize, Refusal> {
         let before = messages.len();
+        // More are never there at a time: a sender who keeps pace makes no batch endless.
+        let most = most.min(lane.geometry.capacity);
         let mut refused = None;
         while messages.len() - before < most {
             match self.try_many(lane, messages, most - (messages.len() - before)) {

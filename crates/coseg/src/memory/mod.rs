@@ -193,6 +193,7 @@ impl Memory {
     /// Copies values that lie side by side to the end of a list.
     #[inline]
     pub(crate) fn load_all<T: Shared>(&self, offset: usize, count: usize, values: &mut Vec<T>) {
+        assert!(size_of::<T>().is_multiple_of(WORD), "values that end within a word");
         let words = self.words(offset, count * size_of::<T>() / WORD);
         if let Some(plain) = &T::PLAIN {
             // SAFETY: the words are as many as the values have, and so all bytes are written.

@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 
 /// Says of a type that it has no padding, and that any bytes make a value of it. Whoever has one cannot have made it up.
 #[derive(Debug)]
-pub struct Plain<T>(PhantomData<fn() -> T>);
+pub struct Plain<T>(PhantomData<fn(T) -> T>);
 
 /// A type without padding, of which any bytes make a value.
 ///

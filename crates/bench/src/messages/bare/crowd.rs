@@ -77,7 +77,7 @@ impl<const N: usize> Queue<N> {
 impl<const N: usize> Ends<N> for Queue<N> {
     type Place = Box<[u64; N]>;
 
-    #[inline]
+    #[inline(always)]
     fn send(&mut self, message: &[u64; N]) -> Outcome {
         let (slot, next) = self.take(&self.counts.sent.0, 0);
         // SAFETY: the ticket gives this place to this process alone, until it says the next lap.
@@ -86,7 +86,7 @@ impl<const N: usize> Ends<N> for Queue<N> {
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn receive(&mut self, message: &mut Self::Place) -> Outcome {
         let (slot, next) = self.take(&self.counts.received.0, 1);
         // SAFETY: as above.

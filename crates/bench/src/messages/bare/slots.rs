@@ -102,7 +102,7 @@ impl<A, const N: usize> End<A, N> {
 impl<A, const N: usize> Ends<N> for Both<A, N> {
     type Place = Box<[u64; N]>;
 
-    #[inline]
+    #[inline(always)]
     fn send(&mut self, message: &[u64; N]) -> Outcome {
         let end = &mut self.mine;
         while end.count == end.room {
@@ -117,7 +117,7 @@ impl<A, const N: usize> Ends<N> for Both<A, N> {
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn receive(&mut self, message: &mut Self::Place) -> Outcome {
         let end = &mut self.theirs;
         let slot = end.slot();

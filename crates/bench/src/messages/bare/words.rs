@@ -51,14 +51,14 @@ impl Spinning {
 impl Ends<1> for Spinning {
     type Place = Box<[u64; 1]>;
 
-    #[inline]
+    #[inline(always)]
     fn send(&mut self, message: &[u64; 1]) -> Outcome {
         // One more, so that the first message differs from the zero that is there.
         self.mine.number.store(message[0].wrapping_add(1), Ordering::Release);
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn receive(&mut self, message: &mut Self::Place) -> Outcome {
         loop {
             let number = self.theirs.number.load(Ordering::Acquire);
