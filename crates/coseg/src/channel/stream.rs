@@ -16,8 +16,7 @@ pub(crate) const CHUNK: usize = 32 * 1024;
 /// Bytes there must be for a chunk and its first word.
 pub(crate) const CHUNK_ROOM: usize = CHUNK + BYTES_LENGTH;
 
-/// Chunks from this size on go past the sender's cache, which is faster between cores that share none, and slower between
-/// those that do.
+/// Chunks from this size on go past the sender's cache where that is faster.
 const LARGE: usize = 16 * 1024;
 
 const FIRST: u64 = 1 << 62;
@@ -52,7 +51,7 @@ pub(super) fn try_chunk(
     let word = chunk.bytes.len() as u64 | flag(chunk.is_first, FIRST) | flag(chunk.is_last, LAST);
     place.memory.word(at).store(word, Ordering::Relaxed);
     if chunk.bytes.len() >= LARGE {
-        place.memory.write_past(place.bytes_at(), chunk.bytes);
+        place.memory.write_for_another(place.bytes_at(), chunk.bytes);
     } else {
         place.memory.write(place.bytes_at(), chunk.bytes);
     }

@@ -23,7 +23,7 @@ pub(crate) use self::mapped::Memory;
 pub(crate) use self::modelled::Memory;
 pub(crate) use self::plain::Plain;
 
-use self::blocks::{copy_blocks, read_blocks, write_blocks, write_lines_past};
+use self::blocks::{copy_blocks, is_faster_past, read_blocks, write_blocks, write_lines_past};
 use crate::Shared;
 use crate::layout::LINE;
 use crate::sync::{AtomicU64, Ordering};
@@ -91,8 +91,17 @@ impl Memory {
         }
     }
 
-    /// As [`Memory::write`], past the cache: for many bytes that another core reads, whose lines are not fetched first.
-    pub(crate) fn write_past(&self, offset: usize, bytes: &[u8]) {
+    /// As [`Memory::write`], for many bytes that another core reads.
+    pub(crate) fn write_for_another(&self, offset: usize, bytes: &[u8]) {
+        if is_faster_past() {
+            self.write_past(offset, bytes);
+        } else {
+            self.write(offset, bytes);
+        }
+    }
+
+    /// As [`Memory::write`], past the cache: the lines are not fetched first.
+    fn write_past(&self, offset: usize, bytes: &[u8]) {
         // Whole lines are what goes past it.
         let (head, rest) = bytes.split_at(bytes.len().min(offset.next_multiple_of(LINE) - offset));
         self.write(offset, head);

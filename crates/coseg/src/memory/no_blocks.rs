@@ -23,3 +23,7 @@ pub(super) fn copy_blocks<'f, 't>(
 }
 
 pub(super) use write_blocks as write_lines_past;
+
+pub(super) const fn is_faster_past() -> bool {
+    false
+}
