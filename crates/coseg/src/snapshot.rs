@@ -130,7 +130,8 @@ impl<'a> Snapshot<'a> {
     /// A copy of a value, as it was when the snapshot began.
     ///
     /// # Errors
-    /// [`ErrorKind::Busy`]: something was committed since; hand the error on, and the whole is tried again.
+    /// [`ErrorKind::Busy`]: something was committed since, or what was committed just before is still on its way to its
+    /// place; hand the error on, and the whole is tried again.
     ///
     /// # Panics
     /// If the place belongs to another region.

@@ -41,8 +41,8 @@ impl<K: Shared, V: Shared, const N: usize> MapView<'_, '_, K, V, N> {
     /// A copy of a key's value. One that expires while the snapshot is taken may be seen and then not.
     ///
     /// # Errors
-    /// [`ErrorKind::Busy`](crate::ErrorKind::Busy): something was committed since the snapshot began; hand the error on,
-    /// and the whole is tried again.
+    /// [`ErrorKind::Busy`](crate::ErrorKind::Busy): something was committed since the snapshot began, or what was
+    /// committed just before it is still on its way to its place; hand the error on, and the whole is tried again.
     pub fn get(&self, key: &K) -> Result<Option<V>> {
         self.look(key, &Typed::<V>::NEW)
     }
