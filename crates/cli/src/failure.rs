@@ -123,9 +123,10 @@ impl From<coseg::Error> for Failure {
         let (code, hint) = match error.kind() {
             ErrorKind::TimedOut => (TIMED_OUT, None),
             ErrorKind::BadPath => (NOTHING, None),
-            ErrorKind::InUse => {
-                (NOTHING, Some("coseg channel stat, or coseg channel tail --keep, which takes no end"))
-            }
+            ErrorKind::InUse => (
+                NOTHING,
+                Some("coseg channel stat, which shows who; to look, coseg channel tail --keep takes no end"),
+            ),
             ErrorKind::Damaged => {
                 (ERROR, Some("coseg read, to save its bytes; then coseg rm, and its program anew"))
             }

@@ -104,6 +104,24 @@ fn a_pipeline_ends_with_its_reader_and_loses_nothing() {
 }
 
 #[test]
+fn a_pipeline_whose_sender_was_killed_ends_with_its_reader() {
+    for world in worlds() {
+        let _desk = desk(&world);
+        let mut sending = world.start("channel send name:desk numbers");
+        let mut stdin = sending.0.stdin.take().unwrap();
+        stdin.write_all(b"1\n").unwrap();
+        let view = || world.json("channel stat name:desk numbers");
+        eventually("a message", || view()["channel"]["ready_count"] == 1);
+        signal(sending.pid(), Signal::SIGKILL);
+        sending.0.wait().unwrap();
+        let first = bash(&world, "timeout 30 coseg channel tail name:desk numbers | head -n 1");
+        assert_eq!((first.code, first.out.as_str()), (0, "1\n"), "{}", first.err);
+        assert_eq!(receivers(&world, "numbers"), 0);
+        drop(stdin);
+    }
+}
+
+#[test]
 fn signals_leave_the_ends() {
     for world in worlds() {
         let desk = desk(&world);

@@ -138,6 +138,10 @@ impl Listener {
             if self.stop.is_set() {
                 return Err(Failure::silent(INTERRUPTED));
             }
+            // Where a sender has died, that is told before this is asked.
+            if output::reader_has_gone() {
+                return Ok(None);
+            }
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             let stop = || self.stop.is_set() || output::reader_has_gone();
             let result = self.receiver.hold(left, &stop);
