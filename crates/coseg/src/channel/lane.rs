@@ -75,7 +75,7 @@ pub struct Lane {
 }
 
 impl Lane {
-    /// Takes an end that nobody living has.
+    /// Takes an end that nobody living has, of the dead's first: nobody is to hear of a death for ever.
     pub(crate) fn claim(spot: &Spot, side: Side) -> Result<Lane> {
         let base = spot.base();
         let part = spot.schema();
@@ -105,12 +105,13 @@ impl Lane {
             #[cfg(feature = "async")]
             sleeper: None,
         };
-        for want_dead in [false, true] {
+        for want_dead in [true, false] {
             for index in 0..geometry.end_count {
                 let end_at = geometry.end_at(side, index);
                 let word = lane.memory().half(end_at + END_OWNER);
                 let owner = Owner(word.load(Ordering::Acquire));
-                let takes = if want_dead { base.is_dead(owner) } else { owner == Owner::NOBODY };
+                let is_free = owner == Owner::NOBODY;
+                let takes = if want_dead { !is_free && base.is_dead(owner) } else { is_free };
                 if takes && word.compare_exchange(owner.0, me.0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
                 {
                     (lane.end_at, lane.inherited) = (end_at, want_dead);

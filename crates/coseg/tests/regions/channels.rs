@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use coseg::{
-    Broadcast, Bytes, Cell, Channel, DropOldest, Error, ErrorKind, Fail, Key, OneToOne, Queue, Refusal,
-    Region, Shared, Stream,
+    Broadcast, Bytes, Cell, Channel, DropOldest, Error, ErrorKind, Fail, Inspection, Key, OneToOne, Queue,
+    Refusal, Region, Shared, Stream,
 };
 use coseg_sysv::Backend;
 
@@ -568,6 +568,36 @@ fn a_sender_learns_that_its_receiver_died_and_loses_nothing() {
         let mut receiver = post.numbers.receiver().unwrap();
         assert_eq!(receiver.receive().unwrap(), 1);
         assert_eq!(receiver.try_iter().last(), Some(3));
+        post.remove().unwrap();
+    });
+}
+
+#[test]
+fn who_comes_next_takes_the_place_of_the_dead() {
+    on_each(|world| {
+        let post = post(world);
+        post.orders.sender().unwrap().send(&Order { trader: 1, amount: 10 }).unwrap();
+        for (role, channel, word) in [
+            ("holds an order", "orders", "held"),
+            ("writes an order", "orders", "writing"),
+            ("reads no prices", "prices", "ready"),
+        ] {
+            let mut peer = world.actor(role);
+            peer.hear(word);
+            peer.kill();
+            let dead = || {
+                let region = Inspection::of(post.segment()).unwrap();
+                let view = region.channels().into_iter().find(|view| view.name == channel).unwrap();
+                view.senders.iter().chain(&view.receivers).filter(|end| end.is_dead).count()
+            };
+            assert_eq!(dead(), 1, "{role}");
+            match role {
+                "holds an order" => drop(post.orders.receiver().unwrap()),
+                "writes an order" => drop(post.orders.sender().unwrap()),
+                _ => drop(post.prices.receiver().unwrap()),
+            }
+            assert_eq!(dead(), 0, "{role}");
+        }
         post.remove().unwrap();
     });
 }
