@@ -55,6 +55,13 @@ impl Failure {
         self
     }
 
+    /// The same with more said of what happened.
+    #[must_use]
+    pub(crate) fn retell(mut self, text: impl FnOnce(&str) -> String) -> Failure {
+        self.text = text(&self.text);
+        self
+    }
+
     pub(crate) fn code(&self) -> u8 {
         self.code
     }
@@ -121,8 +128,11 @@ impl From<coseg::Error> for Failure {
             return error.clone().into();
         }
         let (code, hint) = match error.kind() {
-            ErrorKind::TimedOut => (TIMED_OUT, None),
-            ErrorKind::BadPath => (NOTHING, None),
+            ErrorKind::TimedOut => (TIMED_OUT, Some("coseg locks, which shows who holds it")),
+            ErrorKind::BadPath => (NOTHING, Some("coseg show, which shows its parts and fields")),
+            ErrorKind::Full => {
+                (NOTHING, Some("coseg map rm --expired, or coseg map rm with keys that nobody needs"))
+            }
             ErrorKind::InUse => (
                 NOTHING,
                 Some("coseg channel stat, which shows who; to look, coseg channel tail --keep takes no end"),

@@ -141,8 +141,8 @@ pub(crate) fn run(args: &Set, global: &Global) -> Result<ExitCode> {
         None => Ok(ExitCode::SUCCESS),
         Some(failure) if changes.is_empty() => Err(failure),
         Some(failure) => {
-            let done = format!("; {} of {} set before", changes.len(), args.assignments.len());
-            Err(Failure::new(failure.code(), format!("{failure}{done}")))
+            let (done, all) = (changes.len(), args.assignments.len());
+            Err(failure.retell(|text| format!("{text}; {done} of {all} set before")))
         }
     }
 }

@@ -228,9 +228,9 @@ fn new_and_if_hold_or_change_nothing() {
         );
         for (line, fact) in [
             ("quotes EURUSD 2 --if 1.08", "quotes[\"EURUSD\"] of key 0x00000007"),
-            ("quotes EURUSD 2 --if 1.08", "its value is 1.09, not 1.08"),
-            ("quotes EURUSD 2 --new", "it has a value: 1.09"),
-            ("quotes none 2 --if 1", "there is no such key"),
+            ("quotes EURUSD 2 --if 1.08", "its value is 1.09, not 1.08. Try: the same command with --if"),
+            ("quotes EURUSD 2 --new", "it has a value: 1.09. Try: the same command without --new"),
+            ("quotes none 2 --if 1", "there is no such key. Try: --new instead of --if"),
         ] {
             let outcome = world.run(&format!("map put name:book {line}"));
             assert_eq!((outcome.code, outcome.out.as_str()), (1, ""), "{line}");
@@ -303,10 +303,10 @@ fn a_line_that_is_no_entry_holds_up_no_other() {
         assert_eq!((book.quotes.get(&"c".into()).unwrap(), book.quotes.len()), (Some(1.0), 5));
         let more = b"{\"key\":\"c\",\"value\":7}\n{\"key\":\"f\",\"value\":1}\n{\"key\":\"d\",\"value\":7}";
         let full = world.feed("map put name:book quotes", more);
-        assert_eq!(full.code, 2);
+        assert_eq!(full.code, 1);
         let fact = "line 2: put into `quotes` of region 0x00000007";
         assert!(full.err.contains(fact) && full.err.contains("all 5 entries are in use"), "{full:?}");
-        assert!(full.err.contains("1 entry was put before"), "{full:?}");
+        assert!(full.err.contains("1 entry was put before. Try: coseg map rm --expired"), "{full:?}");
         assert_eq!(
             (book.quotes.get(&"c".into()).unwrap(), book.quotes.get(&"d".into()).unwrap()),
             (Some(7.0), Some(2.0))

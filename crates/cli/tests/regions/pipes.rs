@@ -4,7 +4,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use coseg::{Broadcast, Channel, Key, Queue, Region, Shared, Text};
+use coseg_examples::floor::{self, Request};
+use coseg_examples::safe_office::Trader;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -12,21 +13,13 @@ use crate::channels::{desk, eventually, order, receiver};
 use crate::common::{Outcome, World, binary, finish, worlds};
 use crate::office::backend;
 
-#[derive(Shared, Clone, Copy, Debug, PartialEq)]
-#[repr(C)]
-struct Price {
-    name: Text<8>,
-    buy: u32,
-}
-
-#[derive(Region)]
-struct Market {
-    prices: Channel<Price, Broadcast<8>>,
-}
-
-#[derive(Region)]
-struct Desk {
-    orders: Channel<Price, Queue<8>>,
+/// The README's pipeline, as it stands there.
+fn pipeline_of_readme() -> String {
+    let readme = include_str!("../../../../README.md");
+    let lines =
+        readme.lines().skip_while(|line| !line.starts_with("$ coseg channel tail name:floor quotes |"));
+    let is_more = |line: &&str| line.starts_with(['$', '>']);
+    lines.take_while(is_more).map(|line| &line[1..]).collect::<Vec<_>>().join("\n")
 }
 
 /// A line of bash in a test's world, with `coseg` on its path.
@@ -53,30 +46,29 @@ fn prices_become_orders_in_one_line_of_shell() {
         eprintln!("not tested: no jq here");
         return;
     }
+    let line = pipeline_of_readme();
+    assert!(line.ends_with("coseg channel send name:floor orders"), "{line}");
     for world in worlds() {
-        let at = |key| Region::<Market>::at(Key::new(key)).backend(&backend(&world)).name("market");
-        let market = at(7).create(MarketInitial::default).unwrap();
-        let options = Region::<Desk>::at(Key::new(8)).backend(&backend(&world)).name("desk");
-        let desk = options.create(DeskInitial::default).unwrap();
+        let options = floor::options(&backend(&world), floor::KEY);
+        let office = options.create(|| floor::opening(vec![Trader::new("ada", 0)])).unwrap();
         std::thread::scope(|scope| {
-            let line = "coseg channel tail name:market prices | jq -c --unbuffered 'select(.buy > 100)' | \
-                        coseg channel send name:desk orders";
-            let world = &world;
-            let pipeline = scope.spawn(move || bash(world, line));
-            eventually("a receiver of prices", || !market.prices.receivers().is_empty());
-            let mut prices = market.prices.sender().unwrap();
-            for buy in [50, 101, 100, 4_000_000_000] {
-                prices.send(&Price { name: "EURO".into(), buy }).unwrap();
+            let desk = scope.spawn(|| floor::run_desk(&office, |_| Ok(())).unwrap());
+            let pipeline = scope.spawn(|| bash(&world, &line));
+            eventually("a receiver of quotes", || !office.quotes.receivers().is_empty());
+            let row = office.ledger.row(0).unwrap();
+            let mut requests = office.orders.sender().unwrap();
+            for (order, done_count) in [("buy DOLLAR 5", 1), ("buy EURO 10", 3), ("buy EURO 7", 5)] {
+                requests.send(&Request::new(0, 0, &order.parse().unwrap())).unwrap();
+                eventually("it, and what the pipeline sends", || row.read().order_count == done_count);
             }
-            let mut orders = desk.orders.receiver().unwrap();
-            let order = || orders.receive_timeout(Duration::from_secs(20)).unwrap().buy;
-            let got: Vec<u32> = std::iter::repeat_with(order).take(2).collect();
-            assert_eq!(got, [101, 4_000_000_000], "they come while the pipeline runs");
-            prices.close();
+            assert_eq!(office.board.read().map(|currency| currency.stock), [10_005, 20_000, 10_000, 5_000]);
+            office.quotes.close().unwrap();
             let outcome = pipeline.join().unwrap();
             assert_eq!((outcome.code, outcome.err.as_str()), (0, ""));
+            office.orders.close().unwrap();
+            desk.join().unwrap();
         });
-        assert!(market.prices.receivers().is_empty() && desk.orders.senders().is_empty());
+        assert!(office.quotes.receivers().is_empty() && office.orders.senders().is_empty());
     }
 }
 

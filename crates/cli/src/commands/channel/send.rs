@@ -101,7 +101,10 @@ pub(crate) fn run(args: &Send, global: &Global) -> Result<ExitCode> {
                 _ => parse::argument(of, text),
             };
             let value = value.and_then(|value| coseg::encode(of, &value).map(|_| value).map_err(say));
-            value.map_err(|fact| Failure::error(format!("message {}: {fact}; none was sent", index + 1)))
+            value.map_err(|fact| {
+                Failure::error(format!("message {}: {fact}; none was sent", index + 1))
+                    .hint("coseg channel stat, which shows what a message consists of")
+            })
         })
         .collect::<Result<Vec<Value>>>()?;
     let stop = Stop::on_first_signal("channel send")?;
@@ -201,7 +204,7 @@ impl Mail {
                 }
                 Err(refusal) => refusal,
             };
-            let (code, fact) = match refusal {
+            let (code, fact, hint) = match refusal {
                 Refusal::Failed(error) if *error.kind() == ErrorKind::BadValue => {
                     return Ok(Err(format!("{}: {}", place(), say(error))));
                 }
@@ -211,17 +214,17 @@ impl Mail {
                     self.obituaries.tell(&who, what_now);
                     continue;
                 }
-                Refusal::Closed => (NOTHING, "it is closed".to_owned()),
+                Refusal::Closed => (NOTHING, "it is closed".to_owned(), "coseg channel reopen"),
                 _ if self.stop.is_set() => return Err(Failure::silent(INTERRUPTED)),
                 _ => {
                     let after = self.timeout.unwrap_or_default().as_millis();
-                    (TIMED_OUT, format!("after {after} ms: nobody made room"))
+                    let hint = "coseg channel stat, which shows who receives";
+                    (TIMED_OUT, format!("after {after} ms: nobody made room"), hint)
                 }
             };
             let before = output::count(self.sent, "message was", "messages were");
             let text = format!("send to {}: {}: {fact}; {before} sent before", self.object, place());
-            let failure = Failure::new(code, text);
-            return Err(if code == NOTHING { failure.hint("coseg channel reopen") } else { failure });
+            return Err(Failure::new(code, text).hint(hint));
         }
     }
 }

@@ -160,7 +160,9 @@ impl Listener {
                     let after = self.timeout.unwrap_or_default();
                     let text =
                         format!("receive from {}: after {} ms: no message", self.object, after.as_millis());
-                    return Err(Failure::new(TIMED_OUT, text));
+                    return Err(
+                        Failure::new(TIMED_OUT, text).hint("coseg channel stat, which shows who sends")
+                    );
                 }
             }
         }

@@ -62,7 +62,7 @@ pub(crate) fn run(args: &Get, global: &Global) -> Result<ExitCode> {
             Some(entry) if global.json => found.push((key, entry)),
             Some(entry) => output::print_line(&Json(&entry.value))?,
             None => {
-                output::complain(&absent(&map, &stat, key));
+                output::complain(&absent(&map, &stat, key).to_string());
                 code = ExitCode::from(NOTHING);
             }
         }

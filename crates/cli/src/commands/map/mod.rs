@@ -81,7 +81,10 @@ fn place(map: &UntypedMap, key: &Value) -> String {
 /// A key or value that is an argument.
 fn argument(what: &str, of: &Type, text: &str) -> Result<Value> {
     let value = parse::argument(of, text).and_then(|value| checked(of, value));
-    value.map_err(|fact| Failure::error(format!("{what}: {}", printable(&fact))))
+    value.map_err(|fact| {
+        Failure::error(format!("{what}: {}", printable(&fact)))
+            .hint("coseg map ls, which shows the types of keys and values")
+    })
 }
 
 fn keys(map: &UntypedMap, texts: &[String]) -> Result<Vec<Value>> {
@@ -94,8 +97,9 @@ fn checked(of: &Type, value: Value) -> Result<Value, String> {
     Ok(coseg::decode(of, &bytes))
 }
 
-fn absent(map: &UntypedMap, stat: &Stat, key: &Value) -> String {
-    format!("find {} of {}: there is no such key", place(map, key), title(stat))
+fn absent(map: &UntypedMap, stat: &Stat, key: &Value) -> Failure {
+    Failure::nothing(format!("find {} of {}: there is no such key", place(map, key), title(stat)))
+        .hint("coseg map ls with its name, which lists its keys")
 }
 
 /// An entry as `ls` prints it, and `put` reads it.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Change, argument, checked, chosen, place, print_changes};
 use crate::args::Global;
-use crate::failure::{ERROR, Failure, NOTHING, Result};
+use crate::failure::{ERROR, Failure, Result};
 use crate::input::Input;
 use crate::output::{self, printable};
 use crate::parse;
@@ -39,8 +39,8 @@ Each is checked and put at once. One that is no entry is told with its number, f
 is not put; those before and behind it are.
 A change takes the region's lock, as the programs do, and is seen whole or not at all, whoever is \
 killed. With --if a value keeps its time, unless --for gives it another.
-Exit codes: 1 if there is no such region or map, or --new or --if did not hold; 2 if it is no such \
-key or value, or the map is full; 124 if the lock was held too long; 130 with Ctrl-C.";
+Exit codes: 1 if there is no such region or map, --new or --if did not hold, or the map is full; 2 \
+if it is no such key or value; 124 if the lock was held too long; 130 with Ctrl-C.";
 
 /// Set the value of a key; without one, of each line of JSON on standard input
 #[derive(Debug, Args)]
@@ -114,8 +114,7 @@ pub(crate) fn run(args: &Put, global: &Global) -> Result<ExitCode> {
             let key = argument("key", map.key_type(), key)?;
             let value = argument("value", map.value_type(), value)?;
             target.put(key, value, args.stay).and_then(|done| {
-                let change = done.map_err(Failure::nothing)?;
-                tell(&view, &target, &change, global.json)?;
+                tell(&view, &target, &done?, global.json)?;
                 Ok(ExitCode::SUCCESS)
             })
         }
@@ -165,11 +164,10 @@ impl Target<'_> {
                 Ok((key, value, own)) => {
                     let before = |failure: Failure| {
                         let count = output::count(put, "entry was", "entries were");
-                        let text = format!("line {number}: {failure}; {count} put before");
-                        Failure::new(failure.code(), text)
+                        failure.retell(|text| format!("line {number}: {text}; {count} put before"))
                     };
                     let done = self.put(key, value, own.or(stay)).map_err(before)?;
-                    done.map(drop).map_err(|fact| (NOTHING, fact))
+                    done.map(drop).map_err(|refusal| (refusal.code(), refusal.text().to_owned()))
                 }
                 Err(fact) => Err((ERROR, printable(&fact))),
             };
@@ -197,7 +195,7 @@ impl Target<'_> {
     }
 
     /// Puts a value, if the condition holds; else what does not.
-    fn put(&self, key: Value, value: Value, stay: Option<Duration>) -> Result<Result<Change, String>> {
+    fn put(&self, key: Value, value: Value, stay: Option<Duration>) -> Result<Result<Change>> {
         let before = self.map.update(&key, self.timeout, |entry| {
             let before = entry.clone();
             let time = before.as_ref().and_then(|entry| entry.expires_in);
@@ -217,15 +215,18 @@ impl Target<'_> {
         })
     }
 
-    fn refusal(&self, key: &Value, found: Option<Value>) -> String {
-        let fact = match (found, &self.condition) {
-            (Some(found), Condition::Some(old)) => {
-                format!("its value is {}, not {}", line(&found, true), line(old, true))
+    fn refusal(&self, key: &Value, found: Option<Value>) -> Failure {
+        let (fact, hint) = match (found, &self.condition) {
+            (Some(found), Condition::Some(old)) => (
+                format!("its value is {}, not {}", line(&found, true), line(old, true)),
+                "the same command with --if and what it is now",
+            ),
+            (Some(found), _) => {
+                (format!("it has a value: {}", line(&found, true)), "the same command without --new")
             }
-            (Some(found), _) => format!("it has a value: {}", line(&found, true)),
-            (None, _) => "there is no such key".to_owned(),
+            (None, _) => ("there is no such key".to_owned(), "--new instead of --if"),
         };
-        format!("put {} of {}: {fact}", place(self.map, key), title(self.stat))
+        Failure::nothing(format!("put {} of {}: {fact}", place(self.map, key), title(self.stat))).hint(hint)
     }
 }
 

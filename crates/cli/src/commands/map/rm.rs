@@ -105,7 +105,7 @@ fn remove_keys(args: &Rm, view: &View, stat: &Stat, map: &UntypedMap, json: bool
                 changes.push(Change { key, before: Some(before), after: None });
             }
             Ok(None) => {
-                output::complain(&absent(map, stat, &key));
+                output::complain(&absent(map, stat, &key).to_string());
                 code = ExitCode::from(NOTHING);
             }
             Err(failure) => {
