@@ -76,7 +76,7 @@ fn bytes_that_change_are_told_until_the_segment_goes() {
         drop(holder);
         let mut watching = world.start("watch key:1 --every 10ms");
         let mut lines = BufReader::new(watching.0.stdout.take().unwrap()).lines();
-        let told = std::thread::spawn(move || (lines.next().unwrap().unwrap(), lines));
+        let told = std::thread::spawn(move || (lines.next(), lines));
         for number in 1.. {
             if told.is_finished() {
                 break;
@@ -85,6 +85,7 @@ fn bytes_that_change_are_told_until_the_segment_goes() {
         }
         // Without a reader it would end for that.
         let (line, _lines) = told.join().unwrap();
+        let Some(Ok(line)) = line else { panic!("nothing was told: {:?}", watching.finish()) };
         assert!(line.contains("0x1004"), "{line}");
         world.ok("rm key:1 --force --yes");
         let outcome = watching.finish();
