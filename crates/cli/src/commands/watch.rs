@@ -112,9 +112,13 @@ pub(crate) fn run(args: &Watch, global: &Global) -> Result<ExitCode> {
     while teller.left > 0 && !output::reader_has_gone() {
         stop.sleep_while(args.every, || !output::reader_has_gone())?;
         // Its bytes can be read for as long as they are open here.
-        if view.facility.backend.stat(stat.id).map_or(true, |now| now.removed && !stat.removed) {
-            output::note(&format!("{whose} was removed"));
-            break;
+        match view.facility.backend.stat(stat.id).map_err(Failure::from) {
+            Ok(now) if stat.removed || !now.removed => {}
+            Err(failure) if failure.code() != NOTHING => return Err(failure),
+            _ => {
+                output::note(&format!("{whose} was removed"));
+                break;
+            }
         }
         // It was of the look before the last: what changed then and what changes now both count.
         let differs = after.follow(&contents)?.0;
