@@ -101,9 +101,15 @@ impl Bell<'_> {
     }
 
     /// The same where those who wait call [`Bell::prepare_again`]. False: they asked for a barrier, and nobody sleeps.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn ring_for_frequent(self) -> bool {
-        os::barrier_before_look();
+        self.ring_with(os::needs_barrier())
+    }
+
+    /// The same for one who has asked [`os::needs_barrier`] before.
+    #[inline(always)]
+    pub(crate) fn ring_with(self, needs_barrier: bool) -> bool {
+        os::barrier_if(needs_barrier);
         self.0.load(Ordering::Relaxed) & (SOMEBODY | FENCED) == 0 || self.ring_behind_barrier()
     }
 

@@ -4,10 +4,14 @@
 use std::time::Duration;
 
 #[cfg(not(coseg_model))]
-pub(crate) use real::{accept_barriers, barrier_before_look, barrier_before_sleep, wait, wake};
+pub(crate) use real::{
+    accept_barriers, barrier_before_look, barrier_before_sleep, barrier_if, needs_barrier, wait, wake,
+};
 
 #[cfg(coseg_model)]
-pub(crate) use modelled::{accept_barriers, barrier_before_look, barrier_before_sleep, wait, wake};
+pub(crate) use modelled::{
+    accept_barriers, barrier_before_look, barrier_before_sleep, barrier_if, needs_barrier, wait, wake,
+};
 
 /// A descriptor that is readable once 8 bytes were written to it, and not after they were read.
 #[cfg(feature = "async")]
@@ -110,10 +114,22 @@ mod real {
     /// The side that happens often: nothing, where the others' barrier counts for this process too.
     #[inline]
     pub(crate) fn barrier_before_look() {
-        if REGISTERED.load(Ordering::Relaxed) {
-            compiler_fence(Ordering::SeqCst);
-        } else {
+        barrier_if(needs_barrier());
+    }
+
+    /// Whether the others' barrier does not count for this process: once it does, it does for ever.
+    #[inline]
+    pub(crate) fn needs_barrier() -> bool {
+        !REGISTERED.load(Ordering::Relaxed)
+    }
+
+    /// The same as [`barrier_before_look`], for who knows already.
+    #[inline(always)]
+    pub(crate) fn barrier_if(needed: bool) {
+        if needed {
             fence(Ordering::SeqCst);
+        } else {
+            compiler_fence(Ordering::SeqCst);
         }
     }
 
@@ -174,6 +190,14 @@ mod modelled {
     pub(crate) fn accept_barriers() {}
 
     pub(crate) fn barrier_before_look() {
+        fence(Ordering::SeqCst);
+    }
+
+    pub(crate) fn needs_barrier() -> bool {
+        true
+    }
+
+    pub(crate) fn barrier_if(_: bool) {
         fence(Ordering::SeqCst);
     }
 

@@ -379,11 +379,11 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a message is seen before its bytes are there",
         file: "crates/coseg/src/channel/sender.rs",
-        find: "    M::put(lane.place(at), message);
+        find: "    M::put(end.places(lane, at, 1), message);
     end.publish(lane, 1);
 ",
         replace: "    end.publish(lane, 1);
-    M::put(lane.place(at), message);
+    M::put(end.places(lane, at, 1), message);
 ",
         target: "killed",
         test: "channels::send",
@@ -478,8 +478,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a new sender shows what a dead one was writing",
         file: "crates/coseg/src/channel/one.rs",
-        find: "let position = counts.sent.load(Ordering::Acquire);",
-        replace: "let position = counts.sent.load(Ordering::Acquire).wrapping_add(1);",
+        find: "let position = ring.sent.load(Ordering::Acquire);",
+        replace: "let position = ring.sent.load(Ordering::Acquire).wrapping_add(1);",
         target: "killed",
         test: "channels::loan_and_send",
     },

@@ -26,12 +26,12 @@ impl Message for Raw {
     }
 
     fn put(place: Place<'_>, message: &[u8]) {
-        place.memory.write(place.at, message);
+        place.words.write(0, message);
     }
 
     fn take(place: Place<'_>) -> Vec<u8> {
-        let mut bytes = vec![0; place.room];
-        place.memory.read(place.at, &mut bytes);
+        let mut bytes = vec![0; place.room()];
+        place.words.read(0, &mut bytes);
         bytes
     }
 }
@@ -88,6 +88,10 @@ impl SendEnd for AnySend {
         pass_on!(self, end => end.reserve(lane, want))
     }
 
+    fn places<'l>(&'l self, lane: &'l Lane, at: usize, count: usize) -> Place<'l> {
+        pass_on!(self, end => end.places(lane, at, count))
+    }
+
     fn publish(&mut self, lane: &Lane, count: usize) {
         pass_on!(self, end => end.publish(lane, count));
     }
@@ -108,6 +112,10 @@ impl ReceiveEnd for AnyReceive {
 
     fn claim(&mut self, lane: &mut Lane, want: usize) -> Result<Next, Refusal> {
         pass_on!(self, end => end.claim(lane, want))
+    }
+
+    fn places<'l>(&'l self, lane: &'l Lane, at: usize, count: usize) -> Place<'l> {
+        pass_on!(self, end => end.places(lane, at, count))
     }
 
     fn has_more(&self) -> bool {

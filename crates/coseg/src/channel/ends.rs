@@ -7,6 +7,7 @@ use super::broadcast::{Broadcast, Found};
 use super::geometry::{END_OWNER, END_REPEATED, LOCK, Side};
 use super::kind::{Next, ReceiveEnd, Room, SendEnd};
 use super::lane::{Lane, owners};
+use super::message::Place;
 use super::one;
 use super::queue::{Queue, Receiving, Slot, Track};
 use super::refusal::Refusal;
@@ -39,6 +40,11 @@ impl SendEnd for OneSend {
             lane.awaited = Some(self.0.awaited(&lane.geometry));
         }
         Ok(room)
+    }
+
+    #[inline(always)]
+    fn places<'l>(&'l self, _: &'l Lane, at: usize, count: usize) -> Place<'l> {
+        self.0.places(at, count)
     }
 
     #[inline(always)]
@@ -90,6 +96,11 @@ impl ReceiveEnd for OneReceive {
             lane.awaited = Some(self.way.awaited(&lane.geometry));
         }
         Ok(found.into())
+    }
+
+    #[inline(always)]
+    fn places<'l>(&'l self, _: &'l Lane, at: usize, count: usize) -> Place<'l> {
+        self.way.places(at, count)
     }
 
     /// Not if the last look showed no more: it was part of this batch.

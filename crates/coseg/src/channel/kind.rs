@@ -2,6 +2,7 @@
 
 use super::ends::{BroadcastReceive, BroadcastSend, OneReceive, OneSend, QueueReceive, QueueSend};
 use super::lane::Lane;
+use super::message::Place;
 use super::refusal::Refusal;
 use crate::Result;
 use crate::schema::PartKind;
@@ -123,7 +124,7 @@ impl<const N: usize, P: Policy> Kind for Broadcast<N, P> {
 }
 impl<const N: usize, P: Policy> Whole for Broadcast<N, P> {}
 
-/// Where the next message can be written, and how many side by side.
+/// Where the next message can be written, as the end has it told, and how many side by side.
 pub(super) type Room = Option<(usize, usize)>;
 
 /// A sender's way through the slots.
@@ -133,6 +134,11 @@ pub trait SendEnd: std::fmt::Debug + Sized {
     fn resume(lane: &Lane) -> Self;
     /// Up to `want` places.
     fn reserve(&mut self, lane: &mut Lane, want: usize) -> Result<Room, Refusal>;
+    /// Reserved places, of so many messages.
+    #[inline]
+    fn places<'l>(&'l self, lane: &'l Lane, at: usize, count: usize) -> Place<'l> {
+        lane.places(at, count)
+    }
     /// Sends what was written into so many of the reserved places.
     fn publish(&mut self, lane: &Lane, count: usize);
     /// Sends nothing of what was reserved.
@@ -163,6 +169,11 @@ pub trait ReceiveEnd: std::fmt::Debug + Sized {
     fn resume(lane: &Lane) -> Result<Self>;
     /// Up to `want` messages.
     fn claim(&mut self, lane: &mut Lane, want: usize) -> Result<Next, Refusal>;
+    /// Places of so many messages that were claimed.
+    #[inline]
+    fn places<'l>(&'l self, lane: &'l Lane, at: usize, count: usize) -> Place<'l> {
+        lane.places(at, count)
+    }
     /// Whether, after some were claimed and received, it is worth while to claim more.
     fn has_more(&self) -> bool {
         true

@@ -20,7 +20,7 @@ use crate::{Error, ErrorKind, Participant, Result};
 /// How long a peer's death may stay unnoticed by one who is busy.
 const LOOK_AFTER_NS: u64 = 10_000_000;
 /// How often the clock is not asked: one who has done much and now does little must not take it for quick.
-const INTERVAL_MAX: u32 = 63;
+const INTERVAL_MAX: i32 = 63;
 /// The first sleep of one who waits.
 const FIRST_SLEEP: Duration = Duration::from_millis(10);
 /// Looks at a channel before sleeping: together about 100 µs, as long as falling asleep and waking can take.
@@ -58,6 +58,7 @@ pub struct Lane {
     closed: Fixed<AtomicU32, Base>,
     own_bell: Fixed<AtomicU32, Base>,
     their_bell: Fixed<AtomicU32, Base>,
+    needs_barrier: bool,
     /// It was a dead process's before, which may have received a message and not said so.
     pub(crate) inherited: bool,
     pub(crate) spin_looks: u32,
@@ -94,6 +95,7 @@ impl Lane {
             closed: half(CLOSED),
             own_bell: half(bell_of(side)),
             their_bell: half(bell_of(side.other())),
+            needs_barrier: os::needs_barrier(),
             inherited: false,
             spin_looks: SPIN_LOOKS,
             told: Owner::NOBODY,
@@ -143,10 +145,11 @@ impl Lane {
         &self.base().memory
     }
 
-    /// A message's place.
+    /// The places of so many messages, the first of which lies at an offset of the region.
     #[inline(always)]
-    pub(super) fn place(&self, at: usize) -> Place<'_> {
-        Place { memory: self.memory(), at, room: self.geometry.stride }
+    pub(super) fn places(&self, at: usize, count: usize) -> Place<'_> {
+        let Geometry { slot_size, stride, .. } = self.geometry;
+        Place { words: self.memory().part(at, (count - 1) * slot_size + stride) }
     }
 
     /// An error in a child of fork, which does not have the end.
@@ -182,7 +185,7 @@ impl Lane {
     /// Wakes those who wait at the other side.
     #[inline(always)]
     pub(crate) fn ring(&self) {
-        if !Bell(&self.their_bell).ring_for_frequent() {
+        if !Bell(&self.their_bell).ring_with(self.needs_barrier) {
             self.count_unheard();
         }
     }
@@ -442,8 +445,9 @@ pub(crate) fn owners(
 /// When to look after the peers: every 10 ms, without asking the clock more often than need be.
 #[derive(Debug, Default)]
 struct Watch {
-    left: u32,
-    interval: u32,
+    /// Operations until the next look at the clock; one after the other is counted, down to less than none.
+    left: i32,
+    interval: i32,
     last_ns: u64,
 }
 
@@ -456,13 +460,8 @@ impl Watch {
     /// Whether it is too early for a look; one operation less until then.
     #[inline]
     fn passes_early(&mut self) -> bool {
-        match self.left.checked_sub(1) {
-            Some(left) => {
-                self.left = left;
-                true
-            }
-            None => false,
-        }
+        self.left = self.left.wrapping_sub(1);
+        self.left >= 0
     }
 
     /// Who does much asks seldom, who does little each time.
@@ -473,7 +472,8 @@ impl Watch {
         let is_due = elapsed >= LOOK_AFTER_NS;
         if is_due {
             self.last_ns = now;
-            self.interval = u32::try_from(u64::from(self.interval) * LOOK_AFTER_NS / elapsed).unwrap_or(0);
+            let fewer = u64::from(self.interval.unsigned_abs()) * LOOK_AFTER_NS / elapsed;
+            self.interval = i32::try_from(fewer).unwrap_or(0);
         } else {
             self.interval = (self.interval * 2 + 1).min(INTERVAL_MAX);
         }

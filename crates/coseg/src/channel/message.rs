@@ -1,7 +1,7 @@
 //! What is sent: values of a type, or bytes.
 
 use crate::Shared;
-use crate::memory::{Memory, WORD};
+use crate::memory::{WORD, Words};
 use crate::schema::{BYTES_LENGTH, Type};
 use crate::sync::Ordering;
 
@@ -28,29 +28,27 @@ pub trait Message: 'static {
     fn take(place: Place<'_>) -> Self::Received;
 }
 
-/// Where a message lies.
+/// Where a message lies, or several side by side.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'a> {
-    pub(crate) memory: &'a Memory,
-    pub(crate) at: usize,
-    /// Bytes from one message to the next.
-    pub(crate) room: usize,
+    pub(crate) words: &'a Words,
 }
 
-impl<'a> Place<'a> {
+impl Place<'_> {
+    /// Bytes there are.
+    pub(crate) fn room(self) -> usize {
+        self.words.room_bytes()
+    }
+
     /// The length of bytes, as their sender wrote it, and never more than there can be.
     pub(crate) fn length(self, most: usize) -> usize {
-        let length = self.memory.word(self.at).load(Ordering::Relaxed);
-        usize::try_from(length).unwrap_or(usize::MAX).min(most).min(self.room - BYTES_LENGTH)
+        let length = self.words.word(0).load(Ordering::Relaxed);
+        usize::try_from(length).unwrap_or(usize::MAX).min(most).min(self.room() - BYTES_LENGTH)
     }
 
     pub(crate) fn set_length(self, length: usize) {
-        self.memory.word(self.at).store(length as u64, Ordering::Relaxed);
-    }
-
-    pub(crate) fn bytes_at(self) -> usize {
-        self.at + BYTES_LENGTH
+        self.words.word(0).store(length as u64, Ordering::Relaxed);
     }
 }
 
@@ -70,7 +68,7 @@ impl<T: Shared> Message for T {
 
     #[inline]
     fn put(place: Place<'_>, message: &T) {
-        place.memory.store(place.at, message);
+        place.words.store(0, message);
         if T::ROOM > size_of::<T>() {
             zero_beyond(place, size_of::<T>());
         }
@@ -78,14 +76,14 @@ impl<T: Shared> Message for T {
 
     #[inline]
     fn take(place: Place<'_>) -> T {
-        place.memory.load(place.at)
+        place.words.load(0)
     }
 }
 
 /// Fields that this program does not know are zero in what it sends.
 fn zero_beyond(place: Place<'_>, size: usize) {
     let first = size.next_multiple_of(WORD);
-    for word in place.memory.words(place.at + first, (place.room - first) / WORD) {
+    for word in place.words.words(first, (place.room() - first) / WORD) {
         word.store(0, Ordering::Relaxed);
     }
 }
@@ -112,7 +110,7 @@ impl<const MAX: usize> Message for Bytes<MAX> {
     #[inline]
     fn put(place: Place<'_>, message: &[u8]) {
         place.set_length(message.len());
-        place.memory.write(place.bytes_at(), message);
+        place.words.write(BYTES_LENGTH, message);
     }
 
     #[inline]
@@ -127,5 +125,5 @@ impl<const MAX: usize> Message for Bytes<MAX> {
 #[inline]
 pub(crate) fn take_into(place: Place<'_>, most: usize, buffer: &mut Vec<u8>) {
     let length = place.length(most);
-    place.memory.read_to_end(place.bytes_at(), length, buffer);
+    place.words.read_to_end(BYTES_LENGTH, length, buffer);
 }

@@ -12,7 +12,7 @@ use super::one::{Receiving, Sending};
 use super::queue::{self, Queue, Slot, Track};
 use crate::bell::Bell;
 use crate::lock::LockWords;
-use crate::memory::{Memory, WORD};
+use crate::memory::{Memory, WORD, Words};
 use crate::participants::Owner;
 use crate::schema::{Part, PartKind};
 use crate::sync::Ordering;
@@ -50,20 +50,9 @@ impl House {
         House { memory: Arc::new(Memory::heap(geometry.size_bytes())), geometry }
     }
 
-    fn put(&self, at: usize, message: u64) {
-        for word in [at, at + WORD] {
-            self.memory.word(word).store(message, Ordering::Relaxed);
-        }
-    }
-
-    fn get(&self, at: usize) -> [u64; 2] {
-        [at, at + WORD].map(|word| self.memory.word(word).load(Ordering::Relaxed))
-    }
-
-    fn whole(&self, at: usize) -> u64 {
-        let message = self.get(at);
-        assert_eq!(message[0], message[1], "of two messages");
-        message[0]
+    /// The message at an offset.
+    fn at(&self, offset: usize) -> &Words {
+        self.memory.part(offset, 2 * WORD)
     }
 
     fn bell(&self, side: Side) -> Bell<'_> {
@@ -104,7 +93,7 @@ impl House {
     /// Sends to a queue; false: there is no room.
     fn enqueue(&self, me: Owner, message: u64, track: &mut Track) -> bool {
         let Some(slot) = self.queue().reserve(me, track) else { return false };
-        self.put(slot.payload_at(), message);
+        put(self.at(slot.payload_at()), message);
         slot.publish(&self.memory, &self.geometry);
         true
     }
@@ -126,10 +115,26 @@ impl House {
     /// Receives from a queue.
     fn dequeue(&self, me: Owner, way: &mut queue::Receiving) -> Option<u64> {
         let slot = self.queue().claim(me, way)?;
-        let message = self.whole(slot.payload_at());
+        let message = whole(self.at(slot.payload_at()));
         slot.free(&self.memory);
         Some(message)
     }
+}
+
+fn put(place: &Words, message: u64) {
+    for word in [0, WORD] {
+        place.word(word).store(message, Ordering::Relaxed);
+    }
+}
+
+fn get(place: &Words) -> [u64; 2] {
+    [0, WORD].map(|word| place.word(word).load(Ordering::Relaxed))
+}
+
+fn whole(place: &Words) -> u64 {
+    let message = get(place);
+    assert_eq!(message[0], message[1], "of two messages");
+    message[0]
 }
 
 fn other(side: Side) -> Side {
@@ -156,7 +161,7 @@ fn one_to_one(capacity: usize, room_bytes: usize, count: u64) {
                     None => thread::yield_now(),
                 }
             };
-            house.put(at, message);
+            put(way.places(at, 1).words, message);
             way.publish(1);
         }
     });
@@ -168,7 +173,7 @@ fn one_to_one(capacity: usize, room_bytes: usize, count: u64) {
             continue;
         };
         for index in 0..found {
-            assert_eq!(house.whole(at + index * house.geometry.slot_size), expected);
+            assert_eq!(whole(way.places(at + index, 1).words), expected);
             expected += 1;
         }
         way.done(found);
@@ -195,7 +200,7 @@ fn a_ring_is_taken_over() {
             let mut way = house.sending();
             let room = way.reserve(&house.geometry, 1);
             if let Some((at, _)) = room {
-                house.put(at, message);
+                put(way.places(at, 1).words, message);
                 way.publish(1);
             }
             room.is_some()
@@ -206,14 +211,14 @@ fn a_ring_is_taken_over() {
         for _ in 0..2 {
             let mut way = house.receiving();
             if let Some((at, _)) = way.claim(&house.geometry, 1) {
-                got.push(house.whole(at));
+                got.push(whole(way.places(at, 1).words));
                 way.done(1);
             }
         }
         let all = sender.join().unwrap();
         let mut way = house.receiving();
         while let Some((at, _)) = way.claim(&house.geometry, 1) {
-            got.push(house.whole(at));
+            got.push(whole(way.places(at, 1).words));
             way.done(1);
         }
         assert!(got.iter().copied().eq(1..=if all { 3 } else { 2 }), "{got:?}");
@@ -230,7 +235,7 @@ fn both_sides_of_a_ring_are_woken() {
             for message in 1..=2 {
                 house.patiently(Side::Send, || {
                     let (at, _) = way.reserve(&house.geometry, 1)?;
-                    house.put(at, message);
+                    put(way.places(at, 1).words, message);
                     way.publish(1);
                     Some(())
                 });
@@ -240,7 +245,7 @@ fn both_sides_of_a_ring_are_woken() {
         for expected in 1..=2 {
             let message = house.patiently(Side::Receive, || {
                 let (at, _) = way.claim(&house.geometry, 1)?;
-                let message = house.whole(at);
+                let message = whole(way.places(at, 1).words);
                 way.done(1);
                 Some(message)
             });
@@ -344,7 +349,7 @@ fn a_message_becomes_ready_behind_the_receivers() {
         assert!(house.enqueue_first(TWO, 11));
         assert_eq!(house.dequeue(TWO, &mut house.dequeuing(false)), Some(11));
         let receiver = spawn(&house, |house| receive(house, THREE, false, 3));
-        house.put(slow.payload_at(), 1);
+        put(house.at(slow.payload_at()), 1);
         slow.publish(&house.memory, &house.geometry);
         let all: &[u64] = if house.enqueue_first(ONE, 2) { &[1, 2] } else { &[1] };
         check_queue(&[receiver.join().unwrap()], &house, all);
@@ -388,7 +393,7 @@ fn a_message_that_is_written_is_moved_on() {
         let house = House::new(PartKind::Queue, 2, 16);
         let slow = house.queue().reserve(ONE, &mut house.queue().sending()).unwrap();
         let writer = spawn(&house, move |house| {
-            house.put(slow.payload_at(), 1);
+            put(house.at(slow.payload_at()), 1);
             slow.publish(&house.memory, &house.geometry);
             if house.enqueue_first(ONE, 2) { vec![1, 2] } else { vec![1] }
         });
@@ -474,7 +479,7 @@ fn tell_all(house: &House, me: Owner, message: impl FnOnce(u64) -> u64) -> bool 
     }
     let words = house.broadcast();
     let position = words.sent().load(Ordering::Acquire);
-    house.put(words.open(position), message(position));
+    put(house.at(words.open(position)), message(position));
     words.publish(position);
     lock.give_back();
     true
@@ -492,7 +497,7 @@ fn listen(house: &House, position: &mut u64, tries: usize) -> Vec<u64> {
                 *position += count;
             }
             Found::Message(at) => {
-                let message = house.get(at);
+                let message = get(house.at(at));
                 if words.is_whole(*position) {
                     assert_eq!(message, [*position + 100; 2]);
                     got.push(message[0]);

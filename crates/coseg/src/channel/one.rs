@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use super::geometry::{Geometry, RECEIVED, SENT};
 use super::lane::Awaited;
-use crate::memory::{Fixed, Memory};
+use super::message::Place;
+use crate::memory::{Fixed, Memory, Slots};
 use crate::sync::{AtomicU64, Ordering, fence};
 
 /// Pauses before a look where messages stream: a receiver as quick as the sender would take the sender's lines away for
@@ -45,41 +46,51 @@ pub(crate) fn is_unreceived(memory: &Memory, geometry: &Geometry, position: u64)
     received(memory, geometry).wrapping_sub(position).cast_signed() <= 0
 }
 
-/// Up to `want` places from a position on, of so many that are there, side by side: up to the ring's end.
+/// The number of a position's slot, any that is the same once it is masked, and up to `want` from there on, of so many that
+/// are there, side by side: up to the ring's end.
 #[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "masked, or no more than the capacity")]
 fn side_by_side(geometry: &Geometry, position: u64, there: u64, want: usize) -> Option<(usize, usize)> {
-    let index = geometry.index(position);
-    // Fewer than the capacity, or a peer made them up.
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "checked by who calls to be no more than the capacity"
-    )]
     let count = if want == 1 {
         usize::from(there > 0)
     } else {
-        want.min(there as usize).min(geometry.capacity - index)
+        want.min(there as usize).min(geometry.capacity - geometry.index(position))
     };
-    (count > 0).then(|| (geometry.slots_at + index * geometry.slot_size, count))
+    (count > 0).then_some((position as usize, count))
 }
 
-/// Both counts, looked up once; `K` keeps them where they are.
+/// Both counts and the slots, looked up once; `K` keeps them where they are.
 #[derive(Debug)]
-struct Counts<K> {
+struct Ring<K> {
     received: Fixed<AtomicU64, K>,
     sent: Fixed<AtomicU64, K>,
+    slots: Slots<K>,
 }
 
-impl<K> Counts<K> {
-    fn find(keep: &Arc<K>, memory: impl Fn(&K) -> &Memory, geometry: &Geometry) -> Counts<K> {
+impl<K> Ring<K> {
+    fn find(keep: &Arc<K>, memory: impl Fn(&K) -> &Memory, geometry: &Geometry) -> Ring<K> {
         let count = |offset| Fixed::new(keep, |keep| memory(keep).word(geometry.at + offset));
-        Counts { received: count(RECEIVED), sent: count(SENT) }
+        let Geometry { slots_at, slot_size, stride, capacity, .. } = *geometry;
+        let slots = Slots::new(
+            keep,
+            |keep| memory(keep).part(slots_at, slot_size * capacity),
+            capacity,
+            slot_size,
+            stride,
+        );
+        Ring { received: count(RECEIVED), sent: count(SENT), slots }
+    }
+
+    #[inline(always)]
+    fn places(&self, first: usize, count: usize) -> Place<'_> {
+        Place { words: self.slots.run(first, count) }
     }
 }
 
 /// The sender's way.
 #[derive(Debug)]
 pub(crate) struct Sending<K> {
-    counts: Counts<K>,
+    ring: Ring<K>,
     /// The next position.
     position: u64,
     /// The first for which there is no room, as far as was seen.
@@ -91,12 +102,12 @@ pub(crate) struct Sending<K> {
 impl<K> Sending<K> {
     /// Goes on behind what was sent.
     pub(crate) fn resume(keep: &Arc<K>, memory: impl Fn(&K) -> &Memory, geometry: &Geometry) -> Sending<K> {
-        let counts = Counts::find(keep, memory, geometry);
-        let position = counts.sent.load(Ordering::Acquire);
-        Sending { counts, position, full: position, received: position }
+        let ring = Ring::find(keep, memory, geometry);
+        let position = ring.sent.load(Ordering::Acquire);
+        Sending { ring, position, full: position, received: position }
     }
 
-    /// How many messages can be written, side by side, up to `want`, and where.
+    /// How many messages can be written, side by side, up to `want`, and which slot is the first.
     #[inline(always)]
     pub(crate) fn reserve(&mut self, geometry: &Geometry, want: usize) -> Option<(usize, usize)> {
         if self.room() < want as u64 {
@@ -114,7 +125,7 @@ impl<K> Sending<K> {
     #[inline(never)]
     fn look(&mut self, geometry: &Geometry) {
         let capacity = geometry.capacity as u64;
-        let look = || self.counts.received.load(Ordering::Acquire);
+        let look = || self.ring.received.load(Ordering::Acquire);
         // A peer can make up any number, and then there is no room.
         let free = |received| capacity.saturating_sub(self.position.wrapping_sub(received));
         let mut received = look();
@@ -127,6 +138,12 @@ impl<K> Sending<K> {
         self.received = received;
     }
 
+    /// So many slots.
+    #[inline(always)]
+    pub(crate) fn places(&self, first: usize, count: usize) -> Place<'_> {
+        self.ring.places(first, count)
+    }
+
     /// What changes when there is more room.
     pub(crate) fn awaited(&self, geometry: &Geometry) -> Awaited {
         Awaited { at: geometry.at + RECEIVED, value: self.received, next: None }
@@ -136,14 +153,14 @@ impl<K> Sending<K> {
     #[inline(always)]
     pub(crate) fn publish(&mut self, count: usize) {
         self.position = self.position.wrapping_add(count as u64);
-        self.counts.sent.store(self.position, Ordering::Release);
+        self.ring.sent.store(self.position, Ordering::Release);
     }
 }
 
 /// The receiver's way.
 #[derive(Debug)]
 pub(crate) struct Receiving<K> {
-    counts: Counts<K>,
+    ring: Ring<K>,
     /// The next position.
     position: u64,
     /// The sender's, as it was last seen.
@@ -155,32 +172,44 @@ pub(crate) struct Receiving<K> {
 impl<K> Receiving<K> {
     /// Goes on behind what was received.
     pub(crate) fn resume(keep: &Arc<K>, memory: impl Fn(&K) -> &Memory, geometry: &Geometry) -> Receiving<K> {
-        let counts = Counts::find(keep, memory, geometry);
-        let position = counts.received.load(Ordering::Acquire);
-        Receiving { counts, position, sent: position, slips: 0 }
+        let ring = Ring::find(keep, memory, geometry);
+        let position = ring.received.load(Ordering::Acquire);
+        Receiving { ring, position, sent: position, slips: 0 }
     }
 
-    /// How many messages can be read, side by side, up to `want`, and where.
+    /// How many messages can be read, side by side, up to `want`, and which slot is the first.
     #[inline(always)]
     pub(crate) fn claim(&mut self, geometry: &Geometry, want: usize) -> Option<(usize, usize)> {
         let seen = self.sent.wrapping_sub(self.position);
-        if seen < want as u64 {
-            if seen == 0 && self.slips > 0 {
-                self.slips -= 1;
-                slip();
-            }
-            let now = self.counts.sent.load(Ordering::Acquire);
-            let found = now.wrapping_sub(self.position);
-            // More than there can be a peer made up.
-            if found > seen && found <= geometry.capacity as u64 {
-                // Who gets as many at once as it wants need not wait for more.
-                let is_few = want == 1 || found < want as u64;
-                let streams = is_few && found > 1 && found <= geometry.capacity as u64 / 2;
-                self.slips = if streams { SLIPS } else { 0 };
-                self.sent = now;
-            }
+        let there = if seen < want as u64 { self.look(geometry, seen, want) } else { seen };
+        side_by_side(geometry, self.position, there, want)
+    }
+
+    /// Looks how far the sender is; how many messages there are, of which so many were seen.
+    #[inline(always)]
+    fn look(&mut self, geometry: &Geometry, seen: u64, want: usize) -> u64 {
+        if seen == 0 && self.slips > 0 {
+            self.slips -= 1;
+            slip();
         }
-        side_by_side(geometry, self.position, self.sent.wrapping_sub(self.position), want)
+        let now = self.ring.sent.load(Ordering::Acquire);
+        let found = now.wrapping_sub(self.position);
+        // More than there can be a peer made up.
+        if found <= seen || found > geometry.capacity as u64 {
+            return seen;
+        }
+        // Who gets as many at once as it wants need not wait for more.
+        let is_few = want == 1 || found < want as u64;
+        let streams = is_few && found > 1 && found <= geometry.capacity as u64 / 2;
+        self.slips = if streams { SLIPS } else { 0 };
+        self.sent = now;
+        found
+    }
+
+    /// So many slots.
+    #[inline(always)]
+    pub(crate) fn places(&self, first: usize, count: usize) -> Place<'_> {
+        self.ring.places(first, count)
     }
 
     /// Whether there was more at the last look, beyond the ring's end.
@@ -203,7 +232,7 @@ impl<K> Receiving<K> {
     #[inline(always)]
     pub(crate) fn done(&mut self, count: usize) {
         self.position = self.position.wrapping_add(count as u64);
-        self.counts.received.store(self.position, Ordering::Release);
+        self.ring.received.store(self.position, Ordering::Release);
     }
 }
 
@@ -222,11 +251,11 @@ mod tests {
             let mut way = Receiving::resume(&memory, |memory| memory, &RING);
             assert_eq!(way.claim(&RING, 100), None);
             sent.store(10, Ordering::Release);
-            assert_eq!(way.claim(&RING, 1), Some((1024, 1)));
+            assert_eq!(way.claim(&RING, 1), Some((0, 1)));
             way.done(1);
             sent.store(made_up, Ordering::Release);
             for position in 1..10 {
-                assert_eq!(way.claim(&RING, 100), Some((1024 + 8 * position, 10 - position)), "{made_up}");
+                assert_eq!(way.claim(&RING, 100), Some((position, 10 - position)), "{made_up}");
                 way.done(1);
             }
             assert_eq!(way.claim(&RING, 100), None, "{made_up}");

@@ -11,7 +11,7 @@ use super::message::{Bytes, Message, Place, take_into};
 use super::queue::Slot;
 use super::refusal::Refusal;
 use super::stream::{self, Assembly, Progress};
-use crate::schema::PartKind;
+use crate::schema::{BYTES_LENGTH, PartKind};
 use crate::{Result, Shared};
 
 /// Copies of a message that are tried while senders overwrite it.
@@ -176,7 +176,7 @@ impl<M: Message, K: Whole> Receiver<M, K> {
         // Only the place is handed through what waits: a message is moved once.
         let at = self.claim_within(timeout)?;
         let (lane, mut own) = self.split();
-        let message = take(lane.place(at));
+        let message = take(own.end.places(lane, at, 1));
         if own.end_copy(lane) { Ok(message) } else { self.receive_again(timeout, take) }
     }
 
@@ -309,7 +309,7 @@ impl<M: Message, const N: usize> Receiver<M, Queue<N>> {
         let lane = &mut self.lane;
         let slot = self.end.take(lane)?;
         self.is_repeated = slot.state.is_repeated();
-        Some((slot, M::take(lane.place(slot.payload_at()))))
+        Some((slot, M::take(lane.places(slot.payload_at(), 1))))
     }
 }
 
@@ -359,7 +359,7 @@ impl<E: ReceiveEnd> Way<'_, E> {
     ) -> Result<Option<R>, Refusal> {
         for _ in 0..TRIES {
             let Some((at, _)) = self.claim(lane, 1)? else { return Ok(None) };
-            let message = take(lane.place(at));
+            let message = take(self.end.places(lane, at, 1));
             if self.end_copy(lane) {
                 return Ok(Some(message));
             }
@@ -422,7 +422,7 @@ impl<E: ReceiveEnd> Way<'_, E> {
     ) -> Result<usize, Refusal> {
         let Some((at, count)) = self.claim(lane, most)? else { return Ok(0) };
         let before = messages.len();
-        take_all(lane, at, count, messages);
+        take_all(lane, self.end, at, count, messages);
         if !self.end.is_whole(lane) {
             messages.truncate(before);
             return Ok(0);
@@ -435,18 +435,20 @@ impl<E: ReceiveEnd> Way<'_, E> {
 
 /// Copies messages that lie side by side.
 #[inline(always)]
-fn take_all<T: Shared>(lane: &Lane, at: usize, count: usize, messages: &mut Vec<T>) {
+fn take_all<T: Shared>(lane: &Lane, end: &impl ReceiveEnd, at: usize, count: usize, messages: &mut Vec<T>) {
     let Geometry { stride, slot_size, .. } = lane.geometry;
+    let Place { words } = end.places(lane, at, count);
     if slot_size == size_of::<T>() {
-        return lane.memory().load_all(at, count, messages);
+        return words.load_all(0, count, messages);
     }
-    let place = |index| Place { memory: lane.memory(), at: at + index * slot_size, room: stride };
+    let place = |index| Place { words: words.part(index * slot_size, stride) };
     messages.extend((0..count).map(|index| T::take(place(index))));
 }
 
 impl<M: Message, K: Kind> Held<'_, M, K> {
     pub(super) fn place(&self) -> Place<'_> {
-        self.receiver.lane.place(self.at)
+        let Receiver { lane, end, .. } = &*self.receiver;
+        end.places(lane, self.at, 1)
     }
 
     /// A copy of the message.
@@ -498,8 +500,7 @@ impl<const MAX: usize, K: Kind> Held<'_, Bytes<MAX>, K> {
     pub fn read(&self, offset: usize, bytes: &mut [u8]) {
         let fits = offset.checked_add(bytes.len()).is_some_and(|end| end <= MAX);
         assert!(fits, "{} bytes at {offset} of a message of at most {MAX}", bytes.len());
-        let place = self.place();
-        place.memory.read_at(place.bytes_at() + offset, bytes);
+        self.place().words.read_at(BYTES_LENGTH + offset, bytes);
     }
 }
 
@@ -535,7 +536,7 @@ impl<const MAX: usize, const N: usize> Receiver<Bytes<MAX>, Stream<N>> {
         loop {
             let at = self.claim_within(None).inspect_err(|_| message.forget(buffer))?;
             let (lane, own) = self.split();
-            let progress = message.take(lane.place(at), MAX, buffer);
+            let progress = message.take(own.end.places(lane, at, 1), MAX, buffer);
             own.end.done(lane, 1);
             lane.ring();
             match progress {

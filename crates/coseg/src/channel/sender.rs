@@ -9,7 +9,7 @@ use super::lane::Lane;
 use super::message::{Bytes, Message, Place};
 use super::refusal::Refusal;
 use super::stream;
-use crate::memory::Memory;
+use crate::schema::BYTES_LENGTH;
 use crate::{Error, ErrorKind, Result, Shared};
 
 /// The end of a channel that sends; given back when dropped.
@@ -60,8 +60,7 @@ pub struct Written<'a, M: Message, K: Kind> {
 /// The bytes of a loan, to be written piece by piece.
 #[derive(Debug)]
 pub struct Blank<'a> {
-    memory: &'a Memory,
-    at: usize,
+    place: Place<'a>,
     length: usize,
 }
 
@@ -271,13 +270,14 @@ impl<T: Shared, K: Whole> Sender<T, K> {
 
 /// Writes messages side by side.
 #[inline(always)]
-fn put_all<T: Shared>(lane: &Lane, at: usize, messages: &[T]) {
+fn put_all<T: Shared>(lane: &Lane, end: &impl SendEnd, at: usize, messages: &[T]) {
     let Geometry { stride, slot_size, .. } = lane.geometry;
+    let Place { words } = end.places(lane, at, messages.len());
     if slot_size == size_of::<T>() {
-        return lane.memory().store_all(at, messages);
+        return words.store_all(0, messages);
     }
     for (index, message) in messages.iter().enumerate() {
-        T::put(Place { memory: lane.memory(), at: at + index * slot_size, room: stride }, message);
+        T::put(Place { words: words.part(index * slot_size, stride) }, message);
     }
 }
 
@@ -315,7 +315,7 @@ fn try_one<M: Message, K: Kind>(
 /// Sends a message, where a place was reserved.
 #[inline(always)]
 fn put_one<M: Message, K: Kind>(lane: &Lane, end: &mut K::Send, at: usize, message: &M::Sent) {
-    M::put(lane.place(at), message);
+    M::put(end.places(lane, at, 1), message);
     end.publish(lane, 1);
     lane.ring();
 }
@@ -334,7 +334,7 @@ fn try_many<T: Shared, K: Kind>(
             Err(refusal) if sent == 0 => return Err(refusal),
             _ => break,
         };
-        put_all(lane, at, &messages[sent..sent + count]);
+        put_all(lane, end, at, &messages[sent..sent + count]);
         end.publish(lane, count);
         sent += count;
     }
@@ -346,7 +346,8 @@ fn try_many<T: Shared, K: Kind>(
 
 impl<'a, M: Message, K: Kind> Loan<'a, M, K> {
     fn place(&self) -> Place<'_> {
-        self.sender.lane.place(self.at)
+        let Sender { lane, end, .. } = &*self.sender;
+        end.places(lane, self.at, 1)
     }
 
     /// Writes a message that exists already.
@@ -355,7 +356,7 @@ impl<'a, M: Message, K: Kind> Loan<'a, M, K> {
     /// [`ErrorKind::TooLarge`]: more bytes than a message can have. [`ErrorKind::Forked`]: the loan is the parent's.
     pub fn write(self, message: &M::Sent) -> Result<Written<'a, M, K>, Refusal> {
         self.sender.lane.check_process()?;
-        if !M::fits(message, self.place().room) {
+        if !M::fits(message, self.place().room()) {
             let lane = &self.sender.lane;
             let fact = "more bytes than a message of this channel has";
             return Err(Refusal::Failed(Error::new(
@@ -390,7 +391,7 @@ impl<'a, const MAX: usize, K: Kind> Loan<'a, Bytes<MAX>, K> {
         }
         let place = self.place();
         place.set_length(length);
-        write(&mut Blank { memory: place.memory, at: place.bytes_at(), length });
+        write(&mut Blank { place, length });
         Ok(Written { loan: self })
     }
 }
@@ -409,7 +410,7 @@ impl Blank<'_> {
     pub fn write(&mut self, offset: usize, bytes: &[u8]) {
         let fits = offset.checked_add(bytes.len()).is_some_and(|end| end <= self.length);
         assert!(fits, "{} bytes at {offset} of a message of {}", bytes.len(), self.length);
-        self.memory.write_at(self.at + offset, bytes);
+        self.place.words.write_at(BYTES_LENGTH + offset, bytes);
     }
 }
 

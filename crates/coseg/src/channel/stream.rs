@@ -46,14 +46,14 @@ pub(super) fn try_chunk(
     chunk: Chunk<'_>,
 ) -> Result<Option<()>, Refusal> {
     let Some((at, _)) = reserve(lane, end, 1)? else { return Ok(None) };
-    let place = Place { memory: lane.memory(), at, room: lane.geometry.stride };
+    let place = end.places(lane, at, 1);
     let flag = |is: bool, bit| if is { bit } else { 0 };
     let word = chunk.bytes.len() as u64 | flag(chunk.is_first, FIRST) | flag(chunk.is_last, LAST);
-    place.memory.word(at).store(word, Ordering::Relaxed);
+    place.words.word(0).store(word, Ordering::Relaxed);
     if chunk.bytes.len() >= LARGE {
-        place.memory.write_for_another(place.bytes_at(), chunk.bytes);
+        place.words.write_for_another(BYTES_LENGTH, chunk.bytes);
     } else {
-        place.memory.write(place.bytes_at(), chunk.bytes);
+        place.words.write(BYTES_LENGTH, chunk.bytes);
     }
     end.publish(lane, 1);
     lane.ring();
@@ -84,7 +84,7 @@ impl Assembly {
 
     /// Takes the chunk at a place, of a message of `most` bytes at most.
     pub(crate) fn take(&mut self, place: Place<'_>, most: usize, buffer: &mut Vec<u8>) -> Progress {
-        let word = place.memory.word(place.at).load(Ordering::Relaxed);
+        let word = place.words.word(0).load(Ordering::Relaxed);
         let (is_first, is_last) = (word & FIRST != 0, word & LAST != 0);
         let length = usize::try_from(word & !(FIRST | LAST)).unwrap_or(usize::MAX);
         if is_first {
@@ -100,7 +100,7 @@ impl Assembly {
             self.forget(buffer);
             return Progress::Impossible;
         }
-        place.memory.read_to_end(place.bytes_at(), length, buffer);
+        place.words.read_to_end(BYTES_LENGTH, length, buffer);
         self.has_begun = !is_last;
         if is_last { Progress::Whole } else { Progress::Begun }
     }

@@ -234,8 +234,8 @@ pub(crate) fn read(of: &Type, place: Place<'_>) -> Vec<u8> {
         Type::Bytes { max_bytes } => BYTES_LENGTH + place.length(*max_bytes),
         of => of.size_bytes(),
     };
-    let mut bytes = vec![0; size.min(place.room)];
-    place.memory.read(place.at, &mut bytes);
+    let mut bytes = vec![0; size.min(place.room())];
+    place.words.read(0, &mut bytes);
     bytes
 }
 

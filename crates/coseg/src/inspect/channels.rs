@@ -110,7 +110,7 @@ impl Inspection {
             return Ok(Box::new(std::iter::empty()));
         };
         let memory = &self.base.memory;
-        let copy = move |at| read(of, Place { memory, at, room: geometry.stride });
+        let copy = move |at| read(of, Place { words: memory.part(at, geometry.stride) });
         Ok(match kind {
             PartKind::Queue => {
                 let ready = Queue { memory, geometry: &geometry }.ready();
@@ -142,7 +142,7 @@ impl Inspection {
         let memory = &self.base.memory;
         let (mut begun, mut message) = (Assembly::default(), Vec::new());
         waiting(memory, &geometry).filter_map(move |position| {
-            let place = Place { memory, at: geometry.slot_at(position), room: geometry.stride };
+            let place = Place { words: memory.part(geometry.slot_at(position), geometry.stride) };
             let progress = begun.take(place, most, &mut message);
             if !one::is_unreceived(memory, &geometry, position) {
                 begun.forget(&mut message);

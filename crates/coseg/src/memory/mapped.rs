@@ -1,12 +1,12 @@
 //! The bytes of an attached segment.
 
 use std::marker::PhantomData;
-use std::ops::Range;
+use std::ops::{Deref, Range};
 use std::ptr::NonNull;
 
 use coseg_sysv::Attachment;
 
-use super::WORD;
+use super::{WORD, Words, outside, unit_of};
 use crate::guard;
 use crate::layout::LINE;
 use crate::sync::{AtomicU32, AtomicU64};
@@ -60,7 +60,7 @@ impl<'a> Line<'a> {
         assert!(offset < LINE && offset.is_multiple_of(WORD));
         // SAFETY: the assertion keeps the word inside the line.
         let pointer = unsafe { self.start.add(offset) }.cast();
-        // SAFETY: as in `Memory::word`.
+        // SAFETY: aligned and mapped while the memory lives; an atomic may be shared with any writer.
         unsafe { AtomicU64::from_ptr(pointer) }
     }
 
@@ -151,22 +151,12 @@ impl Memory {
     /// The line that starts at `offset`: one check for all of its words.
     #[inline]
     pub(crate) fn line(&self, offset: usize) -> Line<'_> {
-        assert!(unit_of::<LINE>(offset) < self.line_count, "a place outside the region's layout");
-        // SAFETY: the assertion keeps the line inside the mapping.
+        if unit_of::<LINE>(offset) >= self.line_count {
+            outside();
+        }
+        // SAFETY: the comparison keeps the line inside the mapping.
         let start = unsafe { self.base.as_ptr().add(offset) };
         Line { start, of: PhantomData }
-    }
-
-    /// The words from `offset` on.
-    #[inline]
-    pub(crate) fn words(&self, offset: usize, count: usize) -> &[AtomicU64] {
-        let first = unit_of::<WORD>(offset);
-        let is_inside = first <= self.word_count && count <= self.word_count - first;
-        assert!(is_inside, "a place outside the region's layout");
-        // SAFETY: the assertion keeps the start inside the mapping.
-        let start = unsafe { self.base.as_ptr().add(offset) }.cast::<AtomicU64>();
-        // SAFETY: all of it is in bounds, aligned and mapped while `self` lives; as in `word`.
-        unsafe { std::slice::from_raw_parts(start, count) }
     }
 
     #[inline(always)]
@@ -200,36 +190,27 @@ impl Memory {
         let _ = offset;
     }
 
-    /// The eight bytes at `offset`.
-    #[inline]
-    pub(crate) fn word(&self, offset: usize) -> &AtomicU64 {
-        let pointer = self.place::<WORD>(offset, self.word_count).cast();
-        // SAFETY: in bounds, aligned and mapped while `self` lives; an atomic may be shared with any writer, and
-        // everybody uses this place as one word.
-        unsafe { AtomicU64::from_ptr(pointer) }
-    }
-
     /// The four bytes at `offset`.
     #[inline]
     pub(crate) fn half(&self, offset: usize) -> &AtomicU32 {
-        let pointer = self.place::<{ WORD / 2 }>(offset, self.half_count).cast();
-        // SAFETY: as in `word`, with four bytes.
+        if unit_of::<{ WORD / 2 }>(offset) >= self.half_count {
+            outside();
+        }
+        // SAFETY: the comparison keeps the place inside the mapping.
+        let pointer = unsafe { self.base.as_ptr().add(offset) }.cast();
+        // SAFETY: aligned and mapped while `self` lives; an atomic may be shared with any writer, and everybody uses this
+        // place as one half word.
         unsafe { AtomicU32::from_ptr(pointer) }
-    }
-
-    /// One of `count` units of a size, all there are in the mapping.
-    #[inline]
-    fn place<const SIZE: usize>(&self, offset: usize, count: usize) -> *mut u8 {
-        assert!(unit_of::<SIZE>(offset) < count, "a place outside the region's layout");
-        // SAFETY: the assertion keeps the whole unit inside the mapping.
-        unsafe { self.base.as_ptr().add(offset) }
     }
 }
 
-/// Which unit of a size, a power of two, starts at an offset; where none does, a number that is larger than any: what is
-/// left of a division becomes the highest bits.
-#[inline(always)]
-const fn unit_of<const SIZE: usize>(offset: usize) -> usize {
-    const { assert!(SIZE.is_power_of_two()) };
-    offset.rotate_right(SIZE.trailing_zeros())
+/// Its words.
+impl Deref for Memory {
+    type Target = Words;
+
+    #[inline(always)]
+    fn deref(&self) -> &Words {
+        // SAFETY: so many are mapped while `self` lives, from a word's boundary on; atomics may be shared with any writer.
+        Words::of(unsafe { std::slice::from_raw_parts(self.base.as_ptr().cast(), self.word_count) })
+    }
 }

@@ -6,6 +6,7 @@
 
 #[cfg_attr(not(all(target_arch = "x86_64", not(coseg_model), not(miri))), path = "no_blocks.rs")]
 mod blocks;
+mod fixed;
 #[cfg(not(coseg_model))]
 mod mapped;
 #[cfg(coseg_model)]
@@ -13,10 +14,8 @@ mod modelled;
 mod plain;
 
 use std::mem::MaybeUninit;
-use std::ops::Deref;
-use std::ptr::NonNull;
-use std::sync::Arc;
 
+pub(crate) use self::fixed::{Fixed, Slots};
 #[cfg(not(coseg_model))]
 pub(crate) use self::mapped::Memory;
 #[cfg(coseg_model)]
@@ -31,36 +30,50 @@ use crate::sync::{AtomicU64, Ordering};
 /// Bytes of the unit that is copied.
 pub(crate) const WORD: usize = size_of::<u64>();
 
-/// A word of what `K` has, looked up and checked once.
+/// Says that our own code looked for a place that is none.
+#[cold]
+fn outside() -> ! {
+    panic!("a place outside the region's layout")
+}
+
+/// Words side by side, which others read and write at any time: all of a region, or some of it. Offsets are in bytes, from
+/// the first word on.
 #[derive(Debug)]
-pub(crate) struct Fixed<W, K> {
-    place: NonNull<W>,
-    /// Keeps it where it is.
-    _keep: Arc<K>,
-}
+#[repr(transparent)]
+pub(crate) struct Words([AtomicU64]);
 
-// SAFETY: stands for a shared reference to the word, and for the pointer that keeps it.
-unsafe impl<W: Sync, K: Send + Sync> Send for Fixed<W, K> {}
-// SAFETY: as above.
-unsafe impl<W: Sync, K: Send + Sync> Sync for Fixed<W, K> {}
-
-impl<W, K> Fixed<W, K> {
-    pub(crate) fn new(keep: &Arc<K>, find: impl FnOnce(&K) -> &W) -> Fixed<W, K> {
-        Fixed { place: NonNull::from(find(keep)), _keep: Arc::clone(keep) }
-    }
-}
-
-impl<W, K> Deref for Fixed<W, K> {
-    type Target = W;
-
+impl Words {
     #[inline(always)]
-    fn deref(&self) -> &W {
-        // SAFETY: it was borrowed from what `_keep` points to, which nobody moves or changes while that is shared.
-        unsafe { self.place.as_ref() }
+    fn of(words: &[AtomicU64]) -> &Words {
+        // SAFETY: a `Words` is laid out as what it consists of, and lent for as long.
+        unsafe { &*(std::ptr::from_ref(words) as *const Words) }
     }
-}
 
-impl Memory {
+    /// How many bytes they are.
+    #[inline]
+    pub(crate) fn room_bytes(&self) -> usize {
+        size_of_val(&self.0)
+    }
+
+    /// The eight bytes at `offset`, which everybody uses as one word.
+    #[inline]
+    pub(crate) fn word(&self, offset: usize) -> &AtomicU64 {
+        self.0.get(unit_of::<WORD>(offset)).unwrap_or_else(|| outside())
+    }
+
+    /// The words from `offset` on.
+    #[inline]
+    pub(crate) fn words(&self, offset: usize, count: usize) -> &[AtomicU64] {
+        let found = self.0.get(unit_of::<WORD>(offset)..).and_then(|rest| rest.get(..count));
+        found.unwrap_or_else(|| outside())
+    }
+
+    /// Some of them.
+    #[inline]
+    pub(crate) fn part(&self, offset: usize, size_bytes: usize) -> &Words {
+        Words::of(self.words(offset, size_bytes.div_ceil(WORD)))
+    }
+
     /// Copies what is at `offset`, which must be a multiple of eight, word by word.
     #[inline]
     pub(crate) fn read(&self, offset: usize, bytes: &mut [u8]) {
@@ -210,6 +223,14 @@ impl Memory {
         }
         values.extend(words.chunks_exact(size_of::<T>() / WORD).map(loaded::<T>));
     }
+}
+
+/// Which unit of a size, a power of two, starts at an offset; where none does, a number that is larger than any: what is
+/// left of a division becomes the highest bits.
+#[inline(always)]
+const fn unit_of<const SIZE: usize>(offset: usize) -> usize {
+    const { assert!(SIZE.is_power_of_two()) };
+    offset.rotate_right(SIZE.trailing_zeros())
 }
 
 /// Copies words to bytes, all of which are written; of the last word, as many as there are.

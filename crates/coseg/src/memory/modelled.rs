@@ -1,5 +1,8 @@
 //! Words of a model checker, one of each width at each place.
 
+use std::ops::Deref;
+
+use super::Words;
 use crate::sync::{AtomicU32, AtomicU64};
 
 #[derive(Debug)]
@@ -70,18 +73,16 @@ impl Memory {
         true
     }
 
-    pub(crate) fn words(&self, offset: usize, count: usize) -> &[AtomicU64] {
-        assert!(offset.is_multiple_of(8));
-        &self.words[offset / 8..][..count]
-    }
-
-    pub(crate) fn word(&self, offset: usize) -> &AtomicU64 {
-        assert!(offset.is_multiple_of(8));
-        &self.words[offset / 8]
-    }
-
     pub(crate) fn half(&self, offset: usize) -> &AtomicU32 {
         assert!(offset.is_multiple_of(4));
         &self.halves[offset / 4]
+    }
+}
+
+impl Deref for Memory {
+    type Target = Words;
+
+    fn deref(&self) -> &Words {
+        Words::of(&self.words)
     }
 }
