@@ -9,6 +9,7 @@
 //! | `pid:1234` | the segments that process 1234 is attached to |
 
 use std::fmt;
+use std::num::{IntErrorKind, ParseIntError};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -62,9 +63,18 @@ impl FromStr for Selector {
 }
 
 fn parse_id(text: &str) -> Result<ShmId, String> {
-    text.parse().map(ShmId::new).map_err(|_| {
-        format!("`{text}` names no segment: write an id, 0xKEY, key:N, name:NAME, ftok:PATH:PROJ or pid:N")
+    text.parse().map(ShmId::new).map_err(|error| match is_too_large(&error) {
+        true => format!("`{text}` is no id, which has 31 bits"),
+        false => {
+            format!(
+                "`{text}` names no segment: write an id, 0xKEY, key:N, name:NAME, ftok:PATH:PROJ or pid:N"
+            )
+        }
     })
+}
+
+fn is_too_large(error: &ParseIntError) -> bool {
+    matches!(error.kind(), IntErrorKind::PosOverflow | IntErrorKind::NegOverflow)
 }
 
 /// A key alone, where nothing else makes sense: any number, or `ftok:PATH:PROJ`.
@@ -81,14 +91,17 @@ fn is_hexadecimal(text: &str) -> bool {
 
 fn parse_number(text: &str) -> Result<Key, String> {
     let number = if is_hexadecimal(text) {
-        u32::from_str_radix(&text[2..], 16).ok()
-    } else {
+        u32::from_str_radix(&text[2..], 16)
+    } else if text.starts_with('-') {
         // C prints keys as signed and as unsigned numbers.
-        text.parse::<u32>().ok().or_else(|| text.parse::<i32>().ok().map(i32::cast_unsigned))
+        text.parse().map(i32::cast_unsigned)
+    } else {
+        text.parse()
     };
-    number
-        .map(|bits| Key::new(bits.cast_signed()))
-        .ok_or_else(|| format!("`{text}` is no key: write 0x162e, key:5678 or ftok:PATH:PROJ"))
+    number.map(|bits| Key::new(bits.cast_signed())).map_err(|error| match is_too_large(&error) {
+        true => format!("`{text}` is no key, which has 32 bits"),
+        false => format!("`{text}` is no key: write 0x162e, key:5678 or ftok:PATH:PROJ"),
+    })
 }
 
 /// ftok's project byte: a number, or the character itself. C code says `'A'` as often as `65`.
@@ -273,6 +286,14 @@ mod tests {
             assert!(text.parse::<Selector>().is_err(), "{text}");
         }
         assert!("x".parse::<Selector>().unwrap_err().contains("key:N"));
+        for (text, fact) in [
+            ("2147483648", "31 bits"),
+            ("0x1ffffffff", "32 bits"),
+            ("key:4294967296", "32 bits"),
+            ("key:-2147483649", "32 bits"),
+        ] {
+            assert!(text.parse::<Selector>().unwrap_err().contains(fact), "{text}");
+        }
     }
 
     #[test]

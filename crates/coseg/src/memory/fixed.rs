@@ -71,8 +71,40 @@ impl<K> Slots<K> {
         }
         let start = first * self.step;
         let end = start + (count - 1) * self.step + self.room;
-        // SAFETY: the last slot's number is at most `self.last`, so all ends within `(self.last + 1) * self.step`, which is how
-        // many words there are; nothing overflows that is not larger.
+        // SAFETY: the number of the last slot of the run is at most `self.last`, and its room at most a step: all of it ends
+        // within `(self.last + 1) * self.step`, which is how many words there are.
         Words::of(unsafe { self.words.0.get_unchecked(start..end) })
+    }
+}
+
+#[cfg(all(test, not(coseg_model)))]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::super::Memory;
+    use super::*;
+    use crate::sync::Ordering;
+
+    #[test]
+    fn any_number_is_a_slots_and_no_run_goes_beyond_the_last() {
+        let memory = Arc::new(Memory::heap(1024));
+        let at = |offset: usize| std::ptr::from_ref(memory.word(offset));
+        let slots = Slots::new(&memory, |memory| memory.part(64, 4 * 24), 4, 24, 16);
+        for number in [0, 1, 3, 4, 7, 1 << 40, usize::MAX] {
+            let slot = slots.run(number, 1);
+            assert_eq!((slot.room_bytes(), std::ptr::from_ref(slot.word(0))), (16, at(64 + number % 4 * 24)));
+            slot.word(8).store(number as u64, Ordering::Relaxed);
+            assert_eq!(memory.word(72 + number % 4 * 24).load(Ordering::Relaxed), number as u64);
+        }
+        let several = slots.run(5, 3);
+        assert_eq!((several.room_bytes(), std::ptr::from_ref(several.word(0))), (2 * 24 + 16, at(64 + 24)));
+        for (first, count) in [(0, 5), (1, 4), (3, 2), (0, 0), (0, usize::MAX)] {
+            let run = AssertUnwindSafe(|| slots.run(first, count).room_bytes());
+            assert!(catch_unwind(run).is_err(), "{count} from {first} on");
+        }
+        for (count, step, room) in [(3, 24, 16), (4, 24, 32), (8, 24, 16), (4, 16, 16)] {
+            let made = || Slots::new(&memory, |memory| memory.part(64, 4 * 24), count, step, room);
+            assert!(catch_unwind(AssertUnwindSafe(made)).is_err(), "{count} of {step}");
+        }
     }
 }
