@@ -62,6 +62,13 @@ impl Failure {
         self
     }
 
+    /// The same, if no other has failed worse before; a time-out and Ctrl-C end all, whatever was before.
+    #[must_use]
+    pub(crate) fn after(mut self, code: u8) -> Failure {
+        self.code = self.code.max(code);
+        self
+    }
+
     pub(crate) fn code(&self) -> u8 {
         self.code
     }

@@ -476,6 +476,14 @@ pub(super) const MUTANTS: &[Mutant] = &[
         test: "channels::send_a_stream",
     },
     Mutant {
+        name: "who comes leaves the ends of the dead",
+        file: "crates/coseg/src/channel/lane.rs",
+        find: "for want_dead in [are_lost, !are_lost] {",
+        replace: "for want_dead in [false, true] {",
+        target: "regions",
+        test: "channels::who_comes_next_takes_the_places_of_all_the_dead",
+    },
+    Mutant {
         name: "a new sender shows what a dead one was writing",
         file: "crates/coseg/src/channel/one.rs",
         find: "let position = ring.sent.load(Ordering::Acquire);",

@@ -311,6 +311,8 @@ fn a_line_that_is_no_entry_holds_up_no_other() {
             (book.quotes.get(&"c".into()).unwrap(), book.quotes.get(&"d".into()).unwrap()),
             (Some(7.0), Some(2.0))
         );
+        let worse = world.feed("map put name:book quotes", b"nonsense\n{\"key\":\"f\",\"value\":1}");
+        assert!(worse.code == 2 && worse.err.contains("line 2: put into"), "{worse:?}");
     }
 }
 

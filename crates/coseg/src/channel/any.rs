@@ -1,7 +1,7 @@
 //! Kinds and messages that are known from a region's schema only.
 
 use super::ends::{BroadcastReceive, BroadcastSend, OneReceive, OneSend, QueueReceive, QueueSend};
-use super::kind::{Kind, Next, ReceiveEnd, Room, SendEnd, Whole};
+use super::kind::{At, Kind, Next, ReceiveEnd, Room, SendEnd, Whole};
 use super::lane::Lane;
 use super::message::{Message, Place};
 use super::refusal::Refusal;
@@ -88,7 +88,7 @@ impl SendEnd for AnySend {
         pass_on!(self, end => end.reserve(lane, want))
     }
 
-    fn places<'l>(&'l self, lane: &'l Lane, at: usize, count: usize) -> Place<'l> {
+    fn places<'l>(&'l self, lane: &'l Lane, at: At, count: usize) -> Place<'l> {
         pass_on!(self, end => end.places(lane, at, count))
     }
 
@@ -114,7 +114,7 @@ impl ReceiveEnd for AnyReceive {
         pass_on!(self, end => end.claim(lane, want))
     }
 
-    fn places<'l>(&'l self, lane: &'l Lane, at: usize, count: usize) -> Place<'l> {
+    fn places<'l>(&'l self, lane: &'l Lane, at: At, count: usize) -> Place<'l> {
         pass_on!(self, end => end.places(lane, at, count))
     }
 

@@ -4,9 +4,9 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use super::broadcast::{Broadcast, Found};
-use super::geometry::{END_OWNER, END_REPEATED, LOCK, Side};
-use super::kind::{Next, ReceiveEnd, Room, SendEnd};
-use super::lane::{Lane, owners};
+use super::geometry::{END_REPEATED, LOCK, Side};
+use super::kind::{At, Next, ReceiveEnd, Room, SendEnd};
+use super::lane::Lane;
 use super::message::Place;
 use super::one;
 use super::queue::{Queue, Receiving, Slot, Track};
@@ -43,8 +43,8 @@ impl SendEnd for OneSend {
     }
 
     #[inline(always)]
-    fn places<'l>(&'l self, _: &'l Lane, at: usize, count: usize) -> Place<'l> {
-        self.0.places(at, count)
+    fn places<'l>(&'l self, _: &'l Lane, at: At, count: usize) -> Place<'l> {
+        self.0.ring.places(at, count)
     }
 
     #[inline(always)]
@@ -99,8 +99,8 @@ impl ReceiveEnd for OneReceive {
     }
 
     #[inline(always)]
-    fn places<'l>(&'l self, _: &'l Lane, at: usize, count: usize) -> Place<'l> {
-        self.way.places(at, count)
+    fn places<'l>(&'l self, _: &'l Lane, at: At, count: usize) -> Place<'l> {
+        self.way.ring.places(at, count)
     }
 
     /// Not if the last look showed no more: it was part of this batch.
@@ -140,6 +140,13 @@ impl ReceiveEnd for OneReceive {
     }
 }
 
+/// The place of the one message that queues and broadcasts hand out at a time, by its offset.
+#[inline(always)]
+fn one_place(lane: &Lane, At(offset): At, count: usize) -> Place<'_> {
+    debug_assert_eq!(count, 1, "messages of this kind are not side by side");
+    lane.place(offset)
+}
+
 fn queue(lane: &Lane) -> Queue<'_> {
     Queue { memory: lane.memory(), geometry: &lane.geometry }
 }
@@ -161,7 +168,7 @@ impl SendEnd for QueueSend {
     fn reserve(&mut self, lane: &mut Lane, _: usize) -> Result<Room, Refusal> {
         // One that was lent and forgotten is lent again.
         if let Some(own) = self.lent {
-            return Ok(Some((own.payload_at(), 1)));
+            return Ok(Some((At(own.payload_at()), 1)));
         }
         let mut own = queue(lane).reserve(lane.me, &mut self.way);
         if own.is_none() && lane.is_due() && bury(lane, false) {
@@ -171,7 +178,12 @@ impl SendEnd for QueueSend {
             lane.awaited = self.way.awaited();
         }
         self.lent = own;
-        Ok(own.map(|slot| (slot.payload_at(), 1)))
+        Ok(own.map(|slot| (At(slot.payload_at()), 1)))
+    }
+
+    #[inline(always)]
+    fn places<'l>(&'l self, lane: &'l Lane, at: At, count: usize) -> Place<'l> {
+        one_place(lane, at, count)
     }
 
     #[inline]
@@ -271,7 +283,12 @@ impl ReceiveEnd for QueueReceive {
         if self.held.is_none() {
             lane.awaited = self.way.track.awaited();
         }
-        Ok(self.held.map(|slot| (slot.payload_at(), 1)).into())
+        Ok(self.held.map(|slot| (At(slot.payload_at()), 1)).into())
+    }
+
+    #[inline(always)]
+    fn places<'l>(&'l self, lane: &'l Lane, at: At, count: usize) -> Place<'l> {
+        one_place(lane, at, count)
     }
 
     #[inline]
@@ -369,17 +386,6 @@ impl BroadcastSend {
         self.slowest = position.wrapping_sub(lag);
         lag < capacity
     }
-
-    /// Takes the ends of the dead from them.
-    #[cold]
-    fn bury(lane: &Lane) {
-        for (end_at, owner) in owners(lane.memory(), lane.geometry, Side::Receive) {
-            if lane.base().is_dead(owner) {
-                let word = lane.memory().half(end_at + END_OWNER);
-                let _ = word.compare_exchange(owner.0, 0, Ordering::AcqRel, Ordering::Relaxed);
-            }
-        }
-    }
 }
 
 impl SendEnd for BroadcastSend {
@@ -392,21 +398,28 @@ impl SendEnd for BroadcastSend {
     fn reserve(&mut self, lane: &mut Lane, _: usize) -> Result<Room, Refusal> {
         // One that was lent and forgotten is lent again.
         if let Some(position) = self.open {
-            return Ok(Some((words(lane).open(position), 1)));
+            return Ok(Some((At(words(lane).open(position)), 1)));
         }
-        if !lock_senders(lane) {
-            return Ok(None);
-        }
-        let position = words(lane).sent().load(Ordering::Acquire);
-        if !self.has_room(lane, position) {
-            unlock_senders(lane);
-            if lane.is_due() {
-                BroadcastSend::bury(lane);
+        for is_last in [false, true] {
+            if !lock_senders(lane) {
+                break;
             }
-            return Ok(None);
+            let position = words(lane).sent().load(Ordering::Acquire);
+            if self.has_room(lane, position) {
+                self.open = Some(position);
+                return Ok(Some((At(words(lane).open(position)), 1)));
+            }
+            unlock_senders(lane);
+            if is_last || !lane.is_due() {
+                break;
+            }
+            lane.free_ends_of_dead(Side::Receive);
         }
-        self.open = Some(position);
-        Ok(Some((words(lane).open(position), 1)))
+        Ok(None)
+    }
+
+    fn places<'l>(&'l self, lane: &'l Lane, at: At, count: usize) -> Place<'l> {
+        one_place(lane, at, count)
     }
 
     #[inline]
@@ -433,13 +446,18 @@ pub struct BroadcastReceive {
 
 impl ReceiveEnd for BroadcastReceive {
     fn resume(lane: &Lane) -> Result<BroadcastReceive> {
-        Ok(BroadcastReceive { position: words(lane).begin(lane.end_at) })
+        let position = words(lane).begin(lane.end_at);
+        // Who was waiting for the dead one need not wait for this one.
+        if lane.inherited {
+            lane.ring();
+        }
+        Ok(BroadcastReceive { position })
     }
 
     #[inline]
     fn claim(&mut self, lane: &mut Lane, _: usize) -> Result<Next, Refusal> {
         Ok(match words(lane).look(self.position) {
-            Found::Message(at) => Next::Messages(at, 1),
+            Found::Message(at) => Next::Messages(At(at), 1),
             Found::Nothing => Next::Nothing,
             Found::Missed(count) => {
                 self.position = self.position.wrapping_add(count);
@@ -447,6 +465,11 @@ impl ReceiveEnd for BroadcastReceive {
                 Next::Missed(count)
             }
         })
+    }
+
+    #[inline(always)]
+    fn places<'l>(&'l self, lane: &'l Lane, at: At, count: usize) -> Place<'l> {
+        one_place(lane, at, count)
     }
 
     #[inline]

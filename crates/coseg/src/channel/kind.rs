@@ -124,8 +124,13 @@ impl<const N: usize, P: Policy> Kind for Broadcast<N, P> {
 }
 impl<const N: usize, P: Policy> Whole for Broadcast<N, P> {}
 
-/// Where the next message can be written, as the end has it told, and how many side by side.
-pub(super) type Room = Option<(usize, usize)>;
+/// Where a message lies, as its end knows it: by the number of a slot, or an offset of the region.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct At(pub(super) usize);
+
+/// Where the next message can be written, and how many side by side.
+pub(super) type Room = Option<(At, usize)>;
 
 /// A sender's way through the slots.
 #[doc(hidden)]
@@ -135,10 +140,7 @@ pub trait SendEnd: std::fmt::Debug + Sized {
     /// Up to `want` places.
     fn reserve(&mut self, lane: &mut Lane, want: usize) -> Result<Room, Refusal>;
     /// Reserved places, of so many messages.
-    #[inline]
-    fn places<'l>(&'l self, lane: &'l Lane, at: usize, count: usize) -> Place<'l> {
-        lane.places(at, count)
-    }
+    fn places<'l>(&'l self, lane: &'l Lane, at: At, count: usize) -> Place<'l>;
     /// Sends what was written into so many of the reserved places.
     fn publish(&mut self, lane: &Lane, count: usize);
     /// Sends nothing of what was reserved.
@@ -149,7 +151,7 @@ pub trait SendEnd: std::fmt::Debug + Sized {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
     /// So many messages side by side, and where.
-    Messages(usize, usize),
+    Messages(At, usize),
     /// None.
     Nothing,
     /// So many are gone.
@@ -170,10 +172,7 @@ pub trait ReceiveEnd: std::fmt::Debug + Sized {
     /// Up to `want` messages.
     fn claim(&mut self, lane: &mut Lane, want: usize) -> Result<Next, Refusal>;
     /// Places of so many messages that were claimed.
-    #[inline]
-    fn places<'l>(&'l self, lane: &'l Lane, at: usize, count: usize) -> Place<'l> {
-        lane.places(at, count)
-    }
+    fn places<'l>(&'l self, lane: &'l Lane, at: At, count: usize) -> Place<'l>;
     /// Whether, after some were claimed and received, it is worth while to claim more.
     fn has_more(&self) -> bool {
         true

@@ -58,6 +58,7 @@ pub struct Lane {
     closed: Fixed<AtomicU32, Base>,
     own_bell: Fixed<AtomicU32, Base>,
     their_bell: Fixed<AtomicU32, Base>,
+    /// Asked once: a process that takes barriers from others does so for ever.
     needs_barrier: bool,
     /// It was a dead process's before, which may have received a message and not said so.
     pub(crate) inherited: bool,
@@ -76,7 +77,10 @@ pub struct Lane {
 }
 
 impl Lane {
-    /// Takes an end that nobody living has, of the dead's first: nobody is to hear of a death for ever.
+    /// Takes an end that nobody living has.
+    ///
+    /// Where all who have one have died, peers hear of them until somebody comes: who takes an end of theirs, and frees the
+    /// others. Else a free one is taken, for it takes system calls to tell that somebody is dead.
     pub(crate) fn claim(spot: &Spot, side: Side) -> Result<Lane> {
         let base = spot.base();
         let part = spot.schema();
@@ -107,21 +111,39 @@ impl Lane {
             #[cfg(feature = "async")]
             sleeper: None,
         };
-        for want_dead in [true, false] {
+        let are_lost = lane.lost(side).is_some();
+        for want_dead in [are_lost, !are_lost] {
             for index in 0..geometry.end_count {
                 let end_at = geometry.end_at(side, index);
-                let word = lane.memory().half(end_at + END_OWNER);
-                let owner = Owner(word.load(Ordering::Acquire));
+                let owner = Owner(lane.memory().half(end_at + END_OWNER).load(Ordering::Acquire));
                 let is_free = owner == Owner::NOBODY;
                 let takes = if want_dead { !is_free && base.is_dead(owner) } else { is_free };
-                if takes && word.compare_exchange(owner.0, me.0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
-                {
+                if takes && lane.hand_over(end_at, owner, me) {
                     (lane.end_at, lane.inherited) = (end_at, want_dead);
+                    if are_lost {
+                        lane.free_ends_of_dead(side);
+                    }
                     return Ok(lane);
                 }
             }
         }
         Err(lane.all_taken())
+    }
+
+    /// Gives an end to another; false: it is not `from`'s.
+    fn hand_over(&self, end_at: usize, from: Owner, to: Owner) -> bool {
+        let word: &AtomicU32 = self.memory().half(end_at + END_OWNER);
+        word.compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
+    /// Takes the ends of the dead from them.
+    #[cold]
+    pub(super) fn free_ends_of_dead(&self, side: Side) {
+        for (end_at, owner) in owners(self.memory(), self.geometry, side) {
+            if self.base().is_dead(owner) {
+                self.hand_over(end_at, owner, Owner::NOBODY);
+            }
+        }
     }
 
     #[cold]
@@ -145,11 +167,10 @@ impl Lane {
         &self.base().memory
     }
 
-    /// The places of so many messages, the first of which lies at an offset of the region.
+    /// The place of a message at an offset of the region.
     #[inline(always)]
-    pub(super) fn places(&self, at: usize, count: usize) -> Place<'_> {
-        let Geometry { slot_size, stride, .. } = self.geometry;
-        Place { words: self.memory().part(at, (count - 1) * slot_size + stride) }
+    pub(super) fn place(&self, offset: usize) -> Place<'_> {
+        Place { words: self.memory().part(offset, self.geometry.stride) }
     }
 
     /// An error in a child of fork, which does not have the end.
@@ -212,9 +233,14 @@ impl Lane {
     /// The peer that died, if all who are at the other side have.
     #[cold]
     pub(crate) fn lost_peer(&self) -> Option<Owner> {
+        self.lost(self.side.other())
+    }
+
+    /// One who died, if all who are at a side have.
+    fn lost(&self, side: Side) -> Option<Owner> {
         let mut lost = None;
-        for owner in self.owners(self.side.other()) {
-            if !self.base().is_dead(owner) {
+        for owner in self.owners(side) {
+            if owner == self.me || !self.base().is_dead(owner) {
                 return None;
             }
             lost = Some(owner);
@@ -420,8 +446,7 @@ impl Drop for Lane {
             return;
         }
         if self.end_at != NO_END {
-            let word: &AtomicU32 = self.memory().half(self.end_at + END_OWNER);
-            let _ = word.compare_exchange(self.me.0, 0, Ordering::AcqRel, Ordering::Relaxed);
+            self.hand_over(self.end_at, self.me, Owner::NOBODY);
             // Who was waiting for the slowest receiver need not wait for this one.
             if self.side == Side::Receive && self.kind.is_broadcast() {
                 self.ring();

@@ -7,6 +7,7 @@ use loom::thread;
 
 use super::broadcast::{Broadcast, Found};
 use super::geometry::{Geometry, LOCK, RECEIVERS_BELL, SENDERS_BELL, Side};
+use super::kind::At;
 use super::lane::owners;
 use super::one::{Receiving, Sending};
 use super::queue::{self, Queue, Slot, Track};
@@ -161,7 +162,7 @@ fn one_to_one(capacity: usize, room_bytes: usize, count: u64) {
                     None => thread::yield_now(),
                 }
             };
-            put(way.places(at, 1).words, message);
+            put(way.ring.places(at, 1).words, message);
             way.publish(1);
         }
     });
@@ -173,7 +174,7 @@ fn one_to_one(capacity: usize, room_bytes: usize, count: u64) {
             continue;
         };
         for index in 0..found {
-            assert_eq!(whole(way.places(at + index, 1).words), expected);
+            assert_eq!(whole(way.ring.places(At(at.0 + index), 1).words), expected);
             expected += 1;
         }
         way.done(found);
@@ -200,7 +201,7 @@ fn a_ring_is_taken_over() {
             let mut way = house.sending();
             let room = way.reserve(&house.geometry, 1);
             if let Some((at, _)) = room {
-                put(way.places(at, 1).words, message);
+                put(way.ring.places(at, 1).words, message);
                 way.publish(1);
             }
             room.is_some()
@@ -211,14 +212,14 @@ fn a_ring_is_taken_over() {
         for _ in 0..2 {
             let mut way = house.receiving();
             if let Some((at, _)) = way.claim(&house.geometry, 1) {
-                got.push(whole(way.places(at, 1).words));
+                got.push(whole(way.ring.places(at, 1).words));
                 way.done(1);
             }
         }
         let all = sender.join().unwrap();
         let mut way = house.receiving();
         while let Some((at, _)) = way.claim(&house.geometry, 1) {
-            got.push(whole(way.places(at, 1).words));
+            got.push(whole(way.ring.places(at, 1).words));
             way.done(1);
         }
         assert!(got.iter().copied().eq(1..=if all { 3 } else { 2 }), "{got:?}");
@@ -235,7 +236,7 @@ fn both_sides_of_a_ring_are_woken() {
             for message in 1..=2 {
                 house.patiently(Side::Send, || {
                     let (at, _) = way.reserve(&house.geometry, 1)?;
-                    put(way.places(at, 1).words, message);
+                    put(way.ring.places(at, 1).words, message);
                     way.publish(1);
                     Some(())
                 });
@@ -245,7 +246,7 @@ fn both_sides_of_a_ring_are_woken() {
         for expected in 1..=2 {
             let message = house.patiently(Side::Receive, || {
                 let (at, _) = way.claim(&house.geometry, 1)?;
-                let message = whole(way.places(at, 1).words);
+                let message = whole(way.ring.places(at, 1).words);
                 way.done(1);
                 Some(message)
             });

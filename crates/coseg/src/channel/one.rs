@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use super::geometry::{Geometry, RECEIVED, SENT};
+use super::kind::{At, Room};
 use super::lane::Awaited;
 use super::message::Place;
 use crate::memory::{Fixed, Memory, Slots};
@@ -50,18 +51,18 @@ pub(crate) fn is_unreceived(memory: &Memory, geometry: &Geometry, position: u64)
 /// are there, side by side: up to the ring's end.
 #[inline(always)]
 #[expect(clippy::cast_possible_truncation, reason = "masked, or no more than the capacity")]
-fn side_by_side(geometry: &Geometry, position: u64, there: u64, want: usize) -> Option<(usize, usize)> {
+fn side_by_side(geometry: &Geometry, position: u64, there: u64, want: usize) -> Room {
     let count = if want == 1 {
         usize::from(there > 0)
     } else {
         want.min(there as usize).min(geometry.capacity - geometry.index(position))
     };
-    (count > 0).then_some((position as usize, count))
+    (count > 0).then_some((At(position as usize), count))
 }
 
 /// Both counts and the slots, looked up once; `K` keeps them where they are.
 #[derive(Debug)]
-struct Ring<K> {
+pub(super) struct Ring<K> {
     received: Fixed<AtomicU64, K>,
     sent: Fixed<AtomicU64, K>,
     slots: Slots<K>,
@@ -81,8 +82,9 @@ impl<K> Ring<K> {
         Ring { received: count(RECEIVED), sent: count(SENT), slots }
     }
 
+    /// So many slots.
     #[inline(always)]
-    fn places(&self, first: usize, count: usize) -> Place<'_> {
+    pub(super) fn places(&self, At(first): At, count: usize) -> Place<'_> {
         Place { words: self.slots.run(first, count) }
     }
 }
@@ -90,7 +92,7 @@ impl<K> Ring<K> {
 /// The sender's way.
 #[derive(Debug)]
 pub(crate) struct Sending<K> {
-    ring: Ring<K>,
+    pub(super) ring: Ring<K>,
     /// The next position.
     position: u64,
     /// The first for which there is no room, as far as was seen.
@@ -109,7 +111,7 @@ impl<K> Sending<K> {
 
     /// How many messages can be written, side by side, up to `want`, and which slot is the first.
     #[inline(always)]
-    pub(crate) fn reserve(&mut self, geometry: &Geometry, want: usize) -> Option<(usize, usize)> {
+    pub(crate) fn reserve(&mut self, geometry: &Geometry, want: usize) -> Room {
         if self.room() < want as u64 {
             self.look(geometry);
         }
@@ -138,12 +140,6 @@ impl<K> Sending<K> {
         self.received = received;
     }
 
-    /// So many slots.
-    #[inline(always)]
-    pub(crate) fn places(&self, first: usize, count: usize) -> Place<'_> {
-        self.ring.places(first, count)
-    }
-
     /// What changes when there is more room.
     pub(crate) fn awaited(&self, geometry: &Geometry) -> Awaited {
         Awaited { at: geometry.at + RECEIVED, value: self.received, next: None }
@@ -160,7 +156,7 @@ impl<K> Sending<K> {
 /// The receiver's way.
 #[derive(Debug)]
 pub(crate) struct Receiving<K> {
-    ring: Ring<K>,
+    pub(super) ring: Ring<K>,
     /// The next position.
     position: u64,
     /// The sender's, as it was last seen.
@@ -179,7 +175,7 @@ impl<K> Receiving<K> {
 
     /// How many messages can be read, side by side, up to `want`, and which slot is the first.
     #[inline(always)]
-    pub(crate) fn claim(&mut self, geometry: &Geometry, want: usize) -> Option<(usize, usize)> {
+    pub(crate) fn claim(&mut self, geometry: &Geometry, want: usize) -> Room {
         let seen = self.sent.wrapping_sub(self.position);
         let there = if seen < want as u64 { self.look(geometry, seen, want) } else { seen };
         side_by_side(geometry, self.position, there, want)
@@ -204,12 +200,6 @@ impl<K> Receiving<K> {
         self.slips = if streams { SLIPS } else { 0 };
         self.sent = now;
         found
-    }
-
-    /// So many slots.
-    #[inline(always)]
-    pub(crate) fn places(&self, first: usize, count: usize) -> Place<'_> {
-        self.ring.places(first, count)
     }
 
     /// Whether there was more at the last look, beyond the ring's end.
@@ -251,11 +241,11 @@ mod tests {
             let mut way = Receiving::resume(&memory, |memory| memory, &RING);
             assert_eq!(way.claim(&RING, 100), None);
             sent.store(10, Ordering::Release);
-            assert_eq!(way.claim(&RING, 1), Some((0, 1)));
+            assert_eq!(way.claim(&RING, 1), Some((At(0), 1)));
             way.done(1);
             sent.store(made_up, Ordering::Release);
-            for position in 1..10 {
-                assert_eq!(way.claim(&RING, 100), Some((position, 10 - position)), "{made_up}");
+            for position in 1..10_usize {
+                assert_eq!(way.claim(&RING, 100), Some((At(position), 10 - position)), "{made_up}");
                 way.done(1);
             }
             assert_eq!(way.claim(&RING, 100), None, "{made_up}");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::any::Raw;
 use super::geometry::Geometry;
-use super::kind::{Kind, Next, Queue, ReceiveEnd, Stream, Whole};
+use super::kind::{At, Kind, Next, Queue, ReceiveEnd, Room, Stream, Whole};
 use super::lane::Lane;
 use super::message::{Bytes, Message, Place, take_into};
 use super::queue::Slot;
@@ -36,7 +36,7 @@ pub struct Receiver<M, K: Kind> {
 #[must_use = "dropped, it is not received"]
 pub struct Held<'a, M: Message, K: Kind> {
     receiver: &'a mut Receiver<M, K>,
-    at: usize,
+    at: At,
 }
 
 impl<M, K: Kind> Receiver<M, K> {
@@ -94,7 +94,7 @@ impl<M, K: Kind> Receiver<M, K> {
 
     /// Where the next message is; waits until there is one.
     #[inline(always)]
-    fn claim_within(&mut self, timeout: Option<Duration>) -> Result<usize, Refusal> {
+    fn claim_within(&mut self, timeout: Option<Duration>) -> Result<At, Refusal> {
         let Receiver { lane, end, .. } = self;
         if lane.is_own() {
             for is_last in [false, true] {
@@ -114,7 +114,7 @@ impl<M, K: Kind> Receiver<M, K> {
         &mut self,
         refused: Result<Next, Refusal>,
         timeout: Option<Duration>,
-    ) -> Result<usize, Refusal> {
+    ) -> Result<At, Refusal> {
         let (lane, mut own) = self.split();
         if let Next::Missed(count) = refused? {
             own.miss(lane, count)?;
@@ -124,7 +124,7 @@ impl<M, K: Kind> Receiver<M, K> {
 
     /// Apart, so that one who need not wait for long keeps everything in registers.
     #[inline(never)]
-    fn claim_late(&mut self, timeout: Option<Duration>) -> Result<usize, Refusal> {
+    fn claim_late(&mut self, timeout: Option<Duration>) -> Result<At, Refusal> {
         let (lane, mut own) = self.split();
         // It is in vain, unless there is something to be told.
         if (lane.is_closed() || !lane.is_own())
@@ -309,7 +309,7 @@ impl<M: Message, const N: usize> Receiver<M, Queue<N>> {
         let lane = &mut self.lane;
         let slot = self.end.take(lane)?;
         self.is_repeated = slot.state.is_repeated();
-        Some((slot, M::take(lane.places(slot.payload_at(), 1))))
+        Some((slot, M::take(lane.place(slot.payload_at()))))
     }
 }
 
@@ -323,7 +323,7 @@ struct Way<'a, E> {
 impl<E: ReceiveEnd> Way<'_, E> {
     /// What is next; `Closed` once nothing is.
     #[inline(always)]
-    fn claim(&mut self, lane: &mut Lane, want: usize) -> Result<Option<(usize, usize)>, Refusal> {
+    fn claim(&mut self, lane: &mut Lane, want: usize) -> Result<Room, Refusal> {
         lane.check_process()?;
         let mut was_closed = false;
         for _ in 0..TRIES {
@@ -435,7 +435,7 @@ impl<E: ReceiveEnd> Way<'_, E> {
 
 /// Copies messages that lie side by side.
 #[inline(always)]
-fn take_all<T: Shared>(lane: &Lane, end: &impl ReceiveEnd, at: usize, count: usize, messages: &mut Vec<T>) {
+fn take_all<T: Shared>(lane: &Lane, end: &impl ReceiveEnd, at: At, count: usize, messages: &mut Vec<T>) {
     let Geometry { stride, slot_size, .. } = lane.geometry;
     let Place { words } = end.places(lane, at, count);
     if slot_size == size_of::<T>() {

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use super::geometry::Geometry;
-use super::kind::{Kind, Room, SendEnd, Stream, Whole};
+use super::kind::{At, Kind, Room, SendEnd, Stream, Whole};
 use super::lane::Lane;
 use super::message::{Bytes, Message, Place};
 use super::refusal::Refusal;
@@ -47,7 +47,7 @@ pub struct Sender<M, K: Kind> {
 #[must_use = "dropped, it sends nothing"]
 pub struct Loan<'a, M: Message, K: Kind> {
     sender: &'a mut Sender<M, K>,
-    at: usize,
+    at: At,
 }
 
 /// A message that is written, and can be sent. Dropped, it is not.
@@ -270,7 +270,7 @@ impl<T: Shared, K: Whole> Sender<T, K> {
 
 /// Writes messages side by side.
 #[inline(always)]
-fn put_all<T: Shared>(lane: &Lane, end: &impl SendEnd, at: usize, messages: &[T]) {
+fn put_all<T: Shared>(lane: &Lane, end: &impl SendEnd, at: At, messages: &[T]) {
     let Geometry { stride, slot_size, .. } = lane.geometry;
     let Place { words } = end.places(lane, at, messages.len());
     if slot_size == size_of::<T>() {
@@ -314,7 +314,7 @@ fn try_one<M: Message, K: Kind>(
 
 /// Sends a message, where a place was reserved.
 #[inline(always)]
-fn put_one<M: Message, K: Kind>(lane: &Lane, end: &mut K::Send, at: usize, message: &M::Sent) {
+fn put_one<M: Message, K: Kind>(lane: &Lane, end: &mut K::Send, at: At, message: &M::Sent) {
     M::put(end.places(lane, at, 1), message);
     end.publish(lane, 1);
     lane.ring();

@@ -57,7 +57,7 @@ pub struct ChannelEnd {
     pub slot: Option<usize>,
     /// Its holder; `None` if the slot is another's by now.
     pub participant: Option<Participant>,
-    /// Its holder has died; the next to come takes it.
+    /// Its holder has died: the end is free to take.
     pub is_dead: bool,
     /// Messages that a broadcast's receiver is still to receive. Those beyond the capacity are lost to it.
     pub lag: Option<u64>,

@@ -93,6 +93,8 @@ impl Memory {
     }
 
     fn new(base: NonNull<u8>, size_bytes: usize, keep: Keep) -> Memory {
+        // No slice has more, and no region.
+        let size_bytes = size_bytes.min(isize::MAX.unsigned_abs());
         let [line_count, word_count, half_count] = [LINE, WORD, WORD / 2].map(|unit| size_bytes / unit);
         Memory { base, size_bytes, line_count, word_count, half_count, keep, key: None }
     }
@@ -210,7 +212,8 @@ impl Deref for Memory {
 
     #[inline(always)]
     fn deref(&self) -> &Words {
-        // SAFETY: so many are mapped while `self` lives, from a word's boundary on; atomics may be shared with any writer.
+        // SAFETY: so many are mapped while `self` lives, from a word's boundary on, and no more than a slice may have; atomics may
+        // be shared with any writer.
         Words::of(unsafe { std::slice::from_raw_parts(self.base.as_ptr().cast(), self.word_count) })
     }
 }

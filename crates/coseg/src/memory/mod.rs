@@ -13,6 +13,7 @@ mod mapped;
 mod modelled;
 mod plain;
 
+use std::fmt;
 use std::mem::MaybeUninit;
 
 pub(crate) use self::fixed::{Fixed, Slots};
@@ -38,9 +39,15 @@ fn outside() -> ! {
 
 /// Words side by side, which others read and write at any time: all of a region, or some of it. Offsets are in bytes, from
 /// the first word on.
-#[derive(Debug)]
 #[repr(transparent)]
 pub(crate) struct Words([AtomicU64]);
+
+/// Their number, for they may be many, and of anything.
+impl fmt::Debug for Words {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Words").field("room_bytes", &self.room_bytes()).finish()
+    }
+}
 
 impl Words {
     #[inline(always)]
@@ -52,7 +59,7 @@ impl Words {
     /// How many bytes they are.
     #[inline]
     pub(crate) fn room_bytes(&self) -> usize {
-        size_of_val(&self.0)
+        self.0.len() * WORD
     }
 
     /// The eight bytes at `offset`, which everybody uses as one word.
@@ -104,7 +111,7 @@ impl Words {
         }
     }
 
-    /// As [`Memory::write`], for many bytes that another core reads.
+    /// As [`Words::write`], for many bytes that another core reads.
     pub(crate) fn write_for_another(&self, offset: usize, bytes: &[u8]) {
         if is_faster_past() {
             self.write_past(offset, bytes);
@@ -113,10 +120,11 @@ impl Words {
         }
     }
 
-    /// As [`Memory::write`], past the cache: the lines are not fetched first.
+    /// As [`Words::write`], past the cache: the lines are not fetched first.
     fn write_past(&self, offset: usize, bytes: &[u8]) {
         // Whole lines are what goes past it.
-        let (head, rest) = bytes.split_at(bytes.len().min(offset.next_multiple_of(LINE) - offset));
+        let address = self.0.as_ptr().addr() + offset;
+        let (head, rest) = bytes.split_at(bytes.len().min(address.next_multiple_of(LINE) - address));
         self.write(offset, head);
         if rest.is_empty() {
             return;
@@ -139,7 +147,7 @@ impl Words {
             && (tail.is_empty() || same(last, &words[words.len() - 1]))
     }
 
-    /// Copies as [`Memory::read`], to the end of a buffer.
+    /// Copies as [`Words::read`], to the end of a buffer.
     pub(crate) fn read_to_end(&self, offset: usize, length: usize, buffer: &mut Vec<u8>) {
         buffer.reserve(length);
         self.read_new(offset, &mut buffer.spare_capacity_mut()[..length]);
@@ -147,7 +155,7 @@ impl Words {
         unsafe { buffer.set_len(buffer.len() + length) };
     }
 
-    /// As [`Memory::read`], from any offset.
+    /// As [`Words::read`], from any offset.
     pub(crate) fn read_at(&self, offset: usize, bytes: &mut [u8]) {
         let inside = offset % WORD;
         if inside == 0 {
@@ -316,6 +324,9 @@ mod tests {
             let mut back = vec![0; bytes.len()];
             memory.write_past(8, &bytes);
             memory.read(8, &mut back);
+            assert_eq!(back, bytes);
+            memory.part(16, 496).write_past(8, &bytes);
+            memory.read(24, &mut back);
             assert_eq!(back, bytes);
             memory.write(8, &[0xff; 504]);
             memory.write(8, &bytes);

@@ -22,6 +22,9 @@ pub(crate) struct Order {
 #[derive(Region)]
 pub(crate) struct Post {
     numbers: Channel<u64, OneToOne<16>>,
+    /// With gaps between them: to whole words, and to whole lines.
+    triples: Channel<[u32; 3], OneToOne<16>>,
+    pages: Channel<[u64; 70], OneToOne<16>>,
     flags: Channel<u8, OneToOne<4>>,
     lines: Channel<[u64; 20], OneToOne<4>>,
     letters: Channel<Bytes<100>, OneToOne<4>>,
@@ -192,17 +195,23 @@ fn batches_are_sent_and_received_in_order() {
 
 #[test]
 fn a_batch_has_all_that_are_there_also_beyond_the_end_of_the_ring() {
+    fn check<T: Shared + PartialEq>(channel: &Channel<T, OneToOne<16>>, value: impl Fn(u32) -> T) {
+        let (mut sender, mut receiver) = (channel.sender().unwrap(), channel.receiver().unwrap());
+        let values = |numbers: std::ops::Range<u32>| numbers.map(&value).collect::<Vec<_>>();
+        sender.send_all(&values(0..10)).unwrap();
+        // It has seen ten.
+        assert!(receiver.receive().unwrap() == value(0));
+        sender.send_all(&values(10..16)).unwrap();
+        sender.send(&value(16)).unwrap();
+        let mut got = vec![value(0)];
+        assert_eq!(receiver.try_receive_many(&mut got, 100).unwrap(), 16);
+        assert!(got == values(0..17));
+    }
     on_each(|world| {
         let post = post(world);
-        let (mut sender, mut receiver) = (post.numbers.sender().unwrap(), post.numbers.receiver().unwrap());
-        sender.send_all(&(0..10).collect::<Vec<_>>()).unwrap();
-        // It has seen ten.
-        assert_eq!(receiver.receive().unwrap(), 0);
-        sender.send_all(&(10..16).collect::<Vec<_>>()).unwrap();
-        sender.send(&16).unwrap();
-        let mut got = vec![0];
-        assert_eq!(receiver.try_receive_many(&mut got, 100).unwrap(), 16);
-        assert!(got.into_iter().eq(0..=16));
+        check(&post.numbers, u64::from);
+        check(&post.triples, |number| [number, !number, number * 7]);
+        check(&post.pages, |number| [u64::from(number); 70]);
         post.remove().unwrap();
     });
 }
@@ -573,30 +582,41 @@ fn a_sender_learns_that_its_receiver_died_and_loses_nothing() {
 }
 
 #[test]
-fn who_comes_next_takes_the_place_of_the_dead() {
+fn who_comes_next_takes_the_places_of_all_the_dead() {
     on_each(|world| {
         let post = post(world);
-        post.orders.sender().unwrap().send(&Order { trader: 1, amount: 10 }).unwrap();
-        for (role, channel, word) in [
-            ("holds an order", "orders", "held"),
-            ("writes an order", "orders", "writing"),
-            ("reads no prices", "prices", "ready"),
-        ] {
-            let mut peer = world.actor(role);
-            peer.hear(word);
-            peer.kill();
-            let dead = || {
-                let region = Inspection::of(post.segment()).unwrap();
-                let view = region.channels().into_iter().find(|view| view.name == channel).unwrap();
-                view.senders.iter().chain(&view.receivers).filter(|end| end.is_dead).count()
-            };
-            assert_eq!(dead(), 1, "{role}");
-            match role {
-                "holds an order" => drop(post.orders.receiver().unwrap()),
-                "writes an order" => drop(post.orders.sender().unwrap()),
-                _ => drop(post.prices.receiver().unwrap()),
+        let owners = |channel: &str| {
+            let region = Inspection::of(post.segment()).unwrap();
+            let view = region.channels().into_iter().find(|view| view.name == channel).unwrap();
+            let ends = view.senders.into_iter().chain(view.receivers);
+            let (dead, living): (Vec<_>, Vec<_>) = ends.partition(|end| end.is_dead);
+            (dead.len(), living.len())
+        };
+        for (role, channel, word) in
+            [("writes an order", "orders", "writing"), ("reads no prices", "prices", "ready")]
+        {
+            let mut peers = [(); 3].map(|()| world.actor(role));
+            for peer in &mut peers {
+                peer.hear(word);
             }
-            assert_eq!(dead(), 0, "{role}");
+            let [mut one, mut two, mut three] = peers;
+            one.kill();
+            two.kill();
+            let come = || -> Box<dyn std::any::Any> {
+                match role {
+                    "writes an order" => Box::new(post.orders.sender().unwrap()),
+                    _ => Box::new(post.prices.receiver().unwrap()),
+                }
+            };
+            let beside_one_who_lives = come();
+            assert_eq!(owners(channel), (2, 2), "{role}: nobody hears of them");
+            drop(beside_one_who_lives);
+            three.kill();
+            assert_eq!(owners(channel), (3, 0), "{role}");
+            let next = come();
+            assert_eq!(owners(channel), (0, 1), "{role}");
+            drop(next);
+            assert_eq!(owners(channel), (0, 0), "{role}");
         }
         post.remove().unwrap();
     });
@@ -657,18 +677,20 @@ fn a_closed_queue_is_not_over_before_the_dead_have_handed_on() {
         post.orders.close().unwrap();
         let mut receiver = post.orders.receiver().unwrap();
         let (begun, begin) = std::sync::mpsc::channel();
+        let (seen, see) = std::sync::mpsc::channel();
         std::thread::scope(|scope| {
             let post = &post;
             scope.spawn(move || {
                 let busy = post.transaction(|_| {
                     begun.send(()).unwrap();
-                    std::thread::sleep(Duration::from_millis(50));
+                    see.recv().unwrap();
                     Ok::<_, coseg::Error>(())
                 });
                 busy.unwrap();
             });
             begin.recv().unwrap();
             assert!(is_empty(receiver.try_receive()), "somebody may still get it");
+            seen.send(()).unwrap();
             receiver.wait(LONG.into()).unwrap();
             assert_eq!(receiver.receive_timeout(LONG).unwrap().amount, 10);
             assert!(matches!(receiver.try_receive(), Err(Refusal::Closed)));

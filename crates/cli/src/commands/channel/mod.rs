@@ -76,7 +76,7 @@ fn chosen<'a>(region: &'a Inspection, stat: &Stat, name: Option<&str>) -> Result
     regions::part_of_kind(region, stat, "channel", PartKind::is_channel, name)
 }
 
-/// Tells once of each peer that it died; whoever comes next takes its place.
+/// Tells once of each peer that it died.
 #[derive(Debug, Default)]
 struct Obituaries {
     told: Option<(usize, u32)>,

@@ -65,7 +65,7 @@ impl End {
 
     /// `trader (pid 12, slot 0, generation 1), 3 behind`
     pub(crate) fn sentence(&self, capacity: usize) -> String {
-        let dead = if self.dead { ", dead: the next to come takes its place" } else { "" };
+        let dead = if self.dead { ", dead: its place is free to take" } else { "" };
         let lag = match self.lag {
             Some(lag) if lag > capacity as u64 => {
                 let lost = output::grouped(lag - capacity as u64);

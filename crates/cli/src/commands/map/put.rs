@@ -36,7 +36,7 @@ A value is JSON by the map's type: {\"field\": …} with all fields, [elements],
 field alone is set by coseg set. A number or text needs no quotes.
 Lines are {\"key\": …, \"value\": …}, and \"expires_in_ms\": … where the entry is to be gone by then. \
 Each is checked and put at once. One that is no entry is told with its number, field and fact, and \
-is not put; those before and behind it are.
+is not put; those before and behind it are. A full map ends it.
 A change takes the region's lock, as the programs do, and is seen whole or not at all, whoever is \
 killed. With --if a value keeps its time, unless --for gives it another.
 Exit codes: 1 if there is no such region or map, --new or --if did not hold, or the map is full; 2 \
@@ -164,7 +164,9 @@ impl Target<'_> {
                 Ok((key, value, own)) => {
                     let before = |failure: Failure| {
                         let count = output::count(put, "entry was", "entries were");
-                        failure.retell(|text| format!("line {number}: {text}; {count} put before"))
+                        failure
+                            .retell(|text| format!("line {number}: {text}; {count} put before"))
+                            .after(code)
                     };
                     let done = self.put(key, value, own.or(stay)).map_err(before)?;
                     done.map(drop).map_err(|refusal| (refusal.code(), refusal.text().to_owned()))
