@@ -447,10 +447,8 @@ pub struct BroadcastReceive {
 impl ReceiveEnd for BroadcastReceive {
     fn resume(lane: &Lane) -> Result<BroadcastReceive> {
         let position = words(lane).begin(lane.end_at);
-        // Who was waiting for the dead one need not wait for this one.
-        if lane.inherited {
-            lane.ring();
-        }
+        // Until now it stood where the one before had left it, and somebody may have waited for that.
+        lane.ring();
         Ok(BroadcastReceive { position })
     }
 

@@ -77,10 +77,8 @@ pub struct Lane {
 }
 
 impl Lane {
-    /// Takes an end that nobody living has.
-    ///
-    /// Where all who have one have died, peers hear of them until somebody comes: who takes an end of theirs, and frees the
-    /// others. Else a free one is taken, for it takes system calls to tell that somebody is dead.
+    /// Takes an end that nobody living has: a free one, if there is, for it takes system calls to tell who is dead. But where
+    /// all who had one have died, peers hear of them until somebody comes, who frees all their ends.
     pub(crate) fn claim(spot: &Spot, side: Side) -> Result<Lane> {
         let base = spot.base();
         let part = spot.schema();
@@ -112,12 +110,11 @@ impl Lane {
             sleeper: None,
         };
         let are_lost = lane.lost(side).is_some();
-        for want_dead in [are_lost, !are_lost] {
+        for want_dead in [false, true] {
             for index in 0..geometry.end_count {
                 let end_at = geometry.end_at(side, index);
                 let owner = Owner(lane.memory().half(end_at + END_OWNER).load(Ordering::Acquire));
-                let is_free = owner == Owner::NOBODY;
-                let takes = if want_dead { !is_free && base.is_dead(owner) } else { is_free };
+                let takes = if want_dead { base.is_dead(owner) } else { owner == Owner::NOBODY };
                 if takes && lane.hand_over(end_at, owner, me) {
                     (lane.end_at, lane.inherited) = (end_at, want_dead);
                     if are_lost {
@@ -140,7 +137,7 @@ impl Lane {
     #[cold]
     pub(super) fn free_ends_of_dead(&self, side: Side) {
         for (end_at, owner) in owners(self.memory(), self.geometry, side) {
-            if self.base().is_dead(owner) {
+            if owner != self.me && self.base().is_dead(owner) {
                 self.hand_over(end_at, owner, Owner::NOBODY);
             }
         }
