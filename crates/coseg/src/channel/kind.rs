@@ -26,8 +26,8 @@ pub trait Whole: Kind {}
 ///
 /// A receiver that found several messages at its last look pauses for 400 ns to 1 µs before the next two, also in
 /// [`Receiver::try_receive`](crate::Receiver::try_receive): a sender that goes on is not disturbed at each message. Where
-/// messages come one at a time, all came at once that were wanted, or the sender is about to wait for room, it looks at once. A sender who looks for room
-/// and finds a ring of 1024 messages or more over half full pauses once and looks again.
+/// messages come one at a time, all came at once that were wanted, or the sender is about to wait for room, it looks at
+/// once. A sender who looks for room and finds a ring of 1024 messages or more over half full pauses once and looks again.
 ///
 /// # Crash
 /// A sender that is killed loses at most the message it had not sent. What a receiver had not received waits for the
