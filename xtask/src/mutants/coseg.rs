@@ -478,8 +478,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "who comes leaves the ends of the dead",
         file: "crates/coseg/src/channel/lane.rs",
-        find: "if are_lost {",
-        replace: "if !are_lost {",
+        find: "if lane.lost(side).is_some() {",
+        replace: "if lane.lost(side).is_none() {",
         target: "regions",
         test: "channels::who_comes_next_takes_the_places_of_all_the_dead",
     },

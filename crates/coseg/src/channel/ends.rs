@@ -410,10 +410,9 @@ impl SendEnd for BroadcastSend {
                 return Ok(Some((At(words(lane).open(position)), 1)));
             }
             unlock_senders(lane);
-            if is_last || !lane.is_due() {
+            if is_last || !lane.is_due() || !lane.free_ends_of_dead(Side::Receive) {
                 break;
             }
-            lane.free_ends_of_dead(Side::Receive);
         }
         Ok(None)
     }

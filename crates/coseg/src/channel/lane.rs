@@ -78,7 +78,7 @@ pub struct Lane {
 
 impl Lane {
     /// Takes an end that nobody living has: a free one, if there is, for it takes system calls to tell who is dead. But where
-    /// all who had one have died, peers hear of them until somebody comes, who frees all their ends.
+    /// all others at this side have died, peers hear of them until somebody comes, who frees all their ends.
     pub(crate) fn claim(spot: &Spot, side: Side) -> Result<Lane> {
         let base = spot.base();
         let part = spot.schema();
@@ -109,15 +109,15 @@ impl Lane {
             #[cfg(feature = "async")]
             sleeper: None,
         };
-        let are_lost = lane.lost(side).is_some();
-        for want_dead in [false, true] {
+        // The last time, those that others have freed while they were asked about.
+        for want_dead in [false, true, false] {
             for index in 0..geometry.end_count {
                 let end_at = geometry.end_at(side, index);
                 let owner = Owner(lane.memory().half(end_at + END_OWNER).load(Ordering::Acquire));
                 let takes = if want_dead { base.is_dead(owner) } else { owner == Owner::NOBODY };
                 if takes && lane.hand_over(end_at, owner, me) {
-                    (lane.end_at, lane.inherited) = (end_at, want_dead);
-                    if are_lost {
+                    (lane.end_at, lane.inherited) = (end_at, owner != Owner::NOBODY);
+                    if lane.lost(side).is_some() {
                         lane.free_ends_of_dead(side);
                     }
                     return Ok(lane);
@@ -133,14 +133,16 @@ impl Lane {
         word.compare_exchange(from.0, to.0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
-    /// Takes the ends of the dead from them.
+    /// Takes the ends of the dead from them; whether there were any.
     #[cold]
-    pub(super) fn free_ends_of_dead(&self, side: Side) {
+    pub(super) fn free_ends_of_dead(&self, side: Side) -> bool {
+        let mut found = false;
         for (end_at, owner) in owners(self.memory(), self.geometry, side) {
             if owner != self.me && self.base().is_dead(owner) {
-                self.hand_over(end_at, owner, Owner::NOBODY);
+                found |= self.hand_over(end_at, owner, Owner::NOBODY);
             }
         }
+        found
     }
 
     #[cold]
@@ -233,10 +235,11 @@ impl Lane {
         self.lost(self.side.other())
     }
 
-    /// One who died, if all who are at a side have.
+    /// One who died, if all who have other ends of a side have.
     fn lost(&self, side: Side) -> Option<Owner> {
         let mut lost = None;
-        for owner in self.owners(side) {
+        let others = owners(self.memory(), self.geometry, side).filter(|(end_at, _)| *end_at != self.end_at);
+        for (_, owner) in others {
             if owner == self.me || !self.base().is_dead(owner) {
                 return None;
             }
