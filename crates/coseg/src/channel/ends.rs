@@ -417,6 +417,7 @@ impl SendEnd for BroadcastSend {
         Ok(None)
     }
 
+    #[inline(always)]
     fn places<'l>(&'l self, lane: &'l Lane, at: At, count: usize) -> Place<'l> {
         one_place(lane, at, count)
     }
