@@ -5,7 +5,7 @@ use std::fmt;
 use crate::sys::Pid;
 
 /// What kind of place a [`Point`] is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Place {
     /// Before the operation's first instruction.
     Begin,

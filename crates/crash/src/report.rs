@@ -85,10 +85,13 @@ pub struct Report {
     pub recoveries: u64,
     /// Distinct states those recoveries go through, added up.
     pub nested_states: u64,
-    /// Distinct states of recoveries in which they were killed.
+    /// Distinct states of recoveries in which they were killed, or another recovery at the same place.
     pub nested_states_killed_in: u64,
     /// Kills made during recovery after a first kill.
     pub nested_kills: u64,
+    /// Points of recoveries at which none was made, as one at the same place of the recovery from another state had left
+    /// the same stable bytes.
+    pub nested_repeats: u64,
     /// Kills at random times and instructions that found the victim alive.
     pub random_kills: u64,
     /// Random kills that came after the victim had ended by itself.
@@ -145,7 +148,7 @@ impl fmt::Display for Report {
         write!(
             f,
             "{}: {} instructions, {} system calls, {} points, killed in {} of {} states; {} kills, \
-             {} nested kills in {} of {} states of {} recoveries, {} random kills ({} too late), \
+             {} nested kills (and {} alike) in {} of {} states of {} recoveries, {} random kills ({} too late), \
              {} kills with {} waiters blocked; {} retries, {} mismatches, {} failures; {:.1?}, {:.0} steps/s",
             self.name,
             self.instructions,
@@ -155,6 +158,7 @@ impl fmt::Display for Report {
             self.states,
             self.kills,
             self.nested_kills,
+            self.nested_repeats,
             self.nested_states_killed_in,
             self.nested_states,
             self.recoveries,

@@ -31,6 +31,7 @@ pub struct Seen {
     stable: DefaultHasher,
     volatile: DefaultHasher,
     parts: Vec<Part>,
+    is_partial: bool,
 }
 
 /// The hashes of one observation.
@@ -40,6 +41,8 @@ pub(crate) struct State {
     pub(crate) stable: u64,
     /// Different wherever anything differs within a run.
     pub(crate) full: u64,
+    /// There is more that a kill leaves behind.
+    pub(crate) is_partial: bool,
     parts: Vec<Part>,
 }
 
@@ -57,7 +60,7 @@ const EXCERPT_BYTES_MAX: usize = 256;
 impl Seen {
     pub(crate) fn new(victim: u32) -> Self {
         let hasher = DefaultHasher::new;
-        Self { victim, stable: hasher(), volatile: hasher(), parts: Vec::new() }
+        Self { victim, stable: hasher(), volatile: hasher(), parts: Vec::new(), is_partial: false }
     }
 
     /// The id of the victim's first process, dead or alive.
@@ -76,6 +79,11 @@ impl Seen {
     pub fn volatile(&mut self, bytes: &[u8]) {
         self.volatile.write_usize(bytes.len());
         self.volatile.write(bytes);
+    }
+
+    /// Says that some bytes are left out: two worlds that look alike may then differ.
+    pub fn leave_out(&mut self) {
+        self.is_partial = true;
     }
 
     /// Adds stable bytes under a name, which a report of two differing runs will tell.
@@ -143,7 +151,7 @@ impl Seen {
         let stable = self.stable.finish();
         let mut full = self.volatile;
         full.write_u64(stable);
-        State { stable, full: full.finish(), parts: self.parts }
+        State { stable, full: full.finish(), is_partial: self.is_partial, parts: self.parts }
     }
 }
 

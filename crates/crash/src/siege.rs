@@ -8,12 +8,13 @@ use std::time::Instant;
 use crate::advance::Gait;
 use crate::death::{Death, Kill};
 use crate::error::{Error, Result};
-use crate::point::Point;
+use crate::point::{Place, Point};
 use crate::report::{Failure, Fault, Report};
 use crate::seen::{Seen, State};
 use crate::survivor::start_waiters;
 use crate::sys::Stop;
 use crate::trace::{Changes, Reached, Trace, Watched};
+use crate::tracee::Children;
 use crate::trial::Trial;
 
 /// Runs made for one point before it is called not reproducible.
@@ -29,6 +30,10 @@ pub(crate) struct Siege<'a, W> {
     check: Check<'a, W>,
     pub(crate) report: Report,
 }
+
+/// What tells a kill during recovery from another: what it leaves, where the recovery was, and whether the operation before
+/// it had returned.
+type End = (u64, u64, Place, bool);
 
 /// What became of a kill that was to be made at a point.
 enum Outcome {
@@ -57,8 +62,9 @@ impl<'a, W> Siege<'a, W> {
         drop(world);
 
         let left = self.kill_at_each(&trace)?;
+        let mut ends = HashSet::new();
         for (point, _) in left {
-            self.nest(&trace, &point)?;
+            self.nest(&trace, &point, &mut ends)?;
         }
         if let Some(random) = self.trial.random {
             self.kill_at_random(&trace, random)?;
@@ -113,8 +119,9 @@ impl<'a, W> Siege<'a, W> {
         Ok(left)
     }
 
-    /// Traces the recovery from what a kill at `first` leaves, and kills that at each of its points.
-    fn nest(&mut self, trace: &Trace, first: &Point) -> Result<()> {
+    /// Traces the recovery from what a kill at `first` leaves, and kills that at each of its points but those at which the
+    /// recovery from another state was killed and left the same.
+    fn nest(&mut self, trace: &Trace, first: &Point, ends: &mut HashSet<End>) -> Result<()> {
         let Some(recovery) = &self.trial.recovery else { return Ok(()) };
         if self.has_enough() {
             return Ok(());
@@ -143,11 +150,21 @@ impl<'a, W> Siege<'a, W> {
         self.judge(&world, &death);
         drop(world);
 
-        let mut killed_in = HashSet::new();
+        let (mut killed_in, mut own_ends) = (HashSet::new(), Vec::new());
         for second in &recovery_trace.points {
             if self.has_enough() {
                 return Ok(());
             }
+            let state = recovery_trace.state(second);
+            let end = (state.stable, second.address, second.place, death.operation_completed());
+            // Relatives that are followed are where they are, which the end does not tell.
+            let is_told = !state.is_partial && self.trial.children == Children::Free;
+            if is_told && ends.contains(&end) {
+                self.report.nested_repeats += 1;
+                killed_in.insert(second.state);
+                continue;
+            }
+            own_ends.push(end);
             death.recovery = Some(Kill::At(second.clone()));
             let twice_killed = |siege: &Self| {
                 let (world, outcome) = siege.killed_world(trace, first)?;
@@ -164,6 +181,7 @@ impl<'a, W> Siege<'a, W> {
             killed_in.insert(second.state);
             self.judge(&world, &death);
         }
+        ends.extend(own_ends);
         let killed = count(killed_in.len());
         self.report.nested_states_killed_in += killed;
         let of = format!("the recovery after a kill at {first}");

@@ -54,6 +54,13 @@ pub(crate) enum Reached {
     Lost(String),
 }
 
+impl Trace {
+    /// What was seen at one of its points.
+    pub(crate) fn state(&self, point: &Point) -> &State {
+        &self.states[point.number]
+    }
+}
+
 impl Watched<'_> {
     /// Starts the operation's process on this thread's CPU, for runs in which only one of both is awake.
     pub(crate) fn start(&self) -> Result<Tracee> {
@@ -130,7 +137,7 @@ impl Watched<'_> {
         if address & 0xfff != point.address & 0xfff {
             return Ok(Reached::Lost(format!("came to {address:#x} instead of {:#x}", point.address)));
         }
-        let expected = &trace.states[point.number];
+        let expected = trace.state(point);
         let state = self.state(tracee.group)?;
         if state.stable != expected.stable {
             return Ok(Reached::Lost(format!("saw another state: {}", state.difference(expected))));

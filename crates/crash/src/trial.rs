@@ -95,7 +95,9 @@ impl<'a, W> Trial<'a, W> {
     }
 
     /// An operation that recovers, itself marked: it is traced after every distinct state that a kill leaves,
-    /// and killed at each of its own points before the check.
+    /// and killed at each of its own points before the check. Recoveries from different states soon do the same: where
+    /// one was killed and left the stable bytes that another would leave at the same place, that one is not killed there. So
+    /// the check must not go by which of them it was.
     #[must_use]
     pub fn recovery(mut self, recovery: impl Fn(&W) -> Command + 'a) -> Self {
         self.recovery = Some(Box::new(recovery));

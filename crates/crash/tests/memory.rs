@@ -55,6 +55,7 @@ fn a_redo_log_survives_every_kill() {
     assert_eq!(report.states, 6, "{report}");
     assert_eq!(report.states_killed_in, 6, "{report}");
     assert!(report.nested_kills > report.kills, "{report}");
+    assert!(report.nested_repeats > 0, "where one has applied `a`, the next comes too: {report}");
 }
 
 #[test]

@@ -171,6 +171,9 @@ impl<C: Contents> Ground for World<C> {
             self.bytes.read(at, &mut bytes[before..]).unwrap();
             at = hidden.end;
         }
+        if !self.hidden.is_empty() {
+            seen.leave_out();
+        }
         seen.volatile(&bytes);
         mask(&mut bytes, self.participants);
         seen.part("header", &bytes[..LOCK_AT]);
