@@ -125,3 +125,32 @@ fn a_namespace_is_made_while_other_threads_start_programs() {
         }
     });
 }
+
+/// Each leaves a descriptor open until it is deleted.
+#[test]
+fn nothing_is_kept_open_of_namespaces_that_were_deleted() {
+    let is_open = |registry: &std::path::Path| {
+        let deleted = format!("{} (deleted)", registry.display());
+        let mut open = std::fs::read_dir("/proc/self/fd").unwrap();
+        open.any(|entry| {
+            let target = std::fs::read_link(entry.unwrap().path());
+            target.is_ok_and(|target| target == registry || target.as_os_str() == deleted.as_str())
+        })
+    };
+    let (dir, user) = world();
+    let flags = GetFlags::CREATE.with_mode(Mode::PRIVATE);
+    user.get(Key::PRIVATE, 1, flags).unwrap();
+    let registry = dir.path().join("registry");
+    let (_other_dir, other) = world();
+    other.get(Key::PRIVATE, 1, flags).unwrap();
+    assert!(is_open(&registry), "a namespace that is still there");
+    drop(dir);
+    assert!(is_open(&registry));
+    let (_last_dir, last) = world();
+    assert!(!is_open(&registry));
+    for user in [other, last] {
+        let id = user.get(Key::PRIVATE, 1, flags).unwrap();
+        user.remove(id).unwrap();
+    }
+    assert_eq!(user.get(Key::PRIVATE, 1, flags).unwrap_err().errno(), Errno::EIO);
+}

@@ -12,8 +12,8 @@ use super::process::{self, Kept};
 use super::section::Descriptors;
 use super::{Fault, huge, pins, with_descriptors};
 
-/// A namespace that this process uses. They are few and never freed: attachments and fork handlers refer to
-/// them until the process ends.
+/// A namespace that this process uses. They are never freed: attachments and fork handlers refer to them until the process
+/// ends.
 #[derive(Debug)]
 pub(super) struct Namespace {
     /// With a slash behind it.
@@ -44,6 +44,17 @@ pub(super) fn each_opened(mut visit: impl FnMut(&'static Namespace)) {
     for namespace in opened().iter() {
         visit(namespace);
     }
+}
+
+/// Closes what is kept of namespaces that were deleted: a process may go through many.
+fn forget_deleted() {
+    // Nobody is to work with a number that becomes another file's.
+    let _working = process::work();
+    each_opened(|namespace| {
+        if namespace.kept.get_checked().is_none() {
+            namespace.kept.forget();
+        }
+    });
 }
 
 /// What is first found in a namespace that this process has opened, for a mapped file of this path: in those whose
@@ -111,6 +122,8 @@ impl Namespace {
         process::watch_forks();
         with_descriptors(|_| namespace.open_registry().map(drop), Descriptors::Kept)?;
         opened.push(namespace);
+        drop(opened);
+        forget_deleted();
         Ok(namespace)
     }
 

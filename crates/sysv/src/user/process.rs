@@ -113,6 +113,10 @@ impl Kept {
 
     /// Forgets the descriptor, and closes it if it still is the file it was.
     pub(super) fn forget(&self) {
+        // Looked at first: in a child of fork every page that is written to is copied.
+        if self.get().is_none() {
+            return;
+        }
         let fd = self.fd.swap(-1, Ordering::AcqRel);
         if fd != -1
             && let Ok(meta) = file::fstat(fd)
