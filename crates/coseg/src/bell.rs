@@ -9,7 +9,8 @@
 //! A ringer who finds nobody asleep for a while clears both, which is right at any time: whoever relied on them has set
 //! bit 0 since.
 //!
-//! Whoever dies between clearing and waking leaves sleepers that were not woken: every sleep is bounded.
+//! Whoever dies between clearing and waking leaves sleepers that were not woken, and so does one of many who was woken alone
+//! and dies or is stopped before he looks again: every sleep is bounded.
 
 use std::time::Duration;
 
@@ -87,16 +88,17 @@ impl Bell<'_> {
     #[inline]
     pub(crate) fn ring(self, wake: Wake) {
         if self.0.load(Ordering::SeqCst) & SOMEBODY != 0 {
-            self.ring_now(wake);
+            self.ring_now(|| wake);
         }
     }
 
-    /// To be called after a change made by a plain store.
+    /// To be called after a change made by a plain store. How many are to be woken is asked once the bell is cleared: who
+    /// falls asleep later sees another word, who did before has said what there was to say.
     #[inline]
     pub(crate) fn ring_after_store(self, wake: impl FnOnce() -> Wake) {
         os::barrier_before_look();
         if self.0.load(Ordering::Relaxed) & SOMEBODY != 0 {
-            self.ring_now(wake());
+            self.ring_now(wake);
         }
     }
 
@@ -118,7 +120,7 @@ impl Bell<'_> {
         fence(Ordering::SeqCst);
         let is_awaited = self.0.load(Ordering::Relaxed) & SOMEBODY != 0;
         if is_awaited {
-            self.ring_now(Wake::All);
+            self.ring_now(|| Wake::All);
         }
         is_awaited
     }
@@ -132,7 +134,7 @@ impl Bell<'_> {
     }
 
     #[cold]
-    fn ring_now(self, wake: Wake) {
+    fn ring_now(self, wake: impl FnOnce() -> Wake) {
         let mut seen = self.0.load(Ordering::Relaxed);
         // Those who wait mark it too, and are not asleep yet. Lost to another who rings: then he wakes.
         for _ in 0..MARKS {
@@ -142,7 +144,9 @@ impl Bell<'_> {
             let next = counted(seen) & !SOMEBODY;
             match self.0.compare_exchange(seen, next, Ordering::SeqCst, Ordering::Relaxed) {
                 Ok(_) => {
-                    let count = match wake {
+                    // Behind it, what those have said who put one between that and their sleep.
+                    fence(Ordering::SeqCst);
+                    let count = match wake() {
                         Wake::One => 1,
                         Wake::All => i32::MAX,
                     };

@@ -19,7 +19,7 @@ use crate::bell::{Bell, LONGEST_SLEEP, Wake};
 use crate::memory::Memory;
 use crate::os;
 use crate::participants::Owner;
-use crate::sync::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::{AtomicU32, AtomicU64, Ordering, fence};
 
 const OWNER: usize = 0;
 const BELL: usize = 4;
@@ -191,13 +191,14 @@ impl<'a> LockWords<'a> {
         if taken.is_none() {
             self.yield_turn(me);
             // He may have been woken instead of one who still waits.
-            self.bell.ring(Wake::All);
+            self.bell.ring_after_store(|| Wake::All);
         }
         taken
     }
 
     fn take_asleep(&self, me: Owner, deadline: Deadline, company: &impl Company) -> Option<Taken> {
-        let impatient_at = os::monotonic_ns().saturating_add(patience_ns());
+        let mut seen_since_ns = os::monotonic_ns();
+        let impatient_at = seen_since_ns.saturating_add(patience_ns());
         let mut seen_for = (Owner::NOBODY, 0);
         let mut probe_after = Duration::ZERO;
         loop {
@@ -209,10 +210,16 @@ impl<'a> LockWords<'a> {
             let owner = self.owner();
             let now = (owner, self.acquisition_count());
             if now != seen_for {
-                (seen_for, probe_after) = (now, FIRST_PROBE);
+                (seen_for, probe_after, seen_since_ns) = (now, FIRST_PROBE, os::monotonic_ns());
             } else if owner == Owner::NOBODY {
-                // Free, and whose turn it is does not come: he is dead or stopped.
-                self.turn.store(0, Ordering::Relaxed);
+                let now_ns = os::monotonic_ns();
+                if now_ns >= seen_since_ns.saturating_add(patience_ns()) {
+                    // Free, and whose turn it is does not come: he is dead or stopped.
+                    self.yield_turn(self.turn());
+                    seen_since_ns = now_ns;
+                    deadline.left()?;
+                    continue;
+                }
             } else if company.is_dead(owner) {
                 let inherited = self.inherit(me, owner);
                 if inherited.is_some() {
@@ -246,7 +253,12 @@ impl<'a> LockWords<'a> {
 
     /// Whether the turn was nobody's and now is ours.
     fn claim_turn(&self, me: Owner) -> bool {
-        self.turn.compare_exchange(0, me.0, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        let claimed = self.turn.compare_exchange(0, me.0, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        if claimed {
+            // Whoever rings and finds us asleep then finds that it is our turn.
+            fence(Ordering::SeqCst);
+        }
+        claimed
     }
 
     /// Whose turn it is.
