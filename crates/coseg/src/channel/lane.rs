@@ -290,6 +290,15 @@ impl Lane {
         self.dead.look_now();
     }
 
+    /// What an operation in vain says. Who is told so may come again late: his next one asks the clock, whatever he did
+    /// before.
+    #[cold]
+    pub(crate) fn refuse(&mut self, refusal: Refusal) -> Refusal {
+        self.dead.ask_next_time();
+        self.peers.ask_next_time();
+        refusal
+    }
+
     /// Tries until something comes of what has just been tried in vain: again and again at first, then whenever the other
     /// side rings.
     #[inline(never)]
@@ -506,8 +515,12 @@ impl Watch {
         is_due
     }
 
-    fn look_now(&mut self) {
+    fn ask_next_time(&mut self) {
         self.left = 0;
+    }
+
+    fn look_now(&mut self) {
+        self.ask_next_time();
         self.last_ns = 0;
     }
 }

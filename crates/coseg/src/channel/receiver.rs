@@ -209,7 +209,7 @@ impl<M: Message, K: Whole> Receiver<M, K> {
     fn nothing(&mut self) -> Refusal {
         match self.lane.check_peers() {
             Err(refusal) => refusal,
-            Ok(()) => Refusal::Empty,
+            Ok(()) => self.lane.refuse(Refusal::Empty),
         }
     }
 

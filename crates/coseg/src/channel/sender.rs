@@ -100,7 +100,7 @@ impl<M: Message, K: Whole> Sender<M, K> {
     pub fn try_send(&mut self, message: &M::Sent) -> Result<(), Refusal> {
         match self.send_at_once(message) {
             AtOnce::Sent => Ok(()),
-            AtOnce::NoRoom => Err(Refusal::Full),
+            AtOnce::NoRoom => Err(self.lane.refuse(Refusal::Full)),
             AtOnce::Disturbed => self.try_send_late(message),
         }
     }
@@ -111,7 +111,7 @@ impl<M: Message, K: Whole> Sender<M, K> {
         self.lane.check_peers()?;
         match try_one::<M, K>(&mut self.lane, &mut self.end, message)? {
             Some(()) => Ok(()),
-            None => Err(Refusal::Full),
+            None => Err(self.lane.refuse(Refusal::Full)),
         }
     }
 
@@ -230,7 +230,7 @@ impl<M: Message, K: Whole> Sender<M, K> {
         self.lane.check_peers()?;
         match reserve(&mut self.lane, &mut self.end, 1)? {
             Some((at, _)) => Ok(Loan { sender: self, at }),
-            None => Err(Refusal::Full),
+            None => Err(self.lane.refuse(Refusal::Full)),
         }
     }
 }
@@ -244,7 +244,7 @@ impl<T: Shared, K: Whole> Sender<T, K> {
     pub fn try_send_many(&mut self, messages: &[T]) -> Result<usize, Refusal> {
         self.lane.check_peers()?;
         let sent = try_many::<T, K>(&mut self.lane, &mut self.end, messages)?;
-        if sent == 0 && !messages.is_empty() { Err(Refusal::Full) } else { Ok(sent) }
+        if sent == 0 && !messages.is_empty() { Err(self.lane.refuse(Refusal::Full)) } else { Ok(sent) }
     }
 
     /// Sends all the messages, one after the other, and waits while there is no room.

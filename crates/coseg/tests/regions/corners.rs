@@ -9,6 +9,7 @@ use coseg::{
 };
 use coseg_sysv::Backend;
 
+use crate::channels::is_full;
 use crate::forks::in_a_child;
 use crate::house::{World, on_each, say, told};
 
@@ -435,6 +436,33 @@ fn a_death_is_told_also_after_much_was_sent() {
             sender.try_send(&number).err()
         });
         assert!(matches!(told, Some(Refusal::Disconnected(_))), "{told:?}");
+        mill.remove().unwrap();
+    });
+}
+
+#[test]
+fn who_was_refused_many_times_hears_of_a_death_the_next_time() {
+    on_each(|world| {
+        let mill = mill(world);
+        let mut peer = world.actor("is there to receive");
+        peer.hear("ready");
+        let mut sender = mill.line.sender().unwrap();
+        let count = (0..).find(|number| is_full(sender.try_send(number)));
+        assert_eq!(count, Some(128));
+        assert!((0..200).all(|number| is_full(sender.try_send(&number))));
+        peer.kill();
+        std::thread::sleep(SHORT);
+        assert!(matches!(sender.try_send(&128), Err(Refusal::Disconnected(_))));
+        drop(sender);
+
+        let mut receiver = mill.line.receiver().unwrap();
+        let mut peer = world.actor("is there to send");
+        peer.hear("ready");
+        assert_eq!(receiver.try_iter().count(), 128);
+        assert!((0..200).all(|_| matches!(receiver.try_receive(), Err(Refusal::Empty))));
+        peer.kill();
+        std::thread::sleep(SHORT);
+        assert!(matches!(receiver.try_receive(), Err(Refusal::Disconnected(_))));
         mill.remove().unwrap();
     });
 }
