@@ -29,7 +29,7 @@ struct Mutant {
     /// Stands in the file exactly once.
     find: &'static str,
     replace: &'static str,
-    /// `--lib`, `--model` for the same under the model checker, or the name of a test file of the file's package.
+    /// `--lib`, `--model` for the same under the model checker, `--crowd` in orders at random, or the name of a test file of the file's package.
     target: &'static str,
     test: &'static str,
 }
@@ -112,7 +112,7 @@ impl Mutant {
 
     /// Whose copy of the sources it is put into: neither waits for what the other builds.
     fn lane(&self) -> &'static str {
-        if self.package() == "coseg" && self.target != "--model" { "regions" } else { "others" }
+        if self.package() == "coseg" && flags_of(self.target).is_none() { "regions" } else { "others" }
     }
 
     fn original(&self) -> Result<String> {
@@ -123,6 +123,15 @@ impl Mutant {
         let count = original.matches(self.find).count();
         ensure!(count == 1, "{}: its text stands {count} times in {}", self.name, self.file);
         Ok(original.replacen(self.find, self.replace, 1))
+    }
+}
+
+/// What a target is built with.
+fn flags_of(target: &str) -> Option<&'static str> {
+    match target {
+        "--model" => Some("--cfg coseg_model"),
+        "--crowd" => Some("--cfg coseg_model --cfg coseg_crowd"),
+        _ => None,
     }
 }
 
@@ -182,13 +191,13 @@ impl House {
 
     fn cargo(&self, package: &str, target: &str, words: &[&str], cargo: &mut Command) -> Result<Output> {
         cargo.current_dir(&self.tree).args(["test", "--package", package]);
-        match target {
-            "--model" => {
-                // What the model checker consists of is built in `.ci/run` already.
+        match flags_of(target) {
+            Some(flags) => {
+                // What the model checkers consist of is built in `.ci/run` already.
                 cargo.env("CARGO_TARGET_DIR", &self.models).env("CARGO_INCREMENTAL", "1");
-                cargo.env("RUSTFLAGS", "--cfg coseg_model").args(["--lib", "--release"]);
+                cargo.env("RUSTFLAGS", flags).args(["--lib", "--release"]);
             }
-            _ => {
+            None => {
                 cargo.env("CARGO_TARGET_DIR", &self.target).env("CARGO_PROFILE_DEV_DEBUG", "0");
                 cargo.args(if target == "--lib" { vec![target] } else { vec!["--test", target] });
             }

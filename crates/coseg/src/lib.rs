@@ -67,6 +67,8 @@ mod cell;
 mod changes;
 mod channel;
 mod counter;
+#[cfg(all(test, coseg_crowd))]
+mod crowds;
 mod encode;
 mod error;
 mod event;
@@ -85,6 +87,8 @@ mod membership;
 mod memory;
 #[cfg(all(test, coseg_model))]
 mod models;
+#[cfg(coseg_crowd)]
+mod mortal;
 mod mutex;
 mod open;
 mod os;

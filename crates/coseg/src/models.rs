@@ -3,9 +3,6 @@
 //!
 //! Run by `RUSTFLAGS="--cfg coseg_model" cargo test -p coseg --lib --release models`.
 
-use loom::sync::Arc;
-use loom::thread;
-
 use crate::bell::{Bell, Wake};
 use crate::item::Typed;
 use crate::layout::{Item, Layout, at};
@@ -15,6 +12,8 @@ use crate::memory::Memory;
 use crate::participants::Owner;
 use crate::schema::{Part, PartKind, Scalar, Schema, Type};
 use crate::snapshot::Moment;
+use crate::sync::checker::sync::Arc;
+use crate::sync::checker::thread;
 use crate::sync::{Ordering, fence};
 
 const ONE: Owner = Owner(1);
@@ -52,10 +51,17 @@ fn three_who_are_patient_are_all_woken() {
     model(2, three_add);
 }
 
+/// Every order with so many preemptions, or some of them at random.
+#[cfg(not(coseg_crowd))]
 pub(crate) fn model(preemptions: usize, check: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(preemptions);
     builder.check(check);
+}
+
+#[cfg(coseg_crowd)]
+pub(crate) fn model(preemptions: usize, check: impl Fn() + Sync + Send + 'static) {
+    shuttle::check_pct(check, 100, preemptions + 1);
 }
 
 #[test]
@@ -157,7 +163,7 @@ fn one_who_sleeps_again_and_again_is_woken() {
 }
 
 /// Two cells of two words each, both words always equal.
-fn two_cells() -> (Arc<Memory>, Arc<Layout>, [Item; 2]) {
+pub(crate) fn two_cells() -> (Arc<Memory>, Arc<Layout>, [Item; 2]) {
     let pair = Type::Array { element: Box::new(Type::Scalar(Scalar::U64)), count: 2 };
     let part = |name: &str| Part {
         name: name.into(),
@@ -176,7 +182,7 @@ fn two_cells() -> (Arc<Memory>, Arc<Layout>, [Item; 2]) {
     (Arc::new(memory), Arc::new(layout), items)
 }
 
-fn log<'a>(memory: &'a Memory, layout: &Layout) -> Log<'a> {
+pub(crate) fn log<'a>(memory: &'a Memory, layout: &Layout) -> Log<'a> {
     Log { memory, entries_at: layout.log_entries_at, count: layout.log_entry_count }
 }
 
@@ -198,12 +204,12 @@ fn prepare_both(memory: &Memory, layout: &Layout, items: [Item; 2], value: u64) 
     set
 }
 
-fn set_both(memory: &Memory, layout: &Layout, items: [Item; 2], value: u64) {
+pub(crate) fn set_both(memory: &Memory, layout: &Layout, items: [Item; 2], value: u64) {
     let set = prepare_both(memory, layout, items, value);
     log(memory, layout).commit(2, set.into_iter());
 }
 
-fn both(memory: &Memory, layout: &Layout, items: [Item; 2]) -> Option<[[u64; 2]; 2]> {
+pub(crate) fn both(memory: &Memory, layout: &Layout, items: [Item; 2]) -> Option<[[u64; 2]; 2]> {
     let moment = Moment::now(log(memory, layout))?;
     let read = |item| moment.copy(item, &Typed::<[u64; 2]>::NEW);
     Some([read(items[0])?, read(items[1])?])

@@ -8,6 +8,8 @@ pub(crate) use real::{
     accept_barriers, barrier_before_look, barrier_before_sleep, barrier_if, needs_barrier, wait, wake,
 };
 
+#[cfg(coseg_crowd)]
+pub(crate) use modelled::no_sleep_lasts;
 #[cfg(coseg_model)]
 pub(crate) use modelled::{
     accept_barriers, barrier_before_look, barrier_before_sleep, barrier_if, needs_barrier, wait, wake,
@@ -147,26 +149,42 @@ mod modelled {
     use std::collections::VecDeque;
     use std::time::Duration;
 
-    use loom::sync::{Condvar, Mutex};
-
+    #[cfg(coseg_crowd)]
+    use crate::mortal::unharmed;
+    use crate::sync::checker::lazy_static;
+    use crate::sync::checker::sync::{Condvar, Mutex};
     use crate::sync::{AtomicU32, Ordering, fence};
 
     #[derive(Default)]
     struct Sleepers {
         next: u64,
         asleep: VecDeque<(usize, u64)>,
+        #[cfg(coseg_crowd)]
+        none_lasts: bool,
     }
 
-    loom::lazy_static! {
+    lazy_static! {
         static ref SLEEPERS: Mutex<Sleepers> = Mutex::new(Sleepers::default());
         static ref WOKEN: Condvar = Condvar::new();
+    }
+
+    /// Nobody dies inside the kernel.
+    #[cfg(not(coseg_crowd))]
+    fn unharmed<R>(act: impl FnOnce() -> R) -> R {
+        act()
     }
 
     pub(crate) fn wait(word: &AtomicU32, expected: u32, _timeout: Duration) -> bool {
         let address = std::ptr::from_ref(word).addr();
         let mut sleepers = SLEEPERS.lock().unwrap();
-        if word.load(Ordering::Relaxed) != expected {
+        if unharmed(|| word.load(Ordering::Relaxed)) != expected {
             return true;
+        }
+        #[cfg(coseg_crowd)]
+        if sleepers.none_lasts {
+            drop(sleepers);
+            crate::sync::checker::thread::yield_now();
+            return false;
         }
         let own = (address, sleepers.next);
         sleepers.next += 1;
@@ -184,6 +202,15 @@ mod modelled {
             let Some(at) = sleepers.asleep.iter().position(|(on, _)| *on == address) else { break };
             sleepers.asleep.remove(at);
         }
+        WOKEN.notify_all();
+    }
+
+    /// Once somebody has died, who sleeps wakes by himself, as after a time-out.
+    #[cfg(coseg_crowd)]
+    pub(crate) fn no_sleep_lasts() {
+        let mut sleepers = SLEEPERS.lock().unwrap();
+        sleepers.none_lasts = true;
+        sleepers.asleep.clear();
         WOKEN.notify_all();
     }
 

@@ -3,5 +3,15 @@
 #[cfg(not(coseg_model))]
 pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
+#[cfg(coseg_crowd)]
+pub(crate) use crate::mortal::{AtomicU32, AtomicU64};
+#[cfg(all(coseg_model, not(coseg_crowd)))]
+pub(crate) use checker::sync::atomic::{AtomicU32, AtomicU64};
 #[cfg(coseg_model)]
-pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+pub(crate) use checker::sync::atomic::{Ordering, fence};
+/// What tries every order of a few threads.
+#[cfg(all(coseg_model, not(coseg_crowd)))]
+pub(crate) use loom as checker;
+/// What tries orders of many at random.
+#[cfg(coseg_crowd)]
+pub(crate) use shuttle as checker;

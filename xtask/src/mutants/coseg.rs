@@ -240,6 +240,23 @@ pub(super) const MUTANTS: &[Mutant] = &[
         test: "models::two_exclude_each_other_and_none_sleeps_for_ever",
     },
     Mutant {
+        name: "how many to wake is asked before the bell is cleared",
+        file: "crates/coseg/src/bell.rs",
+        find: "            self.ring_now(wake);",
+        replace: "            let wake = wake();
+            self.ring_now(|| wake);",
+        target: "--crowd",
+        test: "crowds::nobody_sleeps_for_ever_at_a_lock",
+    },
+    Mutant {
+        name: "who inherits does not look whether another has",
+        file: "crates/coseg/src/lock.rs",
+        find: "            self.owner.compare_exchange(from.0, me.0, Ordering::Acquire, Ordering::Relaxed).is_ok();",
+        replace: "            self.owner.swap(me.0, Ordering::Acquire) != me.0 && from != me;",
+        target: "--crowd",
+        test: "crowds::a_lock_of_the_dead_goes_round",
+    },
+    Mutant {
         name: "one change is not counted",
         file: "crates/coseg/src/log.rs",
         find: "        let state = State(self.word().load(Ordering::Relaxed));

@@ -2,6 +2,8 @@
 
 mod any;
 pub(crate) mod broadcast;
+#[cfg(all(test, coseg_crowd))]
+mod crowds;
 mod ends;
 mod geometry;
 mod kind;

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use loom::thread;
-
 use super::broadcast::{Broadcast, Found};
 use super::geometry::{Geometry, LOCK, RECEIVERS_BELL, SENDERS_BELL, Side};
 use super::kind::At;
@@ -14,29 +12,25 @@ use super::queue::{self, Queue, Slot, Track};
 use crate::bell::Bell;
 use crate::lock::LockWords;
 use crate::memory::{Memory, WORD, Words};
+use crate::models::model;
 use crate::participants::Owner;
 use crate::schema::{Part, PartKind};
 use crate::sync::Ordering;
+use crate::sync::checker::thread;
 
 const ONE: Owner = Owner(1);
 const TWO: Owner = Owner(2);
 const THREE: Owner = Owner(3);
 
-fn model(preemptions: usize, check: impl Fn() + Sync + Send + 'static) {
-    let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(preemptions);
-    builder.check(check);
-}
-
 /// A channel of messages of two words, which are always equal, and ends for so many.
 #[derive(Clone, Debug)]
-struct House {
-    memory: Arc<Memory>,
-    geometry: Geometry,
+pub(super) struct House {
+    pub(super) memory: Arc<Memory>,
+    pub(super) geometry: Geometry,
 }
 
 impl House {
-    fn new(kind: PartKind, capacity: usize, room_bytes: usize) -> House {
+    pub(super) fn new(kind: PartKind, capacity: usize, room_bytes: usize) -> House {
         let part = Part {
             name: String::new(),
             doc: String::new(),
@@ -52,7 +46,7 @@ impl House {
     }
 
     /// The message at an offset.
-    fn at(&self, offset: usize) -> &Words {
+    pub(super) fn at(&self, offset: usize) -> &Words {
         self.memory.part(offset, 2 * WORD)
     }
 
@@ -62,7 +56,7 @@ impl House {
     }
 
     /// Tries until something comes of it, asleep in between; the other side is rung then.
-    fn patiently<R>(&self, side: Side, mut attempt: impl FnMut() -> Option<R>) -> R {
+    pub(super) fn patiently<R>(&self, side: Side, mut attempt: impl FnMut() -> Option<R>) -> R {
         loop {
             let ticket = self.bell(side).prepare_again();
             if let Some(result) = attempt() {
@@ -75,24 +69,24 @@ impl House {
         }
     }
 
-    fn sending(&self) -> Sending<Memory> {
+    pub(super) fn sending(&self) -> Sending<Memory> {
         Sending::resume(&self.memory, |memory| memory, &self.geometry)
     }
 
-    fn receiving(&self) -> Receiving<Memory> {
+    pub(super) fn receiving(&self) -> Receiving<Memory> {
         Receiving::resume(&self.memory, |memory| memory, &self.geometry)
     }
 
-    fn queue(&self) -> Queue<'_> {
+    pub(super) fn queue(&self) -> Queue<'_> {
         Queue { memory: &self.memory, geometry: &self.geometry }
     }
 
-    fn broadcast(&self) -> Broadcast<'_> {
+    pub(super) fn broadcast(&self) -> Broadcast<'_> {
         Broadcast { memory: &self.memory, geometry: &self.geometry }
     }
 
     /// Sends to a queue; false: there is no room.
-    fn enqueue(&self, me: Owner, message: u64, track: &mut Track) -> bool {
+    pub(super) fn enqueue(&self, me: Owner, message: u64, track: &mut Track) -> bool {
         let Some(slot) = self.queue().reserve(me, track) else { return false };
         put(self.at(slot.payload_at()), message);
         slot.publish(&self.memory, &self.geometry);
@@ -100,12 +94,12 @@ impl House {
     }
 
     /// The same, of one who has only come.
-    fn enqueue_first(&self, me: Owner, message: u64) -> bool {
+    pub(super) fn enqueue_first(&self, me: Owner, message: u64) -> bool {
         self.enqueue(me, message, &mut self.queue().sending())
     }
 
     /// A receiver who is still to look behind, or has.
-    fn dequeuing(&self, looks_behind: bool) -> queue::Receiving {
+    pub(super) fn dequeuing(&self, looks_behind: bool) -> queue::Receiving {
         let mut way = self.queue().receiving();
         if !looks_behind {
             way.seen = 0;
@@ -114,7 +108,7 @@ impl House {
     }
 
     /// Receives from a queue.
-    fn dequeue(&self, me: Owner, way: &mut queue::Receiving) -> Option<u64> {
+    pub(super) fn dequeue(&self, me: Owner, way: &mut queue::Receiving) -> Option<u64> {
         let slot = self.queue().claim(me, way)?;
         let message = whole(self.at(slot.payload_at()));
         slot.free(&self.memory);
@@ -122,17 +116,17 @@ impl House {
     }
 }
 
-fn put(place: &Words, message: u64) {
+pub(super) fn put(place: &Words, message: u64) {
     for word in [0, WORD] {
         place.word(word).store(message, Ordering::Relaxed);
     }
 }
 
-fn get(place: &Words) -> [u64; 2] {
+pub(super) fn get(place: &Words) -> [u64; 2] {
     [0, WORD].map(|word| place.word(word).load(Ordering::Relaxed))
 }
 
-fn whole(place: &Words) -> u64 {
+pub(super) fn whole(place: &Words) -> u64 {
     let message = get(place);
     assert_eq!(message[0], message[1], "of two messages");
     message[0]

@@ -7,6 +7,8 @@
 //! is.
 
 mod change;
+#[cfg(all(test, coseg_crowd))]
+mod crowds;
 mod edit;
 mod entries;
 mod find;

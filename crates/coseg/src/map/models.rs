@@ -2,9 +2,6 @@
 
 use std::mem::MaybeUninit;
 
-use loom::sync::Arc;
-use loom::thread;
-
 use super::edit::{Edit, Image, Put};
 use super::find::{self, NEVER, Now, Overtaken};
 use super::geometry::{Geometry, SLOTS, entry_type, value_offset};
@@ -18,27 +15,29 @@ use crate::memory::{Memory, WORD, stored};
 use crate::models::model;
 use crate::schema::{Part, PartKind, Schema};
 use crate::snapshot::Moment;
+use crate::sync::checker::sync::Arc;
+use crate::sync::checker::thread;
 use crate::sync::{AtomicU64, Ordering};
 
 const CAPACITY: usize = 4;
 
-struct World {
-    memory: Memory,
-    layout: Layout,
+pub(super) struct World {
+    pub(super) memory: Memory,
+    pub(super) layout: Layout,
     free_from: AtomicU64,
 }
 
 /// The same twice: the key, and a number above it.
 type Value = [u64; 2];
 
-type Found = Result<Option<u64>, Overtaken>;
+pub(super) type Found = Result<Option<u64>, Overtaken>;
 
 /// The number-th key of a bucket.
-fn key(bucket: u64, number: usize) -> u64 {
+pub(super) fn key(bucket: u64, number: usize) -> u64 {
     (1..).filter(|key: &u64| hash(0, &key.to_ne_bytes()) & 1 == bucket).nth(number).unwrap()
 }
 
-fn world() -> Arc<World> {
+pub(super) fn world() -> Arc<World> {
     let part = Part {
         name: "map".into(),
         doc: String::new(),
@@ -54,7 +53,7 @@ fn world() -> Arc<World> {
 }
 
 /// A transaction of who holds the lock, all but its end.
-struct Change<'w> {
+pub(super) struct Change<'w> {
     world: &'w World,
     set: Few<Committed>,
 }
@@ -65,7 +64,7 @@ impl<'w> Change<'w> {
         Edit { map: self.world.map(), log: self.world.log(), set: &mut self.set, free_from }
     }
 
-    fn put(mut self, key: u64, number: u64) -> Change<'w> {
+    pub(super) fn put(mut self, key: u64, number: u64) -> Change<'w> {
         let put = Put { until: NEVER, value: [number << 32 | key; 2] };
         let bytes = key.to_ne_bytes();
         let hashed = HashedKey::new(0, &bytes);
@@ -74,14 +73,14 @@ impl<'w> Change<'w> {
         self
     }
 
-    fn remove(mut self, key: u64) -> Change<'w> {
+    pub(super) fn remove(mut self, key: u64) -> Change<'w> {
         let bytes = key.to_ne_bytes();
         let found = self.edit().find(&HashedKey::new(0, &bytes)).unwrap().unwrap();
         self.edit().remove(&found).unwrap();
         self
     }
 
-    fn commit(self) {
+    pub(super) fn commit(self) {
         let log = self.world.log();
         match self.set.iter().next() {
             Some(&only) if self.set.len() == 1 => log.commit_one(only),
@@ -102,7 +101,7 @@ impl World {
         self.layout.map_of(0).unwrap()
     }
 
-    fn log(&self) -> Log<'_> {
+    pub(super) fn log(&self) -> Log<'_> {
         Log {
             memory: &self.memory,
             entries_at: self.layout.log_entries_at,
@@ -110,12 +109,12 @@ impl World {
         }
     }
 
-    fn change(&self) -> Change<'_> {
+    pub(super) fn change(&self) -> Change<'_> {
         Change { world: self, set: Few::new(Committed::NOTHING) }
     }
 
     /// Sets the value of a key that is there, and nothing else.
-    fn replace(&self, key: u64, number: u64) {
+    pub(super) fn replace(&self, key: u64, number: u64) {
         let mut image = MaybeUninit::uninit();
         let value = [number << 32 | key; 2];
         let put = Put { until: NEVER, value: Image(stored(&value, &mut image)) };
@@ -139,7 +138,7 @@ impl World {
     }
 
     /// The number in the value of a key, which must be the key's own.
-    fn get(&self, key: u64) -> Found {
+    pub(super) fn get(&self, key: u64) -> Found {
         let bytes = key.to_ne_bytes();
         let found =
             self.map().read_for_certain(&self.log(), &HashedKey::new(0, &bytes), &Typed::<Value>::NEW)?;
@@ -147,7 +146,7 @@ impl World {
     }
 
     /// The same as a snapshot reads it.
-    fn get_in(&self, moment: &Moment<'_>, key: u64) -> Found {
+    pub(super) fn get_in(&self, moment: &Moment<'_>, key: u64) -> Found {
         let bytes = key.to_ne_bytes();
         let found =
             self.map().read(&self.memory, moment, &HashedKey::new(0, &bytes), &Typed::<Value>::NEW)?;
@@ -164,7 +163,10 @@ impl World {
     }
 }
 
-fn spawn<T: 'static>(world: &Arc<World>, act: impl FnOnce(&World) -> T + 'static) -> thread::JoinHandle<T> {
+fn spawn<T: Send + 'static>(
+    world: &Arc<World>,
+    act: impl FnOnce(&World) -> T + Send + 'static,
+) -> thread::JoinHandle<T> {
     let world = Arc::clone(world);
     thread::spawn(move || act(&world))
 }
