@@ -256,6 +256,16 @@ impl<M: Message, K: Whole> Receiver<M, K> {
 }
 
 impl<T: Shared, K: Whole> Receiver<T, K> {
+    /// Receives a message over another, and waits until there is one. A large one is copied once by this, where one that is
+    /// returned is moved as well. Where it is refused, what is there may be of no message.
+    ///
+    /// # Errors
+    /// Those of [`Receiver::receive`].
+    #[inline]
+    pub fn receive_into(&mut self, message: &mut T) -> Result<(), Refusal> {
+        self.receive_with(None, |place| place.words.load_into(0, message))
+    }
+
     /// Receives up to `most` messages to the end of a list, and waits until there is one; how many. One that was held by
     /// another before is the last of them.
     ///

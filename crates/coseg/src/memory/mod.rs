@@ -200,6 +200,15 @@ impl Words {
         loaded(self.words(offset, size_of::<T>().div_ceil(WORD)))
     }
 
+    /// The same over another value. What is made first and then moved is copied twice.
+    #[inline]
+    pub(crate) fn load_into<T: Shared>(&self, offset: usize, value: &mut T) {
+        match &T::PLAIN {
+            Some(plain) => self.read(offset, plain.bytes_mut(value)),
+            None => *value = self.load(offset),
+        }
+    }
+
     /// Copies a value in.
     #[inline]
     pub(crate) fn store<T: Shared>(&self, offset: usize, value: &T) {

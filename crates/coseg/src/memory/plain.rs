@@ -37,6 +37,11 @@ impl<T> Plain<T> {
         unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), size_of_val(values)) }
     }
 
+    pub(crate) fn bytes_mut<'v>(&self, value: &'v mut T) -> &'v mut [u8] {
+        // SAFETY: a `T` has no padding, so all of these bytes are initialised, and whatever is written makes one.
+        unsafe { std::slice::from_raw_parts_mut(std::ptr::from_mut(value).cast(), size_of::<T>()) }
+    }
+
     /// The value that was written into its place.
     ///
     /// # Safety

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use coseg::{
     Broadcast, Bytes, Cell, Channel, DropOldest, Error, ErrorKind, Fail, Inspection, Key, OneToOne, Queue,
-    Refusal, Region, Shared, Stream,
+    Refusal, Region, Shared, Stream, Whole,
 };
 use coseg_sysv::Backend;
 
@@ -167,6 +167,31 @@ fn messages_of_any_size_come_whole() {
         assert_eq!(*error.kind(), ErrorKind::TooLarge);
         assert!(error.to_string().contains("at most 100 bytes"), "{error}");
         assert!(is_empty(receiver.try_receive()));
+        post.remove().unwrap();
+    });
+}
+
+#[test]
+fn a_message_is_received_over_another() {
+    fn check<T: Shared + PartialEq + std::fmt::Debug, K: Whole>(channel: &Channel<T, K>, values: [T; 2]) {
+        let (mut sender, mut receiver) = (channel.sender().unwrap(), channel.receiver().unwrap());
+        values.iter().for_each(|value| sender.send(value).unwrap());
+        let [first, second] = values;
+        let mut place = second;
+        receiver.receive_into(&mut place).unwrap();
+        assert_eq!(place, first);
+        receiver.receive_into(&mut place).unwrap();
+        assert_eq!(place, second);
+        sender.close();
+        assert!(matches!(receiver.receive_into(&mut place), Err(Refusal::Closed)));
+    }
+    on_each(|world| {
+        let post = post(world);
+        check(&post.flags, [7, 200]);
+        check(&post.triples, [[1, 2, 3], [u32::MAX, 5, 6]]);
+        check(&post.pages, [[1; 70], std::array::from_fn(|index| index as u64)]);
+        check(&post.orders, [1, 2].map(|trader| Order { trader, amount: -i64::from(trader) }));
+        check(&post.ticks, [8, 9]);
         post.remove().unwrap();
     });
 }
