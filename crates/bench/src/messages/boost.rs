@@ -6,7 +6,7 @@ use std::path::Path;
 
 use bytemuck::{bytes_of, bytes_of_mut};
 
-use super::course::{Course, Shape, Waits, depth};
+use super::course::{Course, Shape, Waits};
 use super::ends::{Ends, Side};
 use super::pair::Prepared;
 use crate::Outcome;
@@ -75,7 +75,7 @@ impl Queue {
         let (queue, made) = match side {
             // SAFETY: a name that ends, and numbers.
             Side::First => (
-                unsafe { (calls.create)(name.as_ptr(), depth(size_bytes), size_bytes) },
+                unsafe { (calls.create)(name.as_ptr(), course.depth(), size_bytes) },
                 Some(std::rc::Rc::new(Made(calls, name))),
             ),
             // SAFETY: a name that ends.

@@ -51,7 +51,10 @@ pub(super) enum Means {
 const DEPTH_BYTES: usize = 1 << 20;
 const MOST_MESSAGES: usize = 1024;
 
-/// How many messages of a size a queue has room for, a power of two.
+/// How many messages that are lent a queue has room for: of each, little but its first line gets into a cache.
+pub(super) const LENT_DEPTH: usize = 8;
+
+/// How many messages of a size that are copied a queue has room for, a power of two.
 pub(super) const fn depth(size_bytes: usize) -> usize {
     let fitting = DEPTH_BYTES / size_bytes;
     if fitting > MOST_MESSAGES {
@@ -93,6 +96,14 @@ impl Course {
     pub(super) fn spins_by_calls(&self) -> bool {
         let streams = matches!(self.shape, Shape::OneWay { .. }) && self.size_bytes < 64 << 10;
         self.waits == Waits::Spinning && !streams
+    }
+
+    /// How many messages a queue has room for.
+    pub(super) const fn depth(self) -> usize {
+        match self.means {
+            Means::Copy => depth(self.size_bytes),
+            Means::Loan => LENT_DEPTH,
+        }
     }
 
     /// How many round trips there are for each that is timed by itself: so many that looking at the clock costs

@@ -10,7 +10,7 @@ use iceoryx2::port::subscriber::Subscriber;
 use iceoryx2::prelude::{BackpressureStrategy, Config, LogLevel, Node, NodeBuilder, ipc, set_log_level};
 use iceoryx2::sample::Sample;
 
-use super::course::{Course, Kind, Means, Waits, depth};
+use super::course::{Course, Kind, Means, Waits};
 use super::ends::{Ends, Side};
 use super::pair::Prepared;
 use crate::Outcome;
@@ -57,10 +57,9 @@ fn ways(side: Side) -> [&'static str; 2] {
 impl Iceoryx {
     fn open(course: Course, config: &Config, pair: u32, side: Side) -> Outcome<Iceoryx> {
         let node = NodeBuilder::new().config(config).create::<ipc::Service>()?;
-        let depth = depth(course.size_bytes);
         let [sent, received] = ways(side).map(|way| -> Outcome<_> {
             let service = node.service_builder(&name(way, pair).as_str().try_into()?);
-            let service = service.publish_subscribe::<[u64]>().subscriber_max_buffer_size(depth);
+            let service = service.publish_subscribe::<[u64]>().subscriber_max_buffer_size(course.depth());
             Ok(service.enable_safe_overflow(false).history_size(0).open_or_create()?)
         });
         let word_count = course.size_bytes / 8;

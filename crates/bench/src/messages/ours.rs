@@ -5,11 +5,11 @@ use std::sync::Arc;
 use bytemuck::{bytes_of, bytes_of_mut};
 use coseg::{
     Broadcast, Bytes, Channel, Contents, Key, Kind as AnyKind, Message, OneToOne, Queue, Receiver, Region,
-    Sender, Stream, Whole,
+    Sender, Shared, Stream, Whole,
 };
 use coseg_sysv::Backend;
 
-use super::course::{Course, Kind, Means, Shape, Waits};
+use super::course::{Course, Kind, LENT_DEPTH, Means, Shape, Waits};
 use super::ends::{Ends, Side};
 use super::pair::Prepared;
 use crate::Outcome;
@@ -47,10 +47,10 @@ const MIB: usize = 1 << 20;
 // As many messages as the others have room for.
 lanes!(Numbers, u64, OneToOne<1024>);
 lanes!(Lines, [u64; 8], OneToOne<1024>);
-lanes!(Notes, Bytes<{ KIB }>, OneToOne<1024>);
+lanes!(Notes, [u64; KIB / 8], OneToOne<1024>);
 lanes!(Blocks, Bytes<{ 64 * KIB }>, OneToOne<16>);
 lanes!(Files, Bytes<{ 4 * MIB }>, Stream<8>);
-lanes!(Rooms, Bytes<{ 4 * MIB }>, OneToOne<2>);
+lanes!(Rooms, Bytes<{ 4 * MIB }>, OneToOne<{ LENT_DEPTH }>);
 lanes!(Tasks, u64, Queue<1024>);
 lanes!(News, u64, Broadcast<1024>);
 
@@ -60,8 +60,8 @@ pub(super) fn prepare(course: Course, backend: Arc<dyn Backend>) -> Outcome<Prep
         (Kind::Queue, _, 8) => spot.prepare(|own| Ok(Numbered::<Tasks>(own))),
         (Kind::Broadcast, _, 8) if course.waits == Waits::Spinning => spot.prepare(Announced::of),
         (Kind::OneToOne, Means::Copy, 8) => spot.prepare(|own| Ok(Numbered::<Numbers>(own))),
-        (Kind::OneToOne, Means::Copy, 64) => spot.prepare(|own| Ok(Lined(own))),
-        (Kind::OneToOne, Means::Copy, 0x400) => spot.prepare::<0x80, _, _>(|own| Ok(Texts::<Notes>(own))),
+        (Kind::OneToOne, Means::Copy, 64) => spot.prepare::<8, _, _>(|own| Ok(Lined::<Lines>(own))),
+        (Kind::OneToOne, Means::Copy, 0x400) => spot.prepare::<0x80, _, _>(|own| Ok(Lined::<Notes>(own))),
         (Kind::OneToOne, Means::Copy, 0x1_0000) => {
             spot.prepare::<0x2000, _, _>(|own| Ok(Texts::<Blocks>(own)))
         }
@@ -185,20 +185,23 @@ impl Ends<1> for Announced {
 }
 
 /// Several numbers in a message.
-struct Lined(Own<Lines>);
+struct Lined<L: Lanes>(Own<L>);
 
-impl Ends<8> for Lined {
-    type Place = Box<[u64; 8]>;
+impl<const N: usize, L> Ends<N> for Lined<L>
+where
+    [u64; N]: Shared,
+    L: Lanes<Message = [u64; N], Kind: Whole>,
+{
+    type Place = Box<[u64; N]>;
 
     #[inline(always)]
-    fn send(&mut self, message: &[u64; 8]) -> Outcome {
+    fn send(&mut self, message: &[u64; N]) -> Outcome {
         Ok(self.0.sender.send(message)?)
     }
 
     #[inline(always)]
-    fn receive(&mut self, message: &mut Box<[u64; 8]>) -> Outcome {
-        **message = self.0.receiver.receive()?;
-        Ok(())
+    fn receive(&mut self, message: &mut Box<[u64; N]>) -> Outcome {
+        Ok(self.0.receiver.receive_into(message)?)
     }
 }
 

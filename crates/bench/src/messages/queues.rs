@@ -7,7 +7,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use bytemuck::{bytes_of, bytes_of_mut};
 use rustix::process::{Resource, Rlimit, setrlimit};
 
-use super::course::{Course, Shape, Waits, depth};
+use super::course::{Course, Shape, Waits};
 use super::ends::{Ends, Side};
 use super::pair::Prepared;
 use crate::Outcome;
@@ -45,7 +45,7 @@ pub(super) fn posix<const N: usize>(course: Course) -> Outcome<Prepared> {
 
 fn open_posix(course: Course, name: &std::ffi::CStr) -> Outcome<OwnedFd> {
     let mut failure = None;
-    for depth in [i64::try_from(depth(course.size_bytes))?, MODEST_DEPTH] {
+    for depth in [i64::try_from(course.depth())?, MODEST_DEPTH] {
         // SAFETY: numbers, of which any bits are some.
         let mut attributes: libc::mq_attr = unsafe { std::mem::zeroed() };
         attributes.mq_maxmsg = depth;
@@ -136,7 +136,7 @@ fn open_system_v(course: Course) -> Outcome<i32> {
     let mut state: libc::msqid_ds = unsafe { std::mem::zeroed() };
     // SAFETY: a place for it.
     unsafe { libc::msgctl(id, libc::IPC_STAT, &raw mut state) };
-    let wanted = (course.size_bytes * depth(course.size_bytes)) as libc::msglen_t;
+    let wanted = (course.size_bytes * course.depth()) as libc::msglen_t;
     state.msg_qbytes = state.msg_qbytes.max(wanted);
     // Only root may have more than everybody; who may not keeps what there is.
     // SAFETY: as it was read, but for its room.

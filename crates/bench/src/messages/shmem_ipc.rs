@@ -3,14 +3,14 @@
 
 use shmem_ipc::sharedring::{Receiver, Sender};
 
-use super::course::{Course, Waits, depth};
+use super::course::{Course, Waits};
 use super::ends::{Ends, Side};
 use super::pair::Prepared;
 use crate::Outcome;
 
 pub(super) fn prepare<const N: usize>(course: Course) -> Outcome<Prepared> {
     let way = || -> Outcome<_> {
-        let word_count = depth(course.size_bytes) * N;
+        let word_count = course.depth() * N;
         let sender = Sender::new(word_count)?;
         let files = [sender.memfd().as_file(), sender.empty_signal(), sender.full_signal()];
         let [memory, empty, full] = files.map(|file| file.try_clone());

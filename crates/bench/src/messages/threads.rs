@@ -3,13 +3,13 @@
 use crossbeam_channel::{Receiver, Sender, TryRecvError, TrySendError, bounded};
 use rtrb::{Consumer, Producer, PushError, RingBuffer};
 
-use super::course::{Course, Kind, depth};
+use super::course::{Course, Kind};
 use super::ends::Ends;
 use super::pair::Prepared;
 use crate::Outcome;
 
 pub(super) fn rtrb<const N: usize>(course: Course) -> Outcome<Prepared> {
-    let way = || RingBuffer::new(depth(course.size_bytes));
+    let way = || RingBuffer::new(course.depth());
     let (there, back) = (way(), way());
     let first = Rtrb { producer: there.0, consumer: back.1 };
     let second = Rtrb { producer: back.0, consumer: there.1 };
@@ -75,7 +75,7 @@ impl<const N: usize> Ends<N> for Rtrb<N> {
 }
 
 pub(super) fn crossbeam<const N: usize>(course: Course) -> Outcome<Prepared> {
-    let way = || bounded::<[u64; N]>(depth(course.size_bytes));
+    let way = || bounded::<[u64; N]>(course.depth());
     let (there, back) = (way(), way());
     if course.kind == Kind::Queue {
         let (sender, receiver) = there;
