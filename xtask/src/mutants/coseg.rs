@@ -517,6 +517,14 @@ pub(super) const MUTANTS: &[Mutant] = &[
         test: "channels::a_batch_has_all_that_are_there_also_beyond_the_end_of_the_ring",
     },
     Mutant {
+        name: "what was copied from a queue is received also where another was quicker",
+        file: "crates/coseg/src/channel/queue/mod.rs",
+        find: "let is_own = found.step(self.memory, found.state.freed()).is_some();",
+        replace: "let is_own = found.step(self.memory, found.state.freed()) != Some(found);",
+        target: "--model",
+        test: "channel::models::one_sender_and_two_receivers_of_a_queue",
+    },
+    Mutant {
         name: "what nobody had yet is said to come again",
         file: "crates/coseg/src/channel/ends.rs",
         find: "if had_it && end.way.claim(&lane.geometry, 1).is_some() {",

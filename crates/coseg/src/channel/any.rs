@@ -1,7 +1,7 @@
 //! Kinds and messages that are known from a region's schema only.
 
 use super::ends::{BroadcastReceive, BroadcastSend, OneReceive, OneSend, QueueReceive, QueueSend};
-use super::kind::{At, Kind, Next, ReceiveEnd, Room, SendEnd, Whole};
+use super::kind::{At, Kind, Means, Next, ReceiveEnd, Room, SendEnd, Whole};
 use super::lane::Lane;
 use super::message::{Message, Place};
 use super::refusal::Refusal;
@@ -110,8 +110,8 @@ impl ReceiveEnd for AnyReceive {
         })
     }
 
-    fn claim(&mut self, lane: &mut Lane, want: usize) -> Result<Next, Refusal> {
-        pass_on!(self, end => end.claim(lane, want))
+    fn claim(&mut self, lane: &mut Lane, want: usize, means: Means) -> Result<Next, Refusal> {
+        pass_on!(self, end => end.claim(lane, want, means))
     }
 
     fn places<'l>(&'l self, lane: &'l Lane, at: At, count: usize) -> Place<'l> {
@@ -122,7 +122,7 @@ impl ReceiveEnd for AnyReceive {
         pass_on!(self, end => end.has_more())
     }
 
-    fn is_whole(&self, lane: &Lane) -> bool {
+    fn is_whole(&mut self, lane: &Lane) -> bool {
         pass_on!(self, end => end.is_whole(lane))
     }
 

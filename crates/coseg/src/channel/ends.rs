@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::broadcast::{Broadcast, Found};
 use super::geometry::{END_REPEATED, LOCK, Side};
-use super::kind::{At, Next, ReceiveEnd, Room, SendEnd};
+use super::kind::{At, Means, Next, ReceiveEnd, Room, SendEnd};
 use super::lane::Lane;
 use super::message::Place;
 use super::one;
@@ -20,6 +20,8 @@ use crate::sync::{AtomicU64, Ordering};
 
 /// How long a sender tries to get the turn of all who send, before it waits as if there were no room.
 const SENDERS_PATIENCE: Duration = Duration::from_micros(50);
+/// Larger messages are copied from a queue by one receiver at a time, so that none is copied in vain.
+const SHARED_MAX: usize = 128;
 /// How long one who looks for what the dead held waits for the region's lock.
 const BURIAL_PATIENCE: Duration = Duration::from_millis(1);
 
@@ -88,7 +90,7 @@ impl ReceiveEnd for OneReceive {
     }
 
     #[inline(always)]
-    fn claim(&mut self, lane: &mut Lane, want: usize) -> Result<Next, Refusal> {
+    fn claim(&mut self, lane: &mut Lane, want: usize, _: Means) -> Result<Next, Refusal> {
         // Only the first may have been held by the one before.
         let want = if self.is_repeated { 1 } else { want };
         let found = self.way.claim(&lane.geometry, want);
@@ -110,7 +112,7 @@ impl ReceiveEnd for OneReceive {
     }
 
     #[inline(always)]
-    fn is_whole(&self, _: &Lane) -> bool {
+    fn is_whole(&mut self, _: &Lane) -> bool {
         true
     }
 
@@ -159,6 +161,21 @@ pub struct QueueSend {
     way: Track,
 }
 
+impl QueueSend {
+    #[inline(never)]
+    fn look_for_room(&mut self, lane: &mut Lane) -> Result<Room, Refusal> {
+        let mut own = queue(lane).look_for_room(lane.me, &mut self.way);
+        if own.is_none() && lane.is_due() && bury(lane, false) {
+            own = queue(lane).look_for_room(lane.me, &mut self.way);
+        }
+        if own.is_none() {
+            lane.awaited = self.way.awaited();
+        }
+        self.lent = own;
+        Ok(own.map(|slot| (At(slot.payload_at()), 1)))
+    }
+}
+
 impl SendEnd for QueueSend {
     fn resume(lane: &Lane) -> QueueSend {
         QueueSend { lent: None, way: queue(lane).sending() }
@@ -170,15 +187,11 @@ impl SendEnd for QueueSend {
         if let Some(own) = self.lent {
             return Ok(Some((At(own.payload_at()), 1)));
         }
-        let mut own = queue(lane).reserve(lane.me, &mut self.way);
-        if own.is_none() && lane.is_due() && bury(lane, false) {
-            own = queue(lane).reserve(lane.me, &mut self.way);
+        if let Some(own) = queue(lane).reserve_next(lane.me, &mut self.way) {
+            self.lent = Some(own);
+            return Ok(Some((At(own.payload_at()), 1)));
         }
-        if own.is_none() {
-            lane.awaited = self.way.awaited();
-        }
-        self.lent = own;
-        Ok(own.map(|slot| (At(slot.payload_at()), 1)))
+        self.look_for_room(lane)
     }
 
     #[inline(always)]
@@ -247,6 +260,7 @@ fn inherit(lane: &Lane, is_dead: impl Fn(Owner) -> bool) -> bool {
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct QueueReceive {
+    /// What it holds, or is copying: that anybody may end.
     held: Option<Slot>,
     way: Receiving,
 }
@@ -267,6 +281,15 @@ impl QueueReceive {
             queue(lane).look_behind(&mut self.way);
         }
     }
+
+    #[inline(never)]
+    fn look_for_message(&mut self, lane: &mut Lane) -> Result<Next, Refusal> {
+        self.held = queue(lane).look_for_message(lane.me, &mut self.way);
+        if self.held.is_none() {
+            lane.awaited = self.way.track.awaited();
+        }
+        Ok(self.held.map(|slot| (At(slot.payload_at()), 1)).into())
+    }
 }
 
 impl ReceiveEnd for QueueReceive {
@@ -275,15 +298,19 @@ impl ReceiveEnd for QueueReceive {
     }
 
     #[inline]
-    fn claim(&mut self, lane: &mut Lane, _: usize) -> Result<Next, Refusal> {
+    fn claim(&mut self, lane: &mut Lane, _: usize, means: Means) -> Result<Next, Refusal> {
         // Also where there is always another message, what the dead held must come through.
         self.look_after(lane, false);
         self.leave(lane);
-        self.held = queue(lane).claim(lane.me, &mut self.way);
-        if self.held.is_none() {
-            lane.awaited = self.way.track.awaited();
+        let next = match means {
+            Means::Copy if lane.geometry.stride <= SHARED_MAX => queue(lane).find_next(&mut self.way),
+            _ => queue(lane).claim_next(lane.me, &mut self.way),
+        };
+        if let Some(next) = next {
+            self.held = Some(next);
+            return Ok(Next::Messages(At(next.payload_at()), 1));
         }
-        Ok(self.held.map(|slot| (At(slot.payload_at()), 1)).into())
+        self.look_for_message(lane)
     }
 
     #[inline(always)]
@@ -292,19 +319,28 @@ impl ReceiveEnd for QueueReceive {
     }
 
     #[inline]
-    fn is_whole(&self, _: &Lane) -> bool {
-        true
+    fn is_whole(&mut self, lane: &Lane) -> bool {
+        let Some(found) = self.held.filter(Slot::is_ready) else { return true };
+        let is_own = queue(lane).end_found(found, &mut self.way);
+        if !is_own {
+            self.held = None;
+        }
+        is_own
     }
 
     #[inline]
     fn done(&mut self, lane: &Lane, _: usize) {
-        if let Some(held) = self.held.take() {
+        if let Some(held) = self.held.take()
+            && !held.is_ready()
+        {
             held.free(lane.memory());
         }
     }
 
     fn give_back(&mut self, lane: &Lane) {
-        if let Some(held) = self.held.take() {
+        if let Some(held) = self.held.take()
+            && !held.is_ready()
+        {
             held.give_back(lane.memory(), &lane.geometry);
             lane.ring_own_side();
         }
@@ -453,7 +489,7 @@ impl ReceiveEnd for BroadcastReceive {
     }
 
     #[inline]
-    fn claim(&mut self, lane: &mut Lane, _: usize) -> Result<Next, Refusal> {
+    fn claim(&mut self, lane: &mut Lane, _: usize, _: Means) -> Result<Next, Refusal> {
         Ok(match words(lane).look(self.position) {
             Found::Message(at) => Next::Messages(At(at), 1),
             Found::Nothing => Next::Nothing,
@@ -471,7 +507,7 @@ impl ReceiveEnd for BroadcastReceive {
     }
 
     #[inline]
-    fn is_whole(&self, lane: &Lane) -> bool {
+    fn is_whole(&mut self, lane: &Lane) -> bool {
         words(lane).is_whole(self.position)
     }
 

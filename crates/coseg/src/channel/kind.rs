@@ -165,20 +165,30 @@ impl From<Room> for Next {
     }
 }
 
+/// What for a message is claimed.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Means {
+    /// To be copied, and received with it.
+    Copy,
+    /// To be read where it lies, and received later or given back.
+    Hold,
+}
+
 /// A receiver's way through the slots.
 #[doc(hidden)]
 pub trait ReceiveEnd: std::fmt::Debug + Sized {
     fn resume(lane: &Lane) -> Result<Self>;
     /// Up to `want` messages.
-    fn claim(&mut self, lane: &mut Lane, want: usize) -> Result<Next, Refusal>;
+    fn claim(&mut self, lane: &mut Lane, want: usize, means: Means) -> Result<Next, Refusal>;
     /// Places of so many messages that were claimed.
     fn places<'l>(&'l self, lane: &'l Lane, at: At, count: usize) -> Place<'l>;
     /// Whether, after some were claimed and received, it is worth while to claim more.
     fn has_more(&self) -> bool {
         true
     }
-    /// Whether what was copied was a message all the time.
-    fn is_whole(&self, lane: &Lane) -> bool;
+    /// Whether what was copied was a message all the time, and this receiver's.
+    fn is_whole(&mut self, lane: &Lane) -> bool;
     /// So many of what was claimed are received.
     fn done(&mut self, lane: &Lane, count: usize);
     /// What was claimed is not received.

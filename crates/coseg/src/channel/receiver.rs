@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::any::Raw;
 use super::geometry::Geometry;
-use super::kind::{At, Kind, Next, Queue, ReceiveEnd, Room, Stream, Whole};
+use super::kind::{At, Kind, Means, Next, Queue, ReceiveEnd, Room, Stream, Whole};
 use super::lane::Lane;
 use super::message::{Bytes, Message, Place, take_into};
 use super::queue::Slot;
@@ -15,7 +15,7 @@ use crate::schema::{BYTES_LENGTH, PartKind};
 use crate::{Result, Shared};
 
 /// Copies of a message that are tried while senders overwrite it.
-const TRIES: u32 = 64;
+const TRIES: usize = 64;
 
 /// The end of a channel that receives; given back when dropped.
 ///
@@ -94,19 +94,19 @@ impl<M, K: Kind> Receiver<M, K> {
 
     /// Where the next message is; waits until there is one.
     #[inline(always)]
-    fn claim_within(&mut self, timeout: Option<Duration>) -> Result<At, Refusal> {
+    fn claim_within(&mut self, timeout: Option<Duration>, means: Means) -> Result<At, Refusal> {
         let Receiver { lane, end, .. } = self;
         if lane.is_own() {
             for is_last in [false, true] {
-                match end.claim(lane, 1) {
+                match end.claim(lane, 1, means) {
                     Ok(Next::Messages(at, _)) => return Ok(at),
                     Ok(Next::Nothing) if !is_last && lane.changes_soon() => {}
                     Ok(Next::Nothing) => break,
-                    refused => return self.claim_refused(refused, timeout),
+                    refused => return self.claim_refused(refused, timeout, means),
                 }
             }
         }
-        self.claim_late(timeout)
+        self.claim_late(timeout, means)
     }
 
     #[cold]
@@ -114,25 +114,26 @@ impl<M, K: Kind> Receiver<M, K> {
         &mut self,
         refused: Result<Next, Refusal>,
         timeout: Option<Duration>,
+        means: Means,
     ) -> Result<At, Refusal> {
         let (lane, mut own) = self.split();
         if let Next::Missed(count) = refused? {
             own.miss(lane, count)?;
         }
-        self.claim_late(timeout)
+        self.claim_late(timeout, means)
     }
 
     /// Apart, so that one who need not wait for long keeps everything in registers.
     #[inline(never)]
-    fn claim_late(&mut self, timeout: Option<Duration>) -> Result<At, Refusal> {
+    fn claim_late(&mut self, timeout: Option<Duration>, means: Means) -> Result<At, Refusal> {
         let (lane, mut own) = self.split();
         // It is in vain, unless there is something to be told.
         if (lane.is_closed() || !lane.is_own())
-            && let Some((at, _)) = own.claim(lane, 1)?
+            && let Some((at, _)) = own.claim(lane, 1, means)?
         {
             return Ok(at);
         }
-        lane.wait(timeout, |lane| Ok(own.claim(lane, 1)?.map(|(at, _)| at)))
+        lane.wait(timeout, |lane| Ok(own.claim(lane, 1, means)?.map(|(at, _)| at)))
     }
 }
 
@@ -174,7 +175,7 @@ impl<M: Message, K: Whole> Receiver<M, K> {
         mut take: impl FnMut(Place<'_>) -> R,
     ) -> Result<R, Refusal> {
         // Only the place is handed through what waits: a message is moved once.
-        let at = self.claim_within(timeout)?;
+        let at = self.claim_within(timeout, Means::Copy)?;
         let (lane, mut own) = self.split();
         let message = take(own.end.places(lane, at, 1));
         if own.end_copy(lane) { Ok(message) } else { self.receive_again(timeout, take) }
@@ -232,7 +233,7 @@ impl<M: Message, K: Whole> Receiver<M, K> {
 
     #[inline]
     fn hold_within(&mut self, timeout: Option<Duration>) -> Result<Held<'_, M, K>, Refusal> {
-        let at = self.claim_within(timeout)?;
+        let at = self.claim_within(timeout, Means::Hold)?;
         Ok(Held { receiver: self, at })
     }
 
@@ -333,11 +334,11 @@ struct Way<'a, E> {
 impl<E: ReceiveEnd> Way<'_, E> {
     /// What is next; `Closed` once nothing is.
     #[inline(always)]
-    fn claim(&mut self, lane: &mut Lane, want: usize) -> Result<Room, Refusal> {
+    fn claim(&mut self, lane: &mut Lane, want: usize, means: Means) -> Result<Room, Refusal> {
         lane.check_process()?;
         let mut was_closed = false;
         for _ in 0..TRIES {
-            match self.end.claim(lane, want)? {
+            match self.end.claim(lane, want, means)? {
                 Next::Messages(at, count) => return Ok(Some((at, count))),
                 // Somebody has the lock without which the dead do not hand it over.
                 Next::Nothing if was_closed && self.end.is_owed(lane) => return Ok(None),
@@ -367,8 +368,9 @@ impl<E: ReceiveEnd> Way<'_, E> {
         lane: &mut Lane,
         mut take: impl FnMut(Place<'_>) -> R,
     ) -> Result<Option<R>, Refusal> {
-        for _ in 0..TRIES {
-            let Some((at, _)) = self.claim(lane, 1)? else { return Ok(None) };
+        // Where others were quicker, it is not shared with them the next time.
+        for means in std::iter::once(Means::Copy).chain(std::iter::repeat_n(Means::Hold, TRIES)) {
+            let Some((at, _)) = self.claim(lane, 1, means)? else { return Ok(None) };
             let message = take(self.end.places(lane, at, 1));
             if self.end_copy(lane) {
                 return Ok(Some(message));
@@ -430,16 +432,18 @@ impl<E: ReceiveEnd> Way<'_, E> {
         messages: &mut Vec<T>,
         most: usize,
     ) -> Result<usize, Refusal> {
-        let Some((at, count)) = self.claim(lane, most)? else { return Ok(0) };
-        let before = messages.len();
-        take_all(lane, self.end, at, count, messages);
-        if !self.end.is_whole(lane) {
+        for means in [Means::Copy, Means::Hold] {
+            let Some((at, count)) = self.claim(lane, most, means)? else { break };
+            let before = messages.len();
+            take_all(lane, self.end, at, count, messages);
+            if self.end.is_whole(lane) {
+                *self.is_repeated = self.end.is_repeated();
+                self.end.done(lane, count);
+                return Ok(count);
+            }
             messages.truncate(before);
-            return Ok(0);
         }
-        *self.is_repeated = self.end.is_repeated();
-        self.end.done(lane, count);
-        Ok(count)
+        Ok(0)
     }
 }
 
@@ -491,8 +495,9 @@ impl<M: Message, K: Kind> Held<'_, M, K> {
 impl<K: Kind> Held<'_, Raw, K> {
     /// Leaves it held by its receiver, whose end is to say what becomes of it. False: it was overwritten meanwhile.
     pub(super) fn keep(self) -> bool {
-        let own = std::mem::ManuallyDrop::new(self);
-        own.receiver.end.is_whole(&own.receiver.lane)
+        let mut own = std::mem::ManuallyDrop::new(self);
+        let Receiver { lane, end, .. } = &mut *own.receiver;
+        end.is_whole(lane)
     }
 }
 
@@ -544,7 +549,7 @@ impl<const MAX: usize, const N: usize> Receiver<Bytes<MAX>, Stream<N>> {
         let before = buffer.len();
         let mut message = Assembly::at_end_of(buffer);
         loop {
-            let at = self.claim_within(None).inspect_err(|_| message.forget(buffer))?;
+            let at = self.claim_within(None, Means::Hold).inspect_err(|_| message.forget(buffer))?;
             let (lane, own) = self.split();
             let progress = message.take(own.end.places(lane, at, 1), MAX, buffer);
             own.end.done(lane, 1);

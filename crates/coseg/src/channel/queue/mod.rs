@@ -1,8 +1,9 @@
 //! Many senders, many receivers; each message to one of them.
 //!
-//! Every step is one compare-and-exchange of a slot's first word. Where to send to and to receive from next each end knows
-//! for itself, and passes what others have taken. Two hints say it to those who come or were away; they are at most three
-//! positions behind, so that their lines travel once for four messages. A message that is being written or held keeps
+//! Every step is one compare-and-exchange of a slot's first word: from free to being written, to ready, to held, and to free
+//! again; or from ready to free, by one who has copied the message before. Where to send to and to receive from next each end
+//! knows for itself, and passes what others have taken. Two hints say it to those who come or were away; they are at most
+//! three positions behind, so that their lines travel once for four messages. A message that is being written or held keeps
 //! others from nothing: receivers go on beyond it, and senders who come round to it move it on to the next lap, in the same
 //! slot. One that becomes ready after receivers have gone on, since it was given back or written slowly, is counted, and
 //! whoever sees a new count looks behind first: so messages of one sender are received in their order. It too is moved on
@@ -94,21 +95,27 @@ impl<'a> Queue<'a> {
     }
 
     /// Takes a slot to write to; `None`: there is none.
-    #[inline]
+    #[cfg(test)]
     pub(crate) fn reserve(&self, me: Owner, track: &mut Track) -> Option<Slot> {
-        track.catch_up(self.sent());
-        let (slot, lap) = self.slot_to_change(track.position);
-        if slot.state == State::new(lap, FREE, Owner::NOBODY)
-            && let Some(own) = slot.step(self.memory, State::new(lap, WRITING, me))
-        {
-            track.pass(self.sent());
-            return Some(own);
-        }
-        self.look_for_room(me, track)
+        self.reserve_next(me, track).or_else(|| self.look_for_room(me, track))
     }
 
+    /// Takes the slot at the next position, if it is free; apart from all else, so that it stays in registers.
+    #[inline(always)]
+    pub(crate) fn reserve_next(&self, me: Owner, track: &mut Track) -> Option<Slot> {
+        track.catch_up(self.sent());
+        let (slot, lap) = self.slot_to_change(track.position);
+        if slot.state != State::new(lap, FREE, Owner::NOBODY) {
+            return None;
+        }
+        let own = slot.step(self.memory, State::new(lap, WRITING, me))?;
+        track.pass(self.sent());
+        Some(own)
+    }
+
+    /// Takes whichever slot is free; `None`: there is none.
     #[inline(never)]
-    fn look_for_room(&self, me: Owner, track: &mut Track) -> Option<Slot> {
+    pub(crate) fn look_for_room(&self, me: Owner, track: &mut Track) -> Option<Slot> {
         let own = self.try_reserve(me, track);
         if own.is_none() && track.looks_again() { self.try_reserve(me, track) } else { own }
     }
@@ -181,24 +188,46 @@ impl<'a> Queue<'a> {
     }
 
     /// Takes the next message; `None`: there is none.
-    #[inline]
+    #[cfg(test)]
     pub(crate) fn claim(&self, me: Owner, way: &mut Receiving) -> Option<Slot> {
+        self.claim_next(me, way).or_else(|| self.look_for_message(me, way))
+    }
+
+    /// Takes the message at the next position, if it is ready; apart from all else, so that it stays in registers.
+    #[inline(always)]
+    pub(crate) fn claim_next(&self, me: Owner, way: &mut Receiving) -> Option<Slot> {
+        let slot = self.find_next(way)?;
+        let own = slot.step(self.memory, slot.state.into_phase(HELD, me))?;
+        way.track.pass(self.received());
+        Some(own)
+    }
+
+    /// Ends a message that was found, and copied without being taken: a step less than to hold it meanwhile. False: somebody
+    /// else has taken it, and what was copied may be of two.
+    #[inline(always)]
+    pub(crate) fn end_found(&self, found: Slot, way: &mut Receiving) -> bool {
+        // Who writes to the slot next comes behind this step, and so behind the copy.
+        let is_own = found.step(self.memory, found.state.freed()).is_some();
+        if is_own {
+            way.track.pass(self.received());
+        }
+        is_own
+    }
+
+    /// The message at the next position, if it is ready.
+    #[inline(always)]
+    pub(crate) fn find_next(&self, way: &mut Receiving) -> Option<Slot> {
         way.catch_up(self.received());
         let (slot, lap) = self.slot_to_change(way.track.position);
         // The one before it, of the same sender, may have become ready behind: then it was counted before this one became
         // ready.
-        if slot.state == State::new(lap, READY, Owner::NOBODY)
-            && self.behind() == way.seen
-            && let Some(own) = slot.step(self.memory, State::new(lap, HELD, me))
-        {
-            way.track.pass(self.received());
-            return Some(own);
-        }
-        self.look_for_message(me, way)
+        let is_next = slot.state == State::new(lap, READY, Owner::NOBODY) && self.behind() == way.seen;
+        is_next.then_some(slot)
     }
 
+    /// Takes whichever message is ready; `None`: there is none.
     #[inline(never)]
-    fn look_for_message(&self, me: Owner, way: &mut Receiving) -> Option<Slot> {
+    pub(crate) fn look_for_message(&self, me: Owner, way: &mut Receiving) -> Option<Slot> {
         let own = self.try_claim(me, way, Losses::default());
         if own.is_none() && way.track.looks_again() {
             self.try_claim(me, way, Losses::default())
@@ -207,7 +236,7 @@ impl<'a> Queue<'a> {
         }
     }
 
-    /// As [`Queue::claim`], by who holds the region's lock, for which others wait.
+    /// Takes the next message, by who holds the region's lock, for which others wait.
     pub(crate) fn claim_without_pause(&self, me: Owner, way: &mut Receiving) -> Option<Slot> {
         self.try_claim(me, way, Losses::BORNE)
     }

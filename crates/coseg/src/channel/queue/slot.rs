@@ -125,6 +125,12 @@ impl Slot {
         Some(Slot { state: next, ..self })
     }
 
+    /// Whether it is anybody's.
+    #[inline]
+    pub(crate) fn is_ready(&self) -> bool {
+        self.state.phase() == READY
+    }
+
     #[inline]
     pub(crate) fn payload_at(self) -> usize {
         self.at + WORD

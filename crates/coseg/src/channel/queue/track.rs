@@ -1,7 +1,6 @@
 //! How far the ends of a queue have come.
 
 use super::super::lane::Awaited;
-use super::super::one::slip;
 use super::slot::{DISTURBANCES, Slot};
 use crate::sync::{AtomicU64, Ordering};
 
@@ -9,6 +8,11 @@ use crate::sync::{AtomicU64, Ordering};
 /// whose line it is, gets many messages through by itself; after less, both wait for lines that travel.
 const BACK_OFFS: u32 = if cfg!(coseg_model) { 0 } else { 4 };
 const FIRST_BACK_OFF: u32 = 96;
+
+/// How long one pauses at the end of a stream: for each message of it, and at most. Where the other side takes twice as long
+/// for a message as this one, streams grow until they are as long as that.
+const PAUSES_EACH: u64 = if cfg!(coseg_model) { 0 } else { 4 };
+const PAUSES_MAX: u64 = 192;
 
 /// Positions that an end passes before it says so.
 pub(super) const UNSAID: u64 = if cfg!(coseg_model) { 2 } else { 4 };
@@ -80,7 +84,7 @@ impl Track {
         // To a model checker the same look twice is many more cases of one kind.
         let streams = passed > 1 && !cfg!(coseg_model);
         if streams {
-            slip();
+            (0..passed.saturating_mul(PAUSES_EACH).min(PAUSES_MAX)).for_each(|_| std::hint::spin_loop());
         }
         streams
     }
