@@ -3,7 +3,8 @@
 //! promises not even that: who reads so much and needs it of one moment looks at a version afterwards. Some words are copied
 //! twice.
 
-use std::arch::x86_64::{__cpuid, _mm_sfence};
+use std::arch::is_x86_feature_detected;
+use std::arch::x86_64::{__cpuid, __m256i, _mm_sfence};
 use std::mem::MaybeUninit;
 use std::sync::atomic::AtomicU8;
 use std::sync::atomic::Ordering::Relaxed;
@@ -15,6 +16,9 @@ use crate::sync::AtomicU64;
 const BLOCK: usize = 64;
 /// Fewer bytes are copied as fast word by word.
 const LEAST: usize = 128;
+/// Blocks that the registers hold: so many are all loaded before any is stored, so that no load waits for a store that it
+/// might depend on. Twice as many are copied as fast by a loop, and go back and forth faster so.
+const REGISTERS: usize = 8;
 /// Fewer blocks are copied as fast by a loop, or faster: a string move takes its time to begin.
 const STRING: usize = 32;
 
@@ -38,6 +42,9 @@ pub(super) fn read_blocks<'w, 'b>(
         // SAFETY: both have `count` blocks, at least two; the words are atomics, which may be read while others write them,
         // and no bytes that are lent to be written.
         unsafe { copy(move_string, to, from, count) };
+    } else if (REGISTERS..2 * REGISTERS).contains(&count) && is_x86_feature_detected!("avx") {
+        // SAFETY: as above; there are so many, and the processor has what it takes.
+        unsafe { load_all_then_store(to, from, count) };
     } else {
         // SAFETY: as above.
         unsafe { copy(loop_over, to, from, count) };
@@ -222,6 +229,79 @@ unsafe fn loop_over(to: *mut u8, from: *const u8, count: usize) {
             d = out(xmm_reg) _,
             options(nostack),
         );
+    }
+}
+
+/// # Safety
+/// As for [`loop_over`], of at least [`REGISTERS`] blocks.
+#[target_feature(enable = "avx")]
+unsafe fn load_all_then_store(to: *mut u8, from: *const u8, count: usize) {
+    const { assert!(REGISTERS * BLOCK == 16 * size_of::<__m256i>()) };
+    // SAFETY: as the caller promises, for so many.
+    unsafe {
+        std::arch::asm!(
+            "vmovdqu ymm0, [{from} + 0]",
+            "vmovdqu ymm1, [{from} + 32]",
+            "vmovdqu ymm2, [{from} + 64]",
+            "vmovdqu ymm3, [{from} + 96]",
+            "vmovdqu ymm4, [{from} + 128]",
+            "vmovdqu ymm5, [{from} + 160]",
+            "vmovdqu ymm6, [{from} + 192]",
+            "vmovdqu ymm7, [{from} + 224]",
+            "vmovdqu ymm8, [{from} + 256]",
+            "vmovdqu ymm9, [{from} + 288]",
+            "vmovdqu ymm10, [{from} + 320]",
+            "vmovdqu ymm11, [{from} + 352]",
+            "vmovdqu ymm12, [{from} + 384]",
+            "vmovdqu ymm13, [{from} + 416]",
+            "vmovdqu ymm14, [{from} + 448]",
+            "vmovdqu ymm15, [{from} + 480]",
+            "vmovdqu [{to} + 0], ymm0",
+            "vmovdqu [{to} + 32], ymm1",
+            "vmovdqu [{to} + 64], ymm2",
+            "vmovdqu [{to} + 96], ymm3",
+            "vmovdqu [{to} + 128], ymm4",
+            "vmovdqu [{to} + 160], ymm5",
+            "vmovdqu [{to} + 192], ymm6",
+            "vmovdqu [{to} + 224], ymm7",
+            "vmovdqu [{to} + 256], ymm8",
+            "vmovdqu [{to} + 288], ymm9",
+            "vmovdqu [{to} + 320], ymm10",
+            "vmovdqu [{to} + 352], ymm11",
+            "vmovdqu [{to} + 384], ymm12",
+            "vmovdqu [{to} + 416], ymm13",
+            "vmovdqu [{to} + 448], ymm14",
+            "vmovdqu [{to} + 480], ymm15",
+            "vzeroupper",
+            from = in(reg) from,
+            to = in(reg) to,
+            out("ymm0") _,
+            out("ymm1") _,
+            out("ymm2") _,
+            out("ymm3") _,
+            out("ymm4") _,
+            out("ymm5") _,
+            out("ymm6") _,
+            out("ymm7") _,
+            out("ymm8") _,
+            out("ymm9") _,
+            out("ymm10") _,
+            out("ymm11") _,
+            out("ymm12") _,
+            out("ymm13") _,
+            out("ymm14") _,
+            out("ymm15") _,
+            options(nostack, preserves_flags),
+        );
+    }
+    if count > REGISTERS {
+        let first = REGISTERS * BLOCK;
+        // SAFETY: there are more blocks than that.
+        let to = unsafe { to.add(first) };
+        // SAFETY: as above.
+        let from = unsafe { from.add(first) };
+        // SAFETY: as many as are left.
+        unsafe { loop_over(to, from, count - REGISTERS) };
     }
 }
 

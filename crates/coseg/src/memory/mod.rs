@@ -369,11 +369,11 @@ mod tests {
 
     #[test]
     fn bytes_cross_wherever_they_begin() {
-        let bytes: Vec<u8> = (1..=251).cycle().take(1300).collect();
+        let bytes: Vec<u8> = (1..=251).cycle().take(2300).collect();
         let mut back = vec![0; bytes.len() + 2];
         for (at, skew) in (WORD..=9 * WORD).step_by(WORD).flat_map(|at| (0..65).map(move |skew| (at, skew))) {
-            for length in [128, 129, 191 + skew, 1100] {
-                let (memory, bytes) = (Memory::heap(4096), &bytes[skew..][..length]);
+            for length in [128, 129, 191 + skew, 512 + 8 * skew, 2100] {
+                let (memory, bytes) = (Memory::heap(8192), &bytes[skew..][..length]);
                 memory.write(at, bytes);
                 back.fill(0);
                 memory.read(at, &mut back[skew + 1..][..length]);
@@ -382,7 +382,7 @@ mod tests {
                 let end = at + length.next_multiple_of(WORD);
                 let words = [at - WORD, end].map(|beside| memory.word(beside).load(Ordering::Relaxed));
                 assert_eq!(words, [0, 0], "nothing beside {length} at {at}");
-                let other = 2048 + skew / WORD * WORD;
+                let other = 4096 + skew / WORD * WORD;
                 memory.copy(at, other, length);
                 assert!(memory.holds(other, bytes), "{length} from {at} to {other}");
             }
