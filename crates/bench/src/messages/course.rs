@@ -52,7 +52,7 @@ const DEPTH_BYTES: usize = 1 << 20;
 const MOST_MESSAGES: usize = 1024;
 
 /// How many messages that are lent a queue has room for: of each, little but its first line gets into a cache.
-pub(super) const LENT_DEPTH: usize = 8;
+pub(super) const LENT_DEPTH: usize = 16;
 
 /// How many messages of a size that are copied a queue has room for, a power of two.
 pub(super) const fn depth(size_bytes: usize) -> usize {

@@ -34,7 +34,7 @@ const NOTES: &[&str] = &[
      row of those that are lent.",
     "Round trips: one in 64 is timed by itself (where they are slow or sleep, each), less what looking at the clock \
      costs; medians and percentiles of these are over all rounds. Queues have room for 1024 messages, or for 1 MiB of \
-     them, or for two; for eight that are lent. Both sides look again and again, ours as often as it does by default; pipes and ipc-channel sleep in what \
+     them, or for two; for 16 that are lent. Both sides look again and again, ours as often as it does by default; pipes and ipc-channel sleep in what \
      goes one way, where they are faster so.",
     "rtrb and crossbeam connect two threads of one process. The limits are shared memory without any care.",
 ];
