@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::ShmId;
+use crate::{Key, ShmId};
 
 /// One mapping of a segment by one process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -167,18 +167,20 @@ fn is_last_zombie(stat: &[u8]) -> bool {
     matches!(words.next(), Some("Z" | "X")) && words.nth(16) == Some("1")
 }
 
-/// Which of the kernel's segments a mapping is of: the inode of a `/SYSV…` line is the id.
-pub(crate) fn kernel_id_of(line: &MapLine<'_>) -> Option<ShmId> {
-    let id = i32::try_from(line.inode).ok()?;
-    line.path.starts_with("/SYSV").then(|| ShmId::new(id))
+/// Which of the kernel's segments a mapping is of, and the key that it was made with: `/SYSV` and the key is the path, the
+/// inode the id.
+pub(crate) fn kernel_segment_of(line: &MapLine<'_>) -> Option<(ShmId, Key)> {
+    let key = line.path.strip_prefix("/SYSV")?.get(..8)?;
+    let key = u32::from_str_radix(key, 16).ok()?;
+    Some((ShmId::new(i32::try_from(line.inode).ok()?), Key::new(key.cast_signed())))
 }
 
 /// Mappings of the kernel's segments. The same ids exist in other IPC
 /// namespaces, so only processes of ours count.
-pub(crate) fn of_kernel() -> Attachers {
+pub(crate) fn of_kernel(id_of: impl Fn(&MapLine<'_>) -> Option<ShmId>) -> Attachers {
     // A thread may have moved to another namespace, and what it asks is asked there.
     let ours = ipc_namespace_of("/proc/thread-self".as_ref());
-    scan(|pid| ipc_namespace_of(format!("/proc/{pid}").as_ref()) == ours, kernel_id_of)
+    scan(|pid| ipc_namespace_of(format!("/proc/{pid}").as_ref()) == ours, id_of)
 }
 
 /// A main thread that has ended is in none any more; the others are.
@@ -201,6 +203,7 @@ mod tests {
         assert_eq!((map.start, map.end), (0x7f43_fb1c_4000, 0x7f43_fb1c_5000));
         assert_eq!((map.offset, map.device, map.inode), (0x1000, 1, 32768));
         assert_eq!(map.path, "/SYSV0000162e (deleted)");
+        assert_eq!(kernel_segment_of(&map), Some((ShmId::new(32768), Key::new(5678))));
         assert_eq!(map.permissions, "rw-s");
         let anonymous = MapLine::parse("7f43fb1c4000-7f43fb1c5000 rw-p 00000000 00:00 0 ").unwrap();
         assert_eq!(anonymous.path, "");

@@ -31,6 +31,15 @@ impl Kernel {
         to_int(result).map_err(|errno| Error::new(op, target, errno))
     }
 
+    /// Which segment a mapping is of. A process that has changed its IPC namespace still has what it mapped before, and a
+    /// child on its way to another program what its parent has: of another namespace, with the same ids.
+    fn id_of(line: &attached::MapLine<'_>) -> Option<ShmId> {
+        let (id, key) = attached::kernel_segment_of(line)?;
+        let (found, ds) = Self::stat_by(Target::Id(id), id.raw(), sys::SHM_STAT_ANY).ok()?;
+        let stat = ds.to_stat(id);
+        (found == id.raw() && (stat.removed || stat.key == key)).then_some(id)
+    }
+
     fn stat_by(target: Target, id: i32, command: i32) -> Result<(i32, ShmidDs)> {
         let mut ds = MaybeUninit::<ShmidDs>::zeroed();
         let result = Self::control(Op::Stat, target, id, command, ds.as_mut_ptr())?;
@@ -149,11 +158,11 @@ impl Backend for Kernel {
     }
 
     fn attachers(&self) -> Result<Attachers> {
-        Ok(attached::of_kernel())
+        Ok(attached::of_kernel(Self::id_of))
     }
 
     fn is_attached(&self, id: ShmId, pid: i32) -> Result<Option<bool>> {
-        let found = attached::of_process(pid, attached::kernel_id_of).ok();
+        let found = attached::of_process(pid, Self::id_of).ok();
         Ok(found.map(|found| found.iter().any(|attached| attached.id == id)))
     }
 }
@@ -278,6 +287,70 @@ mod tests {
         assert_eq!(seen, [Some(true), Some(false), Some(false)], "{}", backend.name());
         let shown = |one: &crate::Attached| (one.id, one.pid) == (id, child);
         assert!(listed.iter().any(shown), "{}: {listed:?}", backend.name());
+    }
+
+    /// A child that has all of our attachments, in an IPC namespace of its own; `None`: it may have none.
+    fn child_elsewhere() -> Option<i32> {
+        // SAFETY: what the child does are system calls, which want no lock that another thread of ours may hold.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            // SAFETY: ends the child should the test not.
+            unsafe { libc::alarm(60) };
+            // SAFETY: has no effect on memory.
+            let moved = unsafe { libc::unshare(libc::CLONE_NEWIPC) } == 0;
+            if moved {
+                pause_for_ever(std::ptr::null_mut());
+            }
+            // SAFETY: ends the child as it is.
+            unsafe { libc::_exit(1) };
+        }
+        let namespace = |process: &str| std::fs::read_link(format!("/proc/{process}/ns/ipc")).ok();
+        let ours = namespace("thread-self");
+        loop {
+            match namespace(&child.to_string()) {
+                None => {
+                    // SAFETY: collects the child.
+                    unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) };
+                    return None;
+                }
+                theirs if theirs != ours => return Some(child),
+                _ => std::thread::yield_now(),
+            }
+        }
+    }
+
+    /// On a thread of its own, which goes where the child is.
+    #[test]
+    fn what_is_mapped_of_another_namespace_is_no_segment_of_ours() {
+        let looks = std::thread::spawn(|| {
+            // SAFETY: has no effect on memory.
+            if unsafe { libc::unshare(libc::CLONE_NEWIPC) } != 0 {
+                return eprintln!("not tested: no IPC namespace of our own");
+            }
+            let make =
+                |key| Kernel.get(Key::new(key), 4096, GetFlags::CREATE.with_mode(crate::Mode::PRIVATE));
+            let id = make(1).unwrap();
+            // SAFETY: replaces nothing.
+            let mapped = unsafe { Kernel.attach(id, 0, AttachFlags::NONE) }.unwrap();
+            let child = child_elsewhere().expect("this thread was allowed to");
+            // SAFETY: nobody uses it.
+            unsafe { Kernel.detach(mapped.address) }.unwrap();
+            let theirs = std::fs::File::open(format!("/proc/{child}/ns/ipc")).unwrap();
+            let theirs = std::os::fd::AsRawFd::as_raw_fd(&theirs);
+            // SAFETY: has no effect on memory.
+            assert_eq!(unsafe { libc::setns(theirs, libc::CLONE_NEWIPC) }, 0);
+            let nobodys = Kernel.attachers().unwrap().found;
+            let same = make(2).unwrap();
+            let found = Kernel.attachers().unwrap().found;
+            let is_attached = Kernel.is_attached(same, child);
+            // SAFETY: signals a child that nobody has waited for.
+            unsafe { libc::kill(child, libc::SIGKILL) };
+            // SAFETY: collects the child.
+            unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) };
+            assert_eq!((same, nobodys, found), (id, vec![], vec![]));
+            assert_eq!(is_attached.unwrap(), Some(false));
+        });
+        looks.join().unwrap();
     }
 
     #[test]
