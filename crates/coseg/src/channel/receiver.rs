@@ -65,7 +65,7 @@ impl<M, K: Kind> Receiver<M, K> {
         super::close(&self.lane.spot);
     }
 
-    /// Sleeps until there is a message, which is not received by this.
+    /// Sleeps until there is a message, which is not received by this: another receiver may be quicker.
     ///
     /// # Errors
     /// Those of [`Receiver::receive_timeout`].
@@ -102,11 +102,11 @@ impl<M, K: Kind> Receiver<M, K> {
                     Ok(Next::Messages(at, _)) => return Ok(at),
                     Ok(Next::Nothing) if !is_last && lane.changes_soon() => {}
                     Ok(Next::Nothing) => break,
-                    refused => return self.claim_refused(refused, timeout, means),
+                    refused => return self.claim_refused(refused, timeout),
                 }
             }
         }
-        self.claim_late(timeout, means)
+        self.claim_late(timeout)
     }
 
     #[cold]
@@ -114,26 +114,26 @@ impl<M, K: Kind> Receiver<M, K> {
         &mut self,
         refused: Result<Next, Refusal>,
         timeout: Option<Duration>,
-        means: Means,
     ) -> Result<At, Refusal> {
         let (lane, mut own) = self.split();
         if let Next::Missed(count) = refused? {
             own.miss(lane, count)?;
         }
-        self.claim_late(timeout, means)
+        self.claim_late(timeout)
     }
 
-    /// Apart, so that one who need not wait for long keeps everything in registers.
+    /// Apart, so that one who need not wait for long keeps everything in registers. Held, whatever for: who has waited does
+    /// not lose it to another, and wait again.
     #[inline(never)]
-    fn claim_late(&mut self, timeout: Option<Duration>, means: Means) -> Result<At, Refusal> {
+    fn claim_late(&mut self, timeout: Option<Duration>) -> Result<At, Refusal> {
         let (lane, mut own) = self.split();
         // It is in vain, unless there is something to be told.
         if (lane.is_closed() || !lane.is_own())
-            && let Some((at, _)) = own.claim(lane, 1, means)?
+            && let Some((at, _)) = own.claim(lane, 1, Means::Hold)?
         {
             return Ok(at);
         }
-        lane.wait(timeout, |lane| Ok(own.claim(lane, 1, means)?.map(|(at, _)| at)))
+        lane.wait(timeout, |lane| Ok(own.claim(lane, 1, Means::Hold)?.map(|(at, _)| at)))
     }
 }
 
@@ -145,7 +145,7 @@ impl<M: Message, K: Whole> Receiver<M, K> {
     #[inline]
     pub fn try_receive(&mut self) -> Result<M::Received, Refusal> {
         let (lane, mut own) = self.split();
-        match own.try_copy(lane, M::take)? {
+        match own.try_copy(lane, Means::Copy, M::take)? {
             Some(message) => Ok(message),
             None => Err(self.nothing()),
         }
@@ -181,7 +181,7 @@ impl<M: Message, K: Whole> Receiver<M, K> {
         if own.end_copy(lane) { Ok(message) } else { self.receive_again(timeout, take) }
     }
 
-    /// After a copy that turned out to be of two messages.
+    /// After a copy that turned out to be of two messages, or of another's.
     #[cold]
     fn receive_again<R>(
         &mut self,
@@ -189,7 +189,10 @@ impl<M: Message, K: Whole> Receiver<M, K> {
         mut take: impl FnMut(Place<'_>) -> R,
     ) -> Result<R, Refusal> {
         let (lane, mut own) = self.split();
-        lane.wait(timeout, |lane| own.try_copy(lane, &mut take))
+        if let Some(message) = own.try_copy(lane, Means::Hold, &mut take)? {
+            return Ok(message);
+        }
+        lane.wait(timeout, |lane| own.try_copy(lane, Means::Hold, &mut take))
     }
 
     /// Receives a message, and lets other tasks run until there is one. Dropped before it is ready, it has received
@@ -203,7 +206,7 @@ impl<M: Message, K: Whole> Receiver<M, K> {
     #[cfg(feature = "async")]
     pub async fn receive_async(&mut self) -> Result<M::Received, Refusal> {
         let (lane, mut own) = self.split();
-        lane.wait_async(|lane| own.try_copy(lane, M::take)).await
+        lane.wait_async(|lane| own.try_copy(lane, Means::Copy, M::take)).await
     }
 
     #[cold]
@@ -366,10 +369,11 @@ impl<E: ReceiveEnd> Way<'_, E> {
     fn try_copy<R>(
         &mut self,
         lane: &mut Lane,
+        first: Means,
         mut take: impl FnMut(Place<'_>) -> R,
     ) -> Result<Option<R>, Refusal> {
         // Where others were quicker, it is not shared with them the next time.
-        for means in std::iter::once(Means::Copy).chain(std::iter::repeat_n(Means::Hold, TRIES)) {
+        for means in std::iter::once(first).chain(std::iter::repeat_n(Means::Hold, TRIES)) {
             let Some((at, _)) = self.claim(lane, 1, means)? else { return Ok(None) };
             let message = take(self.end.places(lane, at, 1));
             if self.end_copy(lane) {

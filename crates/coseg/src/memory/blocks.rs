@@ -233,7 +233,8 @@ unsafe fn loop_over(to: *mut u8, from: *const u8, count: usize) {
 }
 
 /// # Safety
-/// As for [`loop_over`], of at least [`REGISTERS`] blocks.
+/// As for [`loop_over`], of at least [`REGISTERS`] blocks. The processor has AVX, and the system keeps its registers. Those
+/// load and store words whole too.
 #[target_feature(enable = "avx")]
 unsafe fn load_all_then_store(to: *mut u8, from: *const u8, count: usize) {
     const { assert!(REGISTERS * BLOCK == 16 * size_of::<__m256i>()) };

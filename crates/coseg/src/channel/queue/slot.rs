@@ -7,6 +7,9 @@
 //! | 34 | it was held before and given back |
 //! | 35 | receivers went on before it was ready; while it is held: a transaction is to end it |
 //! | 36 to 63 | lap: how many times the slot was used, or moved on |
+//!
+//! A step is not taken where anything has become of the slot since it was looked at, unless that was a multiple of 2^28 laps
+//! meanwhile.
 
 use super::super::geometry::{BEHIND, Geometry};
 use crate::memory::{Memory, WORD};
