@@ -199,7 +199,7 @@ impl<'a> LockWords<'a> {
     fn take_asleep(&self, me: Owner, deadline: Deadline, company: &impl Company) -> Option<Taken> {
         let mut seen_since_ns = os::monotonic_ns();
         let impatient_at = seen_since_ns.saturating_add(patience_ns());
-        let mut seen_for = (Owner::NOBODY, 0);
+        let mut seen_for = (Owner::NOBODY, 0, Owner::NOBODY);
         let mut probe_after = Duration::ZERO;
         loop {
             // Also one who does not sleep again leaves the bell set: others may be asleep beside him.
@@ -208,14 +208,14 @@ impl<'a> LockWords<'a> {
                 return Some(Taken::Clean);
             }
             let owner = self.owner();
-            let now = (owner, self.acquisition_count());
+            let now = (owner, self.acquisition_count(), self.turn());
             if now != seen_for {
                 (seen_for, probe_after, seen_since_ns) = (now, FIRST_PROBE, os::monotonic_ns());
             } else if owner == Owner::NOBODY {
                 let now_ns = os::monotonic_ns();
                 if now_ns >= seen_since_ns.saturating_add(patience_ns()) {
-                    // Free, and whose turn it is does not come: he is dead or stopped.
-                    self.yield_turn(self.turn());
+                    // Free, and whose turn it was all the time does not come: he is dead or stopped.
+                    self.yield_turn(now.2);
                     seen_since_ns = now_ns;
                     deadline.left()?;
                     continue;
