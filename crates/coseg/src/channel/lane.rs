@@ -318,10 +318,10 @@ impl Lane {
             }
             // Who looks for long keeps his time, and hears of deaths, as if he slept.
             if looks_around {
-                self.check_wait(timeout, deadline)?;
                 if let Some(result) = self.miss_peers(&mut attempt)? {
                     return Ok(result);
                 }
+                self.check_wait(timeout, deadline)?;
             }
         }
         self.wait_asleep(timeout, deadline, &mut attempt)
@@ -364,24 +364,24 @@ impl Lane {
             if let Some(result) = attempt(self)? {
                 return Ok(result);
             }
+            // Also where it rings again and again, and before it is told that the time is over.
+            if let Some(result) = self.miss_peers(attempt)? {
+                return Ok(result);
+            }
             let left = self.check_wait(timeout, deadline)?;
             if !Bell(&self.own_bell).sleep(ticket, left.min(longest)) {
                 longest = (longest * 2).min(LONGEST_SLEEP);
                 self.dead.look_now();
                 self.peers.look_now();
             }
-            // Also where it rings again and again.
-            if let Some(result) = self.miss_peers(attempt)? {
-                return Ok(result);
-            }
         }
     }
 
     /// How much is left of a wait; an error if it is over, or the region was removed.
     #[cold]
-    fn check_wait(&self, timeout: Option<Duration>, deadline: Deadline) -> Result<Duration, Refusal> {
+    fn check_wait(&mut self, timeout: Option<Duration>, deadline: Deadline) -> Result<Duration, Refusal> {
         self.base().check_open("wait at", || self.spot.object())?;
-        deadline.left().ok_or(Refusal::TimedOut(timeout.unwrap_or_default()))
+        deadline.left().ok_or_else(|| self.refuse(Refusal::TimedOut(timeout.unwrap_or_default())))
     }
 
     /// Now and then while waiting, whether all peers have died.

@@ -463,6 +463,18 @@ fn who_was_refused_many_times_hears_of_a_death_the_next_time() {
         peer.kill();
         std::thread::sleep(SHORT);
         assert!(matches!(receiver.try_receive(), Err(Refusal::Disconnected(_))));
+
+        for spins in [0, 1000] {
+            receiver.spin(spins);
+            let mut peer = world.actor("is there to send");
+            peer.hear("ready");
+            let in_vain = |_| matches!(receiver.receive_timeout(Duration::ZERO), Err(Refusal::TimedOut(_)));
+            assert!((0..200).all(in_vain));
+            peer.kill();
+            std::thread::sleep(SHORT);
+            let told = receiver.receive_timeout(Duration::ZERO);
+            assert!(matches!(told, Err(Refusal::Disconnected(_))), "{spins}: {told:?}");
+        }
         mill.remove().unwrap();
     });
 }
