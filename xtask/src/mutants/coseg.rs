@@ -519,8 +519,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "what was copied from a queue is received also where another was quicker",
         file: "crates/coseg/src/channel/queue/mod.rs",
-        find: "let is_own = found.step(self.memory, found.state.freed()).is_some();",
-        replace: "let is_own = found.step(self.memory, found.state.freed()) != Some(found);",
+        find: "        found.step(self.memory, found.state.freed()).is_some()",
+        replace: "        found.step(self.memory, found.state.freed()) != Some(found)",
         target: "--model",
         test: "channel::models::one_sender_and_two_receivers_of_a_queue",
     },

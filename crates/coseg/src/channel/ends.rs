@@ -321,8 +321,10 @@ impl ReceiveEnd for QueueReceive {
     #[inline]
     fn is_whole(&mut self, lane: &Lane) -> bool {
         let Some(found) = self.held.filter(Slot::is_ready) else { return true };
-        let is_own = queue(lane).end_found(found, &mut self.way);
-        if !is_own {
+        let is_own = queue(lane).end_found(found);
+        if is_own {
+            queue(lane).pass(&mut self.way);
+        } else {
             self.held = None;
         }
         is_own

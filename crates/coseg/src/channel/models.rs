@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::broadcast::{Broadcast, Found};
 use super::geometry::{Geometry, LOCK, RECEIVERS_BELL, SENDERS_BELL, Side};
-use super::kind::At;
+use super::kind::{At, Means};
 use super::lane::owners;
 use super::one::{Receiving, Sending};
 use super::queue::{self, Queue, Slot, Track};
@@ -107,19 +107,24 @@ impl House {
         way
     }
 
-    /// Copies the next message of a queue, and receives it if nobody else has taken it.
-    pub(super) fn dequeue_next(&self, way: &mut queue::Receiving) -> Option<u64> {
-        let found = self.queue().find_next(way)?;
+    /// Copies the next message of a queue, and receives it if nobody else has taken it; noted before anything else is done.
+    pub(super) fn dequeue_copy(&self, way: &mut queue::Receiving, note: impl FnOnce(u64)) -> bool {
+        let Some(found) = self.queue().find_next(way) else { return false };
         let message = get(self.at(found.payload_at()));
-        let is_own = self.queue().end_found(found, way);
-        assert!(!is_own || message[0] == message[1], "of two messages");
-        is_own.then_some(message[0])
+        let is_own = self.queue().end_found(found);
+        if is_own {
+            assert_eq!(message[0], message[1], "of two messages");
+            note(message[0]);
+            self.queue().pass(way);
+        }
+        is_own
     }
 
-    /// Receives from a queue.
-    pub(super) fn dequeue(&self, me: Owner, way: &mut queue::Receiving) -> Option<u64> {
-        if let Some(message) = self.dequeue_next(way) {
-            return Some(message);
+    /// Receives from a queue: what is copied is held only where a copy comes to nothing.
+    pub(super) fn dequeue(&self, me: Owner, means: Means, way: &mut queue::Receiving) -> Option<u64> {
+        let mut copied = None;
+        if means == Means::Copy && self.dequeue_copy(way, |message| copied = Some(message)) {
+            return copied;
         }
         let slot = self.queue().claim(me, way)?;
         let message = whole(self.at(slot.payload_at()));
@@ -269,7 +274,7 @@ fn two_receivers_of_a_queue_are_woken() {
         let receivers = [TWO, THREE].map(|me| {
             spawn(&house, move |house| {
                 let mut way = house.dequeuing(false);
-                house.patiently(Side::Receive, || house.dequeue(me, &mut way))
+                house.patiently(Side::Receive, || house.dequeue(me, Means::Copy, &mut way))
             })
         });
         for message in 1..=2 {
@@ -286,7 +291,7 @@ fn two_receivers_of_a_queue_are_woken() {
 fn check_queue(received: &[Vec<u64>], house: &House, all: &[u64]) {
     let mut rest = Vec::new();
     let mut way = house.dequeuing(true);
-    while let Some(message) = house.dequeue(ONE, &mut way) {
+    while let Some(message) = house.dequeue(ONE, Means::Hold, &mut way) {
         rest.push(message);
     }
     for one in received {
@@ -301,17 +306,20 @@ fn check_queue(received: &[Vec<u64>], house: &House, all: &[u64]) {
 }
 
 /// Receives so often, with or without success.
-fn receive(house: &House, me: Owner, looks_behind: bool, tries: usize) -> Vec<u64> {
+fn receive(house: &House, me: Owner, means: Means, looks_behind: bool, tries: usize) -> Vec<u64> {
     let mut way = house.dequeuing(looks_behind);
-    (0..tries).filter_map(|_| house.dequeue(me, &mut way)).collect()
+    (0..tries).filter_map(|_| house.dequeue(me, means, &mut way)).collect()
 }
+
+const WAYS: [(Means, bool); 4] =
+    [(Means::Copy, false), (Means::Copy, true), (Means::Hold, false), (Means::Hold, true)];
 
 #[test]
 fn one_sender_and_one_receiver_of_a_queue() {
-    for looks_behind in [false, true] {
+    for (means, looks_behind) in WAYS {
         model(3, move || {
             let house = House::new(PartKind::Queue, 2, 16);
-            let receiver = spawn(&house, move |house| receive(house, TWO, looks_behind, 3));
+            let receiver = spawn(&house, move |house| receive(house, TWO, means, looks_behind, 3));
             let mut track = house.queue().sending();
             let sent: Vec<u64> = (1..=3).filter(|&message| house.enqueue(ONE, message, &mut track)).collect();
             check_queue(&[receiver.join().unwrap()], &house, &sent);
@@ -322,10 +330,10 @@ fn one_sender_and_one_receiver_of_a_queue() {
 /// What one sender sends is received in its order, whatever another does: it may be slow with its own.
 #[test]
 fn two_senders_and_one_receiver_of_a_queue() {
-    for looks_behind in [false, true] {
+    for (means, looks_behind) in WAYS {
         model(2, move || {
             let house = House::new(PartKind::Queue, 4, 16);
-            let receiver = spawn(&house, move |house| receive(house, THREE, looks_behind, 1));
+            let receiver = spawn(&house, move |house| receive(house, THREE, means, looks_behind, 1));
             let other = spawn(&house, |house| house.enqueue_first(TWO, 11));
             let mut track = house.queue().sending();
             assert!(house.enqueue(ONE, 1, &mut track) && house.enqueue(ONE, 2, &mut track));
@@ -337,14 +345,18 @@ fn two_senders_and_one_receiver_of_a_queue() {
 
 #[test]
 fn one_sender_and_two_receivers_of_a_queue() {
-    model(2, || {
-        let house = House::new(PartKind::Queue, 2, 16);
-        let receivers = [TWO, THREE].map(|me| spawn(&house, move |house| receive(house, me, false, 1)));
-        let mut track = house.queue().sending();
-        let sent: Vec<u64> = (1..=3).filter(|&message| house.enqueue(ONE, message, &mut track)).collect();
-        let got = receivers.map(|receiver| receiver.join().unwrap());
-        check_queue(&got, &house, &sent);
-    });
+    for both in [[Means::Copy; 2], [Means::Copy, Means::Hold], [Means::Hold; 2]] {
+        model(2, move || {
+            let house = House::new(PartKind::Queue, 2, 16);
+            let [one, other] = both;
+            let receivers = [(TWO, one), (THREE, other)]
+                .map(|(me, means)| spawn(&house, move |house| receive(house, me, means, false, 1)));
+            let mut track = house.queue().sending();
+            let sent: Vec<u64> = (1..=3).filter(|&message| house.enqueue(ONE, message, &mut track)).collect();
+            let got = receivers.map(|receiver| receiver.join().unwrap());
+            check_queue(&got, &house, &sent);
+        });
+    }
 }
 
 /// One is slow with a message, receivers go on beyond it, and it becomes ready behind them.
@@ -354,8 +366,8 @@ fn a_message_becomes_ready_behind_the_receivers() {
         let house = House::new(PartKind::Queue, 2, 16);
         let slow = house.queue().reserve(ONE, &mut house.queue().sending()).unwrap();
         assert!(house.enqueue_first(TWO, 11));
-        assert_eq!(house.dequeue(TWO, &mut house.dequeuing(false)), Some(11));
-        let receiver = spawn(&house, |house| receive(house, THREE, false, 3));
+        assert_eq!(house.dequeue(TWO, Means::Copy, &mut house.dequeuing(false)), Some(11));
+        let receiver = spawn(&house, |house| receive(house, THREE, Means::Hold, false, 3));
         put(house.at(slow.payload_at()), 1);
         slow.publish(&house.memory, &house.geometry);
         let all: &[u64] = if house.enqueue_first(ONE, 2) { &[1, 2] } else { &[1] };
@@ -385,7 +397,7 @@ fn a_held_message_is_moved_on() {
                 if house.enqueue_first(ONE, message) {
                     sent.push(message);
                 }
-                got.extend(house.dequeue(THREE, &mut way));
+                got.extend(house.dequeue(THREE, Means::Hold, &mut way));
             }
             holder.join().unwrap();
             check_queue(&[got], &house, &sent);
@@ -409,7 +421,7 @@ fn a_message_that_is_written_is_moved_on() {
             if house.enqueue_first(TWO, message) {
                 sent.push(message);
             }
-            got.extend(house.dequeue(THREE, &mut way));
+            got.extend(house.dequeue(THREE, Means::Hold, &mut way));
         }
         let mut all = writer.join().unwrap();
         all.extend(sent);
@@ -432,7 +444,7 @@ fn what_the_dead_held_is_given_back_once() {
                     own.give_back(&house.memory, &house.geometry);
                 }
             }
-            receive(house, me, false, 1)
+            receive(house, me, Means::Hold, false, 1)
         };
         let other = spawn(&house, move |house| heir(house, TWO));
         let own = heir(&house, ONE);
@@ -452,7 +464,7 @@ fn a_message_ended_again_ends_no_other() {
         held.free(&house.memory);
         let late = spawn(&house, move |house| Slot::held(at, state).free(&house.memory));
         assert!(house.enqueue_first(ONE, 2));
-        let got = receive(&house, TWO, false, 1);
+        let got = receive(&house, TWO, Means::Hold, false, 1);
         late.join().unwrap();
         check_queue(&[got], &house, &[2]);
     });

@@ -198,20 +198,22 @@ impl<'a> Queue<'a> {
     pub(crate) fn claim_next(&self, me: Owner, way: &mut Receiving) -> Option<Slot> {
         let slot = self.find_next(way)?;
         let own = slot.step(self.memory, slot.state.into_phase(HELD, me))?;
-        way.track.pass(self.received());
+        self.pass(way);
         Some(own)
     }
 
     /// Ends a message that was found, and copied without being taken: a step less than to hold it meanwhile. False: somebody
-    /// else has taken it, and what was copied may be of two.
+    /// else has taken it, and what was copied may be of two. Else its receiver is to [`Queue::pass`] it.
     #[inline(always)]
-    pub(crate) fn end_found(&self, found: Slot, way: &mut Receiving) -> bool {
+    pub(crate) fn end_found(&self, found: Slot) -> bool {
         // Who writes to the slot next comes behind this step, and so behind the copy.
-        let is_own = found.step(self.memory, found.state.freed()).is_some();
-        if is_own {
-            way.track.pass(self.received());
-        }
-        is_own
+        found.step(self.memory, found.state.freed()).is_some()
+    }
+
+    /// Goes on behind the message at the next position, which was received.
+    #[inline(always)]
+    pub(crate) fn pass(&self, way: &mut Receiving) {
+        way.track.pass(self.received());
     }
 
     /// The message at the next position, if it is ready.
