@@ -450,7 +450,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
 ",
         replace: "",
         target: "regions",
-        test: "channels::one_who_falls_behind_is_treated_as_declared",
+        test: "broadcasts::one_who_falls_behind_is_treated_as_declared",
     },
     Mutant {
         name: "who has no time inherits nothing",

@@ -1,6 +1,7 @@
 //! Regions through the public API, each test on both backends.
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail like a test")]
 
+mod broadcasts;
 mod channels;
 mod corners;
 mod deaths;
