@@ -238,61 +238,25 @@ unsafe fn loop_over(to: *mut u8, from: *const u8, count: usize) {
 #[target_feature(enable = "avx")]
 unsafe fn load_all_then_store(to: *mut u8, from: *const u8, count: usize) {
     const { assert!(REGISTERS * BLOCK == 16 * size_of::<__m256i>()) };
+    macro_rules! through {
+        ($($register:tt at $offset:literal),*) => {
+            std::arch::asm!(
+                $(concat!("vmovdqu ", $register, ", [{from} + ", $offset, "]"),)*
+                $(concat!("vmovdqu [{to} + ", $offset, "], ", $register),)*
+                "vzeroupper",
+                from = in(reg) from,
+                to = in(reg) to,
+                $(out($register) _,)*
+                options(nostack, preserves_flags),
+            )
+        };
+    }
     // SAFETY: as the caller promises, for so many.
     unsafe {
-        std::arch::asm!(
-            "vmovdqu ymm0, [{from} + 0]",
-            "vmovdqu ymm1, [{from} + 32]",
-            "vmovdqu ymm2, [{from} + 64]",
-            "vmovdqu ymm3, [{from} + 96]",
-            "vmovdqu ymm4, [{from} + 128]",
-            "vmovdqu ymm5, [{from} + 160]",
-            "vmovdqu ymm6, [{from} + 192]",
-            "vmovdqu ymm7, [{from} + 224]",
-            "vmovdqu ymm8, [{from} + 256]",
-            "vmovdqu ymm9, [{from} + 288]",
-            "vmovdqu ymm10, [{from} + 320]",
-            "vmovdqu ymm11, [{from} + 352]",
-            "vmovdqu ymm12, [{from} + 384]",
-            "vmovdqu ymm13, [{from} + 416]",
-            "vmovdqu ymm14, [{from} + 448]",
-            "vmovdqu ymm15, [{from} + 480]",
-            "vmovdqu [{to} + 0], ymm0",
-            "vmovdqu [{to} + 32], ymm1",
-            "vmovdqu [{to} + 64], ymm2",
-            "vmovdqu [{to} + 96], ymm3",
-            "vmovdqu [{to} + 128], ymm4",
-            "vmovdqu [{to} + 160], ymm5",
-            "vmovdqu [{to} + 192], ymm6",
-            "vmovdqu [{to} + 224], ymm7",
-            "vmovdqu [{to} + 256], ymm8",
-            "vmovdqu [{to} + 288], ymm9",
-            "vmovdqu [{to} + 320], ymm10",
-            "vmovdqu [{to} + 352], ymm11",
-            "vmovdqu [{to} + 384], ymm12",
-            "vmovdqu [{to} + 416], ymm13",
-            "vmovdqu [{to} + 448], ymm14",
-            "vmovdqu [{to} + 480], ymm15",
-            "vzeroupper",
-            from = in(reg) from,
-            to = in(reg) to,
-            out("ymm0") _,
-            out("ymm1") _,
-            out("ymm2") _,
-            out("ymm3") _,
-            out("ymm4") _,
-            out("ymm5") _,
-            out("ymm6") _,
-            out("ymm7") _,
-            out("ymm8") _,
-            out("ymm9") _,
-            out("ymm10") _,
-            out("ymm11") _,
-            out("ymm12") _,
-            out("ymm13") _,
-            out("ymm14") _,
-            out("ymm15") _,
-            options(nostack, preserves_flags),
+        through!(
+            "ymm0" at 0, "ymm1" at 32, "ymm2" at 64, "ymm3" at 96, "ymm4" at 128, "ymm5" at 160, "ymm6" at 192,
+            "ymm7" at 224, "ymm8" at 256, "ymm9" at 288, "ymm10" at 320, "ymm11" at 352, "ymm12" at 384,
+            "ymm13" at 416, "ymm14" at 448, "ymm15" at 480
         );
     }
     if count > REGISTERS {
