@@ -289,34 +289,22 @@ mod tests {
         assert!(listed.iter().any(shown), "{}: {listed:?}", backend.name());
     }
 
-    /// A child that has all of our attachments, in an IPC namespace of its own; `None`: it may have none.
-    fn child_elsewhere() -> Option<i32> {
+    /// A child that has all of our attachments, in an IPC namespace of its own.
+    fn child_elsewhere() -> i32 {
         // SAFETY: what the child does are system calls, which want no lock that another thread of ours may hold.
         let child = unsafe { libc::fork() };
         if child == 0 {
             // SAFETY: ends the child should the test not.
             unsafe { libc::alarm(60) };
             // SAFETY: has no effect on memory.
-            let moved = unsafe { libc::unshare(libc::CLONE_NEWIPC) } == 0;
-            if moved {
-                pause_for_ever(std::ptr::null_mut());
-            }
-            // SAFETY: ends the child as it is.
-            unsafe { libc::_exit(1) };
+            unsafe { libc::unshare(libc::CLONE_NEWIPC) };
+            pause_for_ever(std::ptr::null_mut());
         }
-        let namespace = |process: &str| std::fs::read_link(format!("/proc/{process}/ns/ipc")).ok();
-        let ours = namespace("thread-self");
-        loop {
-            match namespace(&child.to_string()) {
-                None => {
-                    // SAFETY: collects the child.
-                    unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) };
-                    return None;
-                }
-                theirs if theirs != ours => return Some(child),
-                _ => std::thread::yield_now(),
-            }
+        let namespace = |process: &str| std::fs::read_link(format!("/proc/{process}/ns/ipc")).unwrap();
+        while namespace(&child.to_string()) == namespace("thread-self") {
+            std::thread::yield_now();
         }
+        child
     }
 
     /// On a thread of its own, which goes where the child is.
@@ -332,7 +320,7 @@ mod tests {
             let id = make(1).unwrap();
             // SAFETY: replaces nothing.
             let mapped = unsafe { Kernel.attach(id, 0, AttachFlags::NONE) }.unwrap();
-            let child = child_elsewhere().expect("this thread was allowed to");
+            let child = child_elsewhere();
             // SAFETY: nobody uses it.
             unsafe { Kernel.detach(mapped.address) }.unwrap();
             let theirs = std::fs::File::open(format!("/proc/{child}/ns/ipc")).unwrap();
