@@ -42,6 +42,8 @@ impl Track {
         let said = hint.load(Ordering::Acquire);
         let is_behind = is_before(self.position, said);
         if is_behind {
+            // What others have done is no stream of this one's.
+            self.vain = self.vain.wrapping_add(said.wrapping_sub(self.position));
             (self.position, self.said) = (said, said);
         }
         is_behind
