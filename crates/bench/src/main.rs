@@ -5,6 +5,7 @@
 
 mod calls;
 mod duel;
+mod instructions;
 mod library;
 mod map;
 mod messages;
@@ -28,7 +29,8 @@ use crate::sample::Plan;
 const USAGE: &str = "usage: coseg-bench segments [--json] [--quick] [--cpu NUMBER]
        coseg-bench regions [--json] [--quick] [--cpu NUMBER,NUMBER] [--backend user|kernel]
        coseg-bench map [--json] [--quick] [--cpu NUMBER,NUMBER] [--backend user|kernel] [--row TEXT]
-       coseg-bench messages [--json] [--quick] [--cpu NUMBER,NUMBER] [--backend user|kernel] [--row TEXT]";
+       coseg-bench messages [--json] [--quick] [--cpu NUMBER,NUMBER] [--backend user|kernel] [--row TEXT]
+       coseg-bench instructions [--json] [--quick]";
 
 /// The result of whatever may fail for several reasons.
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
@@ -66,16 +68,23 @@ fn program() -> Outcome {
             let report = segments::run(&plan, cpu)?;
             if json { report.json()? } else { report.markdown() }
         }
-        [name @ ("regions" | "map")] => {
+        [name @ ("regions" | "map" | "messages")] if name != "regions" || row.is_none() => {
             let cpus = cpus.as_deref().map(two_numbers).transpose()?;
             let terms = Terms { plan, cpus, backend: &backend, row: row.as_deref() };
-            let report = if name == "map" { map::run(terms)? } else { regions::run(terms)? };
+            let report = match name {
+                "regions" => regions::run(terms),
+                "map" => map::run(terms),
+                _ => messages::run(terms),
+            };
+            let report = report?.of_row(row.as_deref())?;
             if json { report.json()? } else { report.markdown() }
         }
-        ["messages"] => {
-            let cpus = cpus.as_deref().map(two_numbers).transpose()?;
-            let report = messages::run(&plan, cpus, &backend, row.as_deref())?;
+        ["instructions"] => {
+            let report = instructions::run(&plan)?;
             if json { report.json()? } else { report.markdown() }
+        }
+        [instructions::PLAY, thing, first, second, directory] => {
+            return instructions::play(thing, first.parse()?, second.parse()?, directory.as_ref());
         }
         [segments::HOLD, directory, kernel_id, user_id, count] => {
             return segments::hold(directory.as_ref(), kernel_id, user_id, count.parse()?);

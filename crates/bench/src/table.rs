@@ -235,6 +235,15 @@ impl Judged {
 }
 
 impl Report {
+    /// Only the tables that have the row that was asked for.
+    pub(crate) fn of_row(mut self, row: Option<&str>) -> Outcome<Report> {
+        self.tables.retain(|table| !table.rows.is_empty());
+        match row {
+            Some(row) if self.tables.is_empty() => Err(format!("no row's name contains '{row}'").into()),
+            _ => Ok(self),
+        }
+    }
+
     pub(crate) fn json(&self) -> Outcome<String> {
         Ok(serde_json::to_string_pretty(self)? + "\n")
     }

@@ -45,3 +45,31 @@ fn everybody_who_has_a_map_has_a_figure() {
         assert_eq!(figures.len(), 9);
     }
 }
+
+#[test]
+fn each_operation_takes_instructions() {
+    let mut bench = Command::new(env!("CARGO_BIN_EXE_coseg-bench"));
+    let output = bench.args(["instructions", "--quick", "--json"]).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    if told.contains("namespaces of its own") || told.contains("valgrind: No such file") {
+        eprintln!("skipped: {told}");
+        return;
+    }
+    let run: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{told}"));
+    let counted = run["operations"].as_array().unwrap();
+    assert_eq!(counted.len(), 8);
+    for operation in counted {
+        let instructions = operation["instructions"].as_f64().unwrap();
+        assert!((10.0..100_000.0).contains(&instructions), "{operation}");
+    }
+}
+
+#[test]
+fn a_row_that_is_not_there_is_told() {
+    let mut bench = Command::new(env!("CARGO_BIN_EXE_coseg-bench"));
+    let output = bench.args(["map", "--quick", "--row", "put, by nobody"]).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    let is_told =
+        ["'put, by nobody'", "namespaces of its own", "two CPUs"].iter().any(|known| told.contains(known));
+    assert!(is_told && output.status.code() == Some(2), "{told}");
+}

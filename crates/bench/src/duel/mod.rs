@@ -146,7 +146,7 @@ pub(crate) fn run<'a, G: Ground>(
     let plan = plan.of_processes();
     let (round_count, turn) = (plan.round_count, plan.turn * length);
     let mut arena = Arena { pair: Pair::start(ground, cpus)?, round_count, turn, wanted: row };
-    let tables = compare(&mut arena).into_iter().filter(|table| !table.rows.is_empty()).collect();
+    let tables = compare(&mut arena);
     let (release, processor) = place::machine();
     Ok(Report {
         method: Method {

@@ -23,8 +23,8 @@ use self::contender::{Ground, Who};
 use self::course::{Course, Shape};
 use self::pair::{Both, Pair};
 use self::rows::Planned;
+use crate::duel::Terms;
 use crate::report::Method;
-use crate::sample::Plan;
 use crate::table::{Report, Role, Row, Table, Values};
 use crate::{Outcome, place};
 
@@ -164,12 +164,7 @@ impl Contending {
 }
 
 /// Measures everything there is about messages.
-pub(crate) fn run(
-    plan: &Plan,
-    cpus: Option<[usize; 2]>,
-    backend: &str,
-    wanted: Option<&str>,
-) -> Outcome<Report> {
+pub(crate) fn run(Terms { plan, cpus, backend, row }: Terms<'_>) -> Outcome<Report> {
     let load = place::load();
     let cpus = place::two(cpus)?;
     place::seclude()?;
@@ -182,11 +177,9 @@ pub(crate) fn run(
     let mut arena = Arena { ground, cpus, round_count: plan.round_count, turn: plan.turn * 40, gauge };
     let mut tables = Vec::new();
     for (title, rows) in rows::all() {
-        let wanted = rows.iter().filter(|row| wanted.is_none_or(|wanted| row.operation.contains(wanted)));
-        let rows = wanted.map(|row| arena.row(row)).collect::<Outcome<Vec<Row>>>()?;
-        if !rows.is_empty() {
-            tables.push(Table { title, rows });
-        }
+        let wanted = rows.iter().filter(|planned| row.is_none_or(|row| planned.operation.contains(row)));
+        let rows = wanted.map(|planned| arena.row(planned)).collect::<Outcome<Vec<Row>>>()?;
+        tables.push(Table { title, rows });
     }
     let Gauge { dropped_count, kept_count, .. } = arena.gauge;
     let dropped = format!(
