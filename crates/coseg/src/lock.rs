@@ -5,13 +5,15 @@
 //! | 0 | 4 | owner, 0 for nobody |
 //! | 4 | 4 | bell of those who wait |
 //! | 8 | 4 | whose turn is next, 0 for whoever comes first |
+//! | 12 | 4 | since when it is known to be free in somebody's turn: microseconds, the lowest bit set; or 0 |
 //! | 16 | 8 | how many times it was taken; written by the owner |
 //!
 //! Free, it is taken by one compare-and-exchange and given back by one store. The owner's word is not what
 //! waiters sleep on, so that the store can be a plain one: what it must not miss is the bell, and the barrier
 //! between the two is executed by those who sleep. Who comes first takes it, whoever waits; one who has waited too
-//! long takes the turn, and then nobody else gets the lock before him. A dead owner's word is replaced by the
-//! waiter's in one step, so that no two believe they have inherited.
+//! long takes the turn, and then nobody else gets the lock before him, unless he dies or does not come for long: all who
+//! would take it know together how long, however short they wait. A dead owner's word is replaced by the waiter's in one
+//! step, so that no two believe they have inherited.
 
 use std::time::Duration;
 
@@ -24,6 +26,7 @@ use crate::sync::{AtomicU32, AtomicU64, Ordering, fence};
 const OWNER: usize = 0;
 const BELL: usize = 4;
 const TURN: usize = 8;
+const FREE_SINCE: usize = 12;
 const ACQUISITIONS: usize = 16;
 
 /// Looks at a taken lock before sleeping: together about as long as falling asleep and waking takes.
@@ -32,7 +35,7 @@ const SPIN_ROUNDS: u32 = if cfg!(coseg_model) { 0 } else { 24 };
 const FIRST_SPIN_LOG2: u32 = 5;
 /// The longest pause between two looks, as a power of two.
 const LONGEST_SPIN_LOG2: u32 = 6;
-/// How long others may overtake a waiter.
+/// How long others may overtake a waiter, and a turn may keep a free lock from them.
 #[cfg(not(coseg_model))]
 const PATIENCE_NS: u64 = 2_000_000;
 // The same in a model, where hardly any time passes: not at all, unless it says otherwise.
@@ -49,6 +52,7 @@ pub(crate) struct LockWords<'a> {
     owner: &'a AtomicU32,
     bell: Bell<'a>,
     turn: &'a AtomicU32,
+    free_since: &'a AtomicU32,
     acquisitions: &'a AtomicU64,
 }
 
@@ -121,6 +125,7 @@ impl<'a> LockWords<'a> {
             owner: line.half(OWNER),
             bell: Bell(line.half(BELL)),
             turn: line.half(TURN),
+            free_since: line.half(FREE_SINCE),
             acquisitions: line.word(ACQUISITIONS),
         }
     }
@@ -135,7 +140,7 @@ impl<'a> LockWords<'a> {
         self.acquisitions.load(Ordering::Relaxed)
     }
 
-    /// Takes the lock if it is free and nobody else's turn.
+    /// Takes the lock if it is free, and it is nobody else's turn.
     #[inline]
     pub(crate) fn try_take(&self, me: Owner) -> bool {
         let turn = self.turn.load(Ordering::Relaxed);
@@ -150,6 +155,40 @@ impl<'a> LockWords<'a> {
             }
         }
         taken
+    }
+
+    /// Takes the lock if it is free, and it is nobody else's turn who comes.
+    pub(crate) fn try_take_turn(&self, me: Owner, company: &impl Company) -> bool {
+        self.try_take(me) || self.owner() == Owner::NOBODY && self.lapse_turn(company) && self.try_take(me)
+    }
+
+    /// Ends the turn that keeps a free lock from others, if its owner is dead, or has not come for so long that he seems
+    /// stopped. What is remembered of an earlier turn makes that sooner, and costs a living one only his turn.
+    fn lapse_turn(&self, company: &impl Company) -> bool {
+        let turn = self.turn();
+        if turn == Owner::NOBODY {
+            return true;
+        }
+        let is_over = company.is_dead(turn) || self.is_free_for_long();
+        if is_over {
+            self.yield_turn(turn);
+        }
+        is_over
+    }
+
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "differences of wrapped microseconds are exact for an hour"
+    )]
+    fn is_free_for_long(&self) -> bool {
+        let now = (os::monotonic_ns() / 1000) as u32 | 1;
+        match self.free_since.load(Ordering::Relaxed) {
+            0 => {
+                self.free_since.store(now, Ordering::Relaxed);
+                false
+            }
+            since => u64::from(now.wrapping_sub(since)) * 1000 >= patience_ns(),
+        }
     }
 
     #[inline]
@@ -197,29 +236,19 @@ impl<'a> LockWords<'a> {
     }
 
     fn take_asleep(&self, me: Owner, deadline: Deadline, company: &impl Company) -> Option<Taken> {
-        let mut seen_since_ns = os::monotonic_ns();
-        let impatient_at = seen_since_ns.saturating_add(patience_ns());
-        let mut seen_for = (Owner::NOBODY, 0, Owner::NOBODY);
+        let impatient_at = os::monotonic_ns().saturating_add(patience_ns());
+        let mut seen_for = (Owner::NOBODY, 0);
         let mut probe_after = Duration::ZERO;
         loop {
             // Also one who does not sleep again leaves the bell set: others may be asleep beside him.
             let ticket = self.bell.prepare_for_stores();
-            if self.try_take(me) {
+            if self.try_take_turn(me, company) {
                 return Some(Taken::Clean);
             }
             let owner = self.owner();
-            let now = (owner, self.acquisition_count(), self.turn());
-            if now != seen_for {
-                (seen_for, probe_after, seen_since_ns) = (now, FIRST_PROBE, os::monotonic_ns());
-            } else if owner == Owner::NOBODY {
-                let now_ns = os::monotonic_ns();
-                if now_ns >= seen_since_ns.saturating_add(patience_ns()) {
-                    // Free, and whose turn it was all the time does not come: he is dead or stopped.
-                    self.yield_turn(now.2);
-                    seen_since_ns = now_ns;
-                    deadline.left()?;
-                    continue;
-                }
+            let now = (owner, self.acquisition_count());
+            if now != seen_for || owner == Owner::NOBODY {
+                (seen_for, probe_after) = (now, FIRST_PROBE);
             } else if company.is_dead(owner) {
                 let inherited = self.inherit(me, owner);
                 if inherited.is_some() {
@@ -255,6 +284,7 @@ impl<'a> LockWords<'a> {
     fn claim_turn(&self, me: Owner) -> bool {
         let claimed = self.turn.compare_exchange(0, me.0, Ordering::Relaxed, Ordering::Relaxed).is_ok();
         if claimed {
+            self.free_since.store(0, Ordering::Relaxed);
             // Whoever rings and finds us asleep then finds that it is our turn.
             fence(Ordering::SeqCst);
         }
@@ -266,8 +296,8 @@ impl<'a> LockWords<'a> {
         Owner(self.turn.load(Ordering::Relaxed))
     }
 
-    /// Gives up a turn: one's own, or a dead one's.
-    pub(crate) fn yield_turn(&self, me: Owner) {
+    /// Gives up a turn: one's own, or one that is over.
+    fn yield_turn(&self, me: Owner) {
         let _ = self.turn.compare_exchange(me.0, 0, Ordering::Relaxed, Ordering::Relaxed);
     }
 

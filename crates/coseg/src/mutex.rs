@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use crate::Result;
-use crate::base::{Acquired, Base};
+use crate::base::{Acquired, Base, Party};
 use crate::lock::{Deadline, LockWords};
 use crate::part::{Part, Plan, Site, Spot};
 use crate::participants::Owner;
@@ -64,15 +64,9 @@ impl Lock {
     pub fn try_lock(&self) -> Result<Option<LockGuard<'_>>> {
         let (base, words) = (self.spot.base(), self.words());
         let me = base.me()?;
-        if words.try_take(me) {
+        let company = Party { base, me, lock: self.number };
+        if words.try_take_turn(me, &company) {
             return Ok(Some(self.guard(me, Acquired::Clean)));
-        }
-        let turn = words.turn();
-        if turn != Owner::NOBODY && base.is_dead(turn) {
-            words.yield_turn(turn);
-            if words.try_take(me) {
-                return Ok(Some(self.guard(me, Acquired::Clean)));
-            }
         }
         let owner = words.owner();
         if owner != Owner::NOBODY && base.is_dead(owner) && words.try_inherit(me, owner) {

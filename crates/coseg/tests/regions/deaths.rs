@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use coseg::{Acquired, Error, Settled};
 
-use crate::house::{START, on_each};
+use crate::house::{Actor, START, on_each};
 
 #[test]
 fn who_died_with_a_lock_is_told() {
@@ -45,15 +45,22 @@ fn a_change_dies_with_its_process() {
     });
 }
 
+/// Stops a child, and waits until it does nothing more.
+fn stop(actor: &Actor) {
+    let pid = i32::try_from(actor.child.id()).unwrap();
+    // SAFETY: sends a signal to the actor.
+    unsafe { libc::kill(pid, libc::SIGSTOP) };
+    // SAFETY: the kernel writes nothing.
+    unsafe { libc::waitpid(pid, std::ptr::null_mut(), libc::WUNTRACED) };
+}
+
 #[test]
 fn a_stopped_writer_keeps_no_reader_waiting() {
     on_each(|world| {
         let office = world.office();
         let mut writer = world.actor("stays in a transaction");
         writer.hear("within");
-        let pid = i32::try_from(writer.child.id()).unwrap();
-        // SAFETY: sends a signal to the actor.
-        unsafe { libc::kill(pid, libc::SIGSTOP) };
+        stop(&writer);
         let row = office.ledger.row(1).unwrap();
         let since = Instant::now();
         for _ in 0..1000 {
@@ -96,6 +103,34 @@ fn who_has_no_time_inherits_from_the_dead_all_the_same() {
         let guard = office.door.lock_timeout(Duration::ZERO).unwrap();
         assert!(matches!(guard.acquired(), Acquired::Recovered(_)));
         drop(guard);
+        office.remove().unwrap();
+    });
+}
+
+/// Who has waited for long is the next to get it, and then does not come.
+#[test]
+fn the_turn_of_the_dead_and_of_the_stopped_keeps_a_free_lock_from_nobody() {
+    on_each(|world| {
+        let office = world.office();
+        for is_killed in [true, false] {
+            let held = office.door.lock().unwrap();
+            let mut next = world.actor("holds the door");
+            std::thread::sleep(Duration::from_millis(100));
+            if is_killed {
+                next.kill()
+            } else {
+                stop(&next)
+            }
+            drop(held);
+            let tries = (0..1000).position(|_| {
+                std::thread::sleep(Duration::from_millis(1));
+                office.door.lock_timeout(Duration::ZERO).is_ok()
+            });
+            assert!(
+                tries.is_some_and(|tries| tries < if is_killed { 1 } else { 1000 }),
+                "{is_killed}: {tries:?}"
+            );
+        }
         office.remove().unwrap();
     });
 }
