@@ -403,6 +403,13 @@ fn unlock_senders(lane: &Lane) {
     LockWords::new(lane.memory(), lane.geometry.at + LOCK).give_back();
 }
 
+/// Gives the lock back, and wakes those who gave up waiting for it. Only for who has done something: of two without room,
+/// one would wake the other for ever.
+fn leave_senders(lane: &Lane) {
+    unlock_senders(lane);
+    lane.ring_own_side();
+}
+
 /// A sender to all.
 #[doc(hidden)]
 #[derive(Debug)]
@@ -464,13 +471,13 @@ impl SendEnd for BroadcastSend {
     fn publish(&mut self, lane: &Lane, _: usize) {
         if let Some(position) = self.open.take() {
             words(lane).publish(position);
-            unlock_senders(lane);
+            leave_senders(lane);
         }
     }
 
     fn cancel(&mut self, lane: &Lane) {
         if self.open.take().is_some() {
-            unlock_senders(lane);
+            leave_senders(lane);
         }
     }
 }

@@ -278,6 +278,22 @@ impl Lane {
         }
     }
 
+    /// What a look that found no message comes to. Now and then it is said that all peers have died, unless another look
+    /// finds what they did before.
+    #[cold]
+    pub(crate) fn find_nothing<R>(
+        &mut self,
+        look: impl FnOnce(&mut Lane) -> Result<Option<R>, Refusal>,
+    ) -> Result<R, Refusal> {
+        let told = self.told;
+        let Err(lost) = self.check_peers() else { return Err(self.refuse(Refusal::Empty)) };
+        let last = look(self)?;
+        if last.is_some() {
+            self.told = told;
+        }
+        last.ok_or(lost)
+    }
+
     /// Whether something that the dead left is to be looked for.
     #[inline]
     pub(crate) fn is_due(&mut self) -> bool {

@@ -147,7 +147,7 @@ impl<M: Message, K: Whole> Receiver<M, K> {
         let (lane, mut own) = self.split();
         match own.try_copy(lane, Means::Copy, M::take)? {
             Some(message) => Ok(message),
-            None => Err(self.nothing()),
+            None => lane.find_nothing(|lane| own.try_copy(lane, Means::Copy, M::take)),
         }
     }
 
@@ -209,14 +209,6 @@ impl<M: Message, K: Whole> Receiver<M, K> {
         lane.wait_async(|lane| own.try_copy(lane, Means::Copy, M::take)).await
     }
 
-    #[cold]
-    fn nothing(&mut self) -> Refusal {
-        match self.lane.check_peers() {
-            Err(refusal) => refusal,
-            Ok(()) => self.lane.refuse(Refusal::Empty),
-        }
-    }
-
     /// Holds the next message where it lies, and waits until there is one.
     ///
     /// # Errors
@@ -240,7 +232,8 @@ impl<M: Message, K: Whole> Receiver<M, K> {
         Ok(Held { receiver: self, at })
     }
 
-    /// Receives messages until the channel is closed or there is nobody left to send.
+    /// Receives messages until the channel is closed, or all who sent have died. Senders that leave may come again, and are
+    /// waited for: who sends the last closes the channel.
     pub fn iter(&mut self) -> impl Iterator<Item = M::Received> {
         std::iter::from_fn(|| {
             loop {
@@ -280,10 +273,7 @@ impl<T: Shared, K: Whole> Receiver<T, K> {
         let before = messages.len();
         let (lane, mut own) = self.split();
         if own.try_batch(lane, messages, most)? == 0 && most > 0 {
-            lane.wait(None, |lane| {
-                let got = own.try_batch(lane, messages, most)?;
-                Ok((got > 0).then_some(()))
-            })?;
+            lane.wait(None, |lane| own.try_some(lane, messages, most))?;
         }
         Ok(messages.len() - before)
     }
@@ -295,8 +285,10 @@ impl<T: Shared, K: Whole> Receiver<T, K> {
     /// Those of [`Receiver::try_receive`]. Where some were missed, what was received before is in the list.
     pub fn try_receive_many(&mut self, messages: &mut Vec<T>, most: usize) -> Result<usize, Refusal> {
         let (lane, mut own) = self.split();
-        let got = own.try_batch(lane, messages, most)?;
-        if got == 0 && most > 0 { Err(self.nothing()) } else { Ok(got) }
+        match own.try_batch(lane, messages, most)? {
+            0 if most > 0 => lane.find_nothing(|lane| own.try_some(lane, messages, most)),
+            got => Ok(got),
+        }
     }
 }
 
@@ -426,6 +418,17 @@ impl<E: ReceiveEnd> Way<'_, E> {
             Some(refusal) if got == 0 || matches!(refusal, Refusal::Missed(_)) => Err(refusal),
             _ => Ok(got),
         }
+    }
+
+    /// The same; `None`: there are none.
+    fn try_some<T: Shared>(
+        &mut self,
+        lane: &mut Lane,
+        messages: &mut Vec<T>,
+        most: usize,
+    ) -> Result<Option<usize>, Refusal> {
+        let got = self.try_batch(lane, messages, most)?;
+        Ok((got > 0).then_some(got))
     }
 
     /// Receives messages that lie side by side. The other side is not told yet that there is room.

@@ -9,7 +9,7 @@ use crate::{Error, ErrorKind, Participant};
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// There is no room for one more message.
+    /// There is no room for one more message; or another sends to the same broadcast, and has not ended for 50 µs.
     Full,
     /// There is no message.
     Empty,
@@ -55,7 +55,7 @@ impl fmt::Display for Refusal {
         match self {
             Refusal::Full => f.write_str("it is full: try again, or wait"),
             Refusal::Empty => f.write_str("it is empty: try again, or wait"),
-            Refusal::TimedOut(after) => write!(f, "after {} ms: nobody came", after.as_millis()),
+            Refusal::TimedOut(after) => write!(f, "after {after:?}: the other side neither sent nor received"),
             Refusal::Closed => f.write_str("it was closed"),
             Refusal::Disconnected(who) => write!(f, "{who} died, and there is no other at that end"),
             Refusal::Missed(count) => {

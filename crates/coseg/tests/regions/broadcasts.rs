@@ -113,3 +113,30 @@ fn a_stopped_sender_holds_up_nobody_who_has_a_time_limit() {
         post.remove().unwrap();
     });
 }
+
+/// He sleeps until there is room, which there was all the time.
+#[test]
+fn who_waits_for_another_sender_goes_on_with_him() {
+    on_each(|world| {
+        let post = post(world);
+        let (mut one, mut other) = (post.ticks.sender().unwrap(), post.ticks.sender().unwrap());
+        let waited: Duration = [200, 215, 230, 245, 260]
+            .map(|held_ms| {
+                let loan = one.loan().unwrap();
+                std::thread::scope(|scope| {
+                    let went_on = scope.spawn(|| {
+                        other.send(&1).unwrap();
+                        Instant::now()
+                    });
+                    std::thread::sleep(Duration::from_millis(held_ms));
+                    let sent = Instant::now();
+                    loan.write(&2).unwrap().send().unwrap();
+                    went_on.join().unwrap() - sent
+                })
+            })
+            .iter()
+            .sum();
+        assert!(waited < Duration::from_millis(80), "{waited:?}");
+        post.remove().unwrap();
+    });
+}
