@@ -131,12 +131,18 @@ impl<K: Shared, V: Shared, const N: usize> MapChange<'_, '_, K, V, N> {
         })?;
         match other {
             Some(other) => Ok(other),
-            None => {
-                let done = self.alter("change", key, |found| (Step::Keep, found))?;
-                done.map(|(found, _)| Swap::Done(found.stamp()))
-                    .ok_or_else(|| damaged("change", &self.map.spot))
-            }
+            None => self.stamp_of(key).map(Swap::Done).ok_or_else(|| damaged("change", &self.map.spot)),
         }
+    }
+
+    /// The stamp of a key's entry, even if that has expired by now.
+    fn stamp_of(&mut self, key: &K) -> Option<Stamp> {
+        let Transaction { guard, set, .. } = &mut *self.transaction;
+        let (log, map) = (guard.base.log(), self.map);
+        let mut image = MaybeUninit::uninit();
+        let key = HashedKey::new(map.geometry.seed(log.memory), stored(key, &mut image));
+        let edit = Edit { map: &map.geometry, log, set, free_from: &map.free_from };
+        edit.find(&key).ok().flatten().map(|found| found.stamp())
     }
 
     /// Does with a key what `decide` says of its entry.

@@ -18,6 +18,10 @@ use crate::{Shared, os};
 /// that name it before and after, its link, a word of bits, and the moves.
 pub(crate) const ROOM: usize = 6;
 
+/// Entries that no word names, as a peer has left them, are passed over up to so many: each may have taken a walk along as
+/// long a chain as there are entries.
+const ASTRAY_MAX: usize = 16;
+
 /// Changes of a map beside those that its region's transaction has made already. Only for who holds the region's lock.
 #[derive(Debug)]
 pub(crate) struct Edit<'e> {
@@ -35,7 +39,7 @@ pub(crate) enum Refused {
     TooMany,
     /// All entries are in use, and none has expired.
     Full,
-    /// A chain does not end.
+    /// A chain does not end, or does not name what it should.
     Damaged,
 }
 
@@ -224,7 +228,7 @@ impl<'e> Edit<'e> {
     ) -> Result<(), Refused> {
         let entry = match self.free_entry() {
             Some(entry) => entry,
-            None => self.reclaim(now_ns()).ok_or(Refused::Full)?,
+            None => self.reclaim(now_ns())?.ok_or(Refused::Full)?,
         };
         self.write(entry, key, put, false);
         let bucket_at = self.map.bucket_at(key.hash);
@@ -250,12 +254,13 @@ impl<'e> Edit<'e> {
     }
 
     /// The same where only the entry is known, and there is room.
-    pub(crate) fn remove_entry(&mut self, entry: usize) {
-        match self.place_of(entry) {
+    pub(crate) fn remove_entry(&mut self, entry: usize) -> Result<(), Refused> {
+        match self.place_of(entry)? {
             Some(place) => self.remove_at(place, entry),
             // A peer has marked it as used.
             None => self.set_used(entry, false),
         }
+        Ok(())
     }
 
     fn remove_at(&mut self, place: usize, entry: usize) {
@@ -381,30 +386,35 @@ impl<'e> Edit<'e> {
 
     /// Removes an entry that has expired.
     #[cold]
-    fn reclaim(&mut self, now_ns: u64) -> Option<usize> {
+    fn reclaim(&mut self, now_ns: u64) -> Result<Option<usize>, Refused> {
         let soonest = self.hint(SOONEST);
         if soonest.load(Ordering::Relaxed) > now_ns {
-            return None;
+            return Ok(None);
         }
         let capacity = self.map.capacity;
         let sweep = self.hint(SWEEP);
         let from = usize::try_from(sweep.load(Ordering::Relaxed)).map_or(0, |from| from % capacity);
-        let mut first = NEVER;
+        let (mut first, mut astray) = (NEVER, 0);
         for entry in (from..capacity).chain(0..from) {
             let until = self.until(entry);
             if until == GONE || until > now_ns {
                 first = first.min(if until == GONE { NEVER } else { until });
-            } else if let Some(place) = self.place_of(entry) {
+            } else if let Some(place) = self.place_of(entry)? {
                 self.remove_at(place, entry);
                 sweep.store(entry as u64, Ordering::Relaxed);
-                return Some(entry);
+                return Ok(Some(entry));
+            } else {
+                astray += 1;
+                if astray == ASTRAY_MAX {
+                    return Err(Refused::Damaged);
+                }
             }
         }
         // What the transaction has removed, and would be there again if it were rolled back, is not among them.
         if self.set.len() == 0 {
             soonest.store(first, Ordering::Relaxed);
         }
-        None
+        Ok(None)
     }
 
     fn until(&self, entry: usize) -> u64 {
@@ -414,12 +424,12 @@ impl<'e> Edit<'e> {
     }
 
     /// The word that names an entry; `None`: none does, which is a peer's doing.
-    fn place_of(&self, entry: usize) -> Option<usize> {
+    fn place_of(&self, entry: usize) -> Result<Option<usize>, Refused> {
         let item = self.map.item(entry);
         let mut bytes = vec![0; self.map.key_bytes];
         self.memory().read(item.slot_at(self.version(&item)) + KEY, &mut bytes);
         let seed = self.map.seed(self.memory());
-        let found = self.find(&HashedKey::new(seed, &bytes)).ok().flatten()?;
-        (found.entry == entry).then_some(found.place)
+        let found = self.find(&HashedKey::new(seed, &bytes))?;
+        Ok(found.filter(|found| found.entry == entry).map(|found| found.place))
     }
 }

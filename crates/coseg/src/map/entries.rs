@@ -1,7 +1,9 @@
 //! All entries of a map, and what a new one starts as.
 
 use std::marker::PhantomData;
+use std::time::Duration;
 
+use super::change::Stopped;
 use super::edit::{Edit, Put, ROOM, Step};
 use super::find::NEVER;
 use super::geometry::{BITS, Geometry, KEY, SLOTS, UNTIL, entry_type, value_offset};
@@ -64,14 +66,22 @@ impl Geometry {
     }
 }
 
+/// How long writers may overtake who reads one entry of all.
+const OVERTAKEN_MAX: Duration = Duration::from_secs(1);
+
 impl<K: Shared, V: Shared, const N: usize> Map<K, V, N> {
     /// All keys and their values, in no order; each pair a copy made when the iterator comes to it. A key that is there
-    /// all the time is among them once; one that is removed and put again meanwhile may be twice or not.
+    /// all the time is among them once; one that is removed and put again meanwhile may be twice or not. Left out is one
+    /// that somebody writes all the time for a second without giving the region's lock back, as only damage does.
     pub fn iter(&self) -> impl Iterator<Item = (K, V)> + '_ {
         let base: &Base = self.base();
         self.geometry.used(&base.memory).filter_map(move |entry| {
             let whole = Whole { value_at: self.geometry.value_at, of: PhantomData };
-            let ((until, key, value), _) = self.geometry.item(entry).read(base, &whole);
+            let item = self.geometry.item(entry);
+            let found = item
+                .try_read(&base.memory, &whole)
+                .or_else(|| item.read_until(base, &whole, Deadline::after(Some(OVERTAKEN_MAX))));
+            let ((until, key, value), _) = found?;
             lives(until).then_some((key, value))
         })
     }
@@ -91,7 +101,9 @@ impl<K: Shared, V: Shared, const N: usize> Map<K, V, N> {
             let mut edit =
                 Edit { map: &self.geometry, log, set: &mut transaction.set, free_from: &self.free_from };
             for entry in used.by_ref().take(removed_at_once(log)) {
-                edit.remove_entry(entry);
+                edit.remove_entry(entry).map_err(|refused| {
+                    Stopped::Refused(refused).error("clear", &self.spot, &self.geometry, log)
+                })?;
             }
             transaction.commit()?;
             transaction.set = Few::new(Committed::NOTHING);

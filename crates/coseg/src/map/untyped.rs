@@ -150,7 +150,7 @@ impl UntypedMap {
         let key = HashedKey::new(self.geometry.seed(memory), &key);
         let mut edit =
             Edit { map: &self.geometry, log, set: &mut transaction.set, free_from: &self.free_from };
-        let found = edit.find(&key).map_err(|refused| self.refused(refused, log))?;
+        let found = edit.find(&key).map_err(|refused| self.refused("put into", refused, log))?;
         let before = found.filter(|found| lives(found.until)).map(|found| {
             let mut bytes = vec![0; self.value_type().size_bytes()];
             memory.read(found.slot_at + self.geometry.value_at, &mut bytes);
@@ -174,13 +174,13 @@ impl UntypedMap {
             }
         };
         transaction.guard.check_process()?;
-        edit.apply(&key, found.as_ref(), step).map_err(|refused| self.refused(refused, log))?;
+        edit.apply(&key, found.as_ref(), step).map_err(|refused| self.refused("put into", refused, log))?;
         transaction.commit()?;
         Ok(result)
     }
 
-    fn refused(&self, refused: super::edit::Refused, log: Log<'_>) -> crate::Error {
-        Stopped::Refused(refused).error("put into", &self.spot, &self.geometry, log)
+    fn refused(&self, doing: &'static str, refused: super::edit::Refused, log: Log<'_>) -> crate::Error {
+        Stopped::Refused(refused).error(doing, &self.spot, &self.geometry, log)
     }
 
     /// Removes the entries that have expired; how many. Others change the region in between.
@@ -206,7 +206,7 @@ impl UntypedMap {
             let mut edit = Edit { map: &self.geometry, log, set, free_from: &self.free_from };
             // Others may have removed or changed them meanwhile.
             for entry in some.into_iter().filter(|&entry| self.has_expired(entry)) {
-                edit.remove_entry(entry);
+                edit.remove_entry(entry).map_err(|refused| self.refused("remove from", refused, log))?;
                 count += 1;
             }
             transaction.commit()?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use coseg::{Error, Inspection, Map, Region, Text};
+use coseg::{Error, ErrorKind, Inspection, Map, Region, Text};
 use coseg_sysv::{Attachment, Backend};
 
 use crate::world::{Numbers, World, at, long, on_each};
@@ -308,6 +308,31 @@ fn whatever_a_map_has_become_everything_ends() {
         }
         scribbler.heal();
         assert_eq!(depot.goods.get(&3).unwrap(), Some([3; 3]), "who is let alone finds all as it was");
+        depot.remove().unwrap();
+    });
+}
+
+/// Each entry that has expired would otherwise be looked for along a chain as long as there are entries.
+#[test]
+fn a_chain_without_an_end_is_gone_along_once() {
+    on_each(|world: &World| {
+        let depot = depot(&world.backend);
+        (0..12).for_each(|key| drop(depot.goods.put_for(&key, [7; 3], Duration::ZERO).unwrap()));
+        let scribbler = Scribbler::new(&depot, 1);
+        let goods = scribbler.maps[0];
+        for word in (goods.buckets..goods.links).step_by(8) {
+            let is_chain = word % LINE == LINE - 8;
+            scribbler.word(word, u64::from(is_chain));
+        }
+        // Of the first entry and the second.
+        scribbler.word(goods.links, 2);
+        scribbler.word(goods.links + 8, 1);
+        for told in [depot.goods.put(&20, [8; 3]).map(drop), depot.goods.clear()] {
+            let told = told.unwrap_err();
+            assert_eq!(*told.kind(), ErrorKind::Damaged, "{told}");
+        }
+        scribbler.heal();
+        depot.goods.put(&20, [8; 3]).unwrap();
         depot.remove().unwrap();
     });
 }

@@ -95,6 +95,25 @@ fn a_swap_wants_the_very_value_that_was_seen() {
     });
 }
 
+/// As it may between its being seen and the end of the swap.
+#[test]
+fn what_expires_meanwhile_is_swapped_or_is_not_there() {
+    on_each(|world| {
+        let book = world.book();
+        let map = &book.positions;
+        for amount in 0..10_000 {
+            map.put_for(&1, position(amount), Duration::from_micros(3)).unwrap();
+            while let Some((seen, stamp)) = map.get_stamped(&1).unwrap() {
+                match map.compare_and_swap(&1, Some(stamp), position(seen.amount + 1)).unwrap() {
+                    Swap::Done(_) => {}
+                    Swap::Other(other) => assert_eq!(other, None),
+                }
+            }
+        }
+        book.remove().unwrap();
+    });
+}
+
 #[test]
 fn full_is_an_error_and_what_is_there_can_be_changed() {
     on_each(|world| {
