@@ -5,16 +5,15 @@
 
 use std::fs::File;
 use std::io::{ErrorKind as IoErrorKind, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::thread::JoinHandle;
 
-use tokio::io::unix::AsyncFd;
-
 use crate::base::Shelf;
 use crate::bell::{Bell, LONGEST_SLEEP, Wake};
 use crate::participants::Owner;
+use crate::polled::Polled;
 use crate::sync::Ordering;
 use crate::{Cell, Error, ErrorKind, Event, Result, Shared, os};
 
@@ -61,7 +60,7 @@ impl Source {
 pub struct Changes {
     shared: Arc<Watch>,
     ready: File,
-    polled: Option<AsyncFd<OwnedFd>>,
+    polled: Option<Polled>,
     thread: Option<JoinHandle<()>>,
     /// Whose thread that is.
     me: Owner,
@@ -164,14 +163,8 @@ impl Changes {
             if let Some(count) = self.take()? {
                 return Ok(count);
             }
-            if self.polled.is_none() {
-                let own = self.ready.as_fd().try_clone_to_owned().map_err(|error| self.failed(&error))?;
-                self.polled = Some(os::polled(own).map_err(|error| self.failed(&error))?);
-            }
-            let Some(polled) = &self.polled else { continue };
-            let mut guard = polled.readable().await.map_err(|error| self.failed(&error))?;
-            guard.clear_ready();
-            drop(guard);
+            let ready = Polled::wait(&mut self.polled, self.ready.as_fd()).await;
+            ready.map_err(|error| self.failed(&error))?;
         }
     }
 

@@ -94,6 +94,8 @@ mod open;
 mod os;
 mod part;
 mod participants;
+#[cfg(feature = "async")]
+mod polled;
 mod region;
 mod rwlock;
 pub mod schema;

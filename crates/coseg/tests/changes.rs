@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use coseg::{Cell, Channel, ErrorKind, Event, Key, OneToOne, Queue, Refusal, Region};
 use coseg_sysv::User;
+use tokio::runtime::Runtime;
 
 #[derive(Region)]
 struct Desk {
@@ -24,7 +25,14 @@ fn directory() -> tempfile::TempDir {
 }
 
 fn run<T>(work: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    run_on(&runtime(), work)
+}
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+fn run_on<T>(runtime: &Runtime, work: impl Future<Output = T>) -> T {
     runtime.block_on(async { tokio::time::timeout(Duration::from_secs(10), work).await.unwrap() })
 }
 
@@ -164,6 +172,30 @@ fn messages_are_awaited_at_both_ends() {
     });
     echo.join().unwrap();
     here.remove().unwrap();
+}
+
+/// One that is kept and does nothing, and others that have ended.
+#[test]
+fn each_wait_may_be_of_another_runtime() {
+    let directory = directory();
+    let (here, desk) = (post(&directory), desk(&directory));
+    let (mut receiver, mut changes) = (here.there.receiver().unwrap(), desk.value.changes().unwrap());
+    let kept = runtime();
+    for number in 0..5 {
+        let ended = runtime();
+        let runtime = if number == 2 { &kept } else { &ended };
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(Duration::from_millis(20));
+                here.there.sender().unwrap().send(&number).unwrap();
+                desk.value.set(number + 1).unwrap();
+            });
+            assert_eq!(run_on(runtime, receiver.receive_async()).unwrap(), number);
+            run_on(runtime, changes.next()).unwrap();
+        });
+    }
+    here.remove().unwrap();
+    desk.remove().unwrap();
 }
 
 #[test]

@@ -417,7 +417,7 @@ impl Lane {
         }
     }
 
-    /// As [`Lane::wait`], of a task; it is looked after the peers every 100 ms.
+    /// As [`Lane::wait`], of a task.
     #[cfg(feature = "async")]
     pub(crate) async fn wait_async<R>(
         &mut self,
@@ -432,8 +432,9 @@ impl Lane {
                 return Ok(result);
             }
             self.base().check_open("wait at", || self.spot.object())?;
-            self.dead.look_now();
-            self.peers.look_now();
+            // It may have been given up, again and again.
+            self.dead.ask_next_time();
+            self.peers.ask_next_time();
             if let Some(result) = self.miss_peers(&mut attempt)? {
                 return Ok(result);
             }

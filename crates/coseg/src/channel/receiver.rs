@@ -268,6 +268,10 @@ impl<T: Shared, K: Whole> Receiver<T, K> {
     ///
     /// # Errors
     /// Those of [`Receiver::receive`]. Where some were missed, what was received before is in the list.
+    ///
+    /// # Crash
+    /// Killed in here, the process takes with it what it has received so far, up to `most` messages of which it has seen
+    /// none. What must not be lost is received one by one, held, or in a transaction.
     #[inline]
     pub fn receive_many(&mut self, messages: &mut Vec<T>, most: usize) -> Result<usize, Refusal> {
         let before = messages.len();
@@ -283,6 +287,9 @@ impl<T: Shared, K: Whole> Receiver<T, K> {
     ///
     /// # Errors
     /// Those of [`Receiver::try_receive`]. Where some were missed, what was received before is in the list.
+    ///
+    /// # Crash
+    /// As [`Receiver::receive_many`].
     pub fn try_receive_many(&mut self, messages: &mut Vec<T>, most: usize) -> Result<usize, Refusal> {
         let (lane, mut own) = self.split();
         match own.try_batch(lane, messages, most)? {

@@ -18,7 +18,7 @@ pub enum Refusal {
     /// The channel was closed, and all that was sent before is received.
     Closed,
     /// This peer died, and there is no other. What it had sent is received before this is said; what is there for it
-    /// to receive stays for the next.
+    /// to receive stays for the next. Nothing is said of it once another has taken its end, even if that one has left again.
     Disconnected(Box<Participant>),
     /// So many messages were overwritten before this receiver came to them.
     Missed(u64),
@@ -55,7 +55,9 @@ impl fmt::Display for Refusal {
         match self {
             Refusal::Full => f.write_str("it is full: try again, or wait"),
             Refusal::Empty => f.write_str("it is empty: try again, or wait"),
-            Refusal::TimedOut(after) => write!(f, "after {after:?}: the other side neither sent nor received"),
+            Refusal::TimedOut(after) => {
+                write!(f, "after {after:?}: the other side neither sent nor received")
+            }
             Refusal::Closed => f.write_str("it was closed"),
             Refusal::Disconnected(who) => write!(f, "{who} died, and there is no other at that end"),
             Refusal::Missed(count) => {

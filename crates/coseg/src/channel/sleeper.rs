@@ -9,12 +9,11 @@ use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::mpsc;
 
-use tokio::io::unix::AsyncFd;
-
 use super::lane::Lane;
 use super::refusal::Refusal;
 use crate::bell::{Bell, LONGEST_SLEEP, Ticket};
 use crate::part::Spot;
+use crate::polled::Polled;
 use crate::{Error, ErrorKind, Result, os};
 
 /// A thread that sleeps for a task. It ends with its lane, within 100 ms.
@@ -23,7 +22,8 @@ pub(super) struct Sleeper {
     asks: mpsc::Sender<Ticket>,
     /// It was asked and has not answered yet.
     is_asleep: bool,
-    ready: AsyncFd<OwnedFd>,
+    ready: OwnedFd,
+    polled: Option<Polled>,
 }
 
 impl Sleeper {
@@ -43,7 +43,7 @@ impl Sleeper {
             }
         };
         thread.spawn(run).map_err(failed)?;
-        Ok(Sleeper { asks, is_asleep: false, ready: os::polled(ready).map_err(failed)? })
+        Ok(Sleeper { asks, is_asleep: false, ready, polled: None })
     }
 
     /// Waits until it rings, or for 100 ms. May be dropped and called again.
@@ -56,10 +56,8 @@ impl Sleeper {
             self.asks.send(ticket).map_err(|_| failed("its thread has ended".to_owned()))?;
             self.is_asleep = true;
         }
-        let mut guard = self.ready.readable().await.map_err(|error| failed(error.to_string()))?;
-        guard.clear_ready();
-        drop(guard);
-        let copy = self.ready.get_ref().try_clone().map_err(|error| failed(error.to_string()))?;
+        let ready = Polled::wait(&mut self.polled, self.ready.as_fd()).await;
+        let copy = ready.and_then(|()| self.ready.try_clone()).map_err(|error| failed(error.to_string()))?;
         let mut count = [0; 8];
         // It was made ready by the thread alone; a second look finds nothing.
         let _ = File::from(copy).read(&mut count);

@@ -317,7 +317,9 @@ fn whatever_a_map_has_become_everything_ends() {
 fn a_chain_without_an_end_is_gone_along_once() {
     on_each(|world: &World| {
         let depot = depot(&world.backend);
-        (0..12).for_each(|key| drop(depot.goods.put_for(&key, [7; 3], Duration::ZERO).unwrap()));
+        for key in 0..12 {
+            depot.goods.put_for(&key, [7; 3], Duration::ZERO).unwrap();
+        }
         let scribbler = Scribbler::new(&depot, 1);
         let goods = scribbler.maps[0];
         for word in (goods.buckets..goods.links).step_by(8) {
