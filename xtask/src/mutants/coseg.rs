@@ -541,4 +541,39 @@ pub(super) const MUTANTS: &[Mutant] = &[
         target: "--model",
         test: "channel::models::a_broadcast_that_is_overwritten_is_read_whole",
     },
+    Mutant {
+        name: "a turn keeps a free lock from others for ever",
+        file: "crates/coseg/src/lock.rs",
+        find: "self.owner() == Owner::NOBODY && self.lapse_turn(company) && self.try_take(me)",
+        replace: "self.turn() == Owner::NOBODY && self.lapse_turn(company) && self.try_take(me)",
+        target: "regions",
+        test: "deaths::the_turn_of_the_dead_and_of_the_stopped_keeps_a_free_lock_from_nobody",
+    },
+    Mutant {
+        name: "a sender who waited for another is not woken",
+        file: "crates/coseg/src/channel/ends.rs",
+        find: "    unlock_senders(lane);
+    lane.ring_own_side();
+",
+        replace: "    unlock_senders(lane);
+",
+        target: "regions",
+        test: "broadcasts::who_waits_for_another_sender_goes_on_with_him",
+    },
+    Mutant {
+        name: "what expires while it is swapped is damage",
+        file: "crates/coseg/src/map/change.rs",
+        find: "edit.find(&key).ok().flatten().map(",
+        replace: "edit.find(&key).ok().flatten().filter(|found| lives(found.until)).map(",
+        target: "maps",
+        test: "values::what_expires_meanwhile_is_swapped_or_is_not_there",
+    },
+    Mutant {
+        name: "an endless chain is gone along for each entry",
+        file: "crates/coseg/src/map/edit.rs",
+        find: "let found = self.find(&HashedKey::new(seed, &bytes))?;",
+        replace: "let found = self.find(&HashedKey::new(seed, &bytes)).ok().flatten();",
+        target: "hostile",
+        test: "maps::a_chain_without_an_end_is_gone_along_once",
+    },
 ];
