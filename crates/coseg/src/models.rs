@@ -9,6 +9,7 @@ use crate::layout::{Item, Layout, at};
 use crate::lock::{Company, Deadline, LockWords, Taken};
 use crate::log::{Committed, Entry, Log, Settled};
 use crate::memory::Memory;
+use crate::os;
 use crate::participants::Owner;
 use crate::schema::{Part, PartKind, Scalar, Schema, Type};
 use crate::snapshot::Moment;
@@ -111,9 +112,20 @@ fn one_of_two_inherits() {
     });
 }
 
+/// With barriers of those who ring, and with those of the sleepers, which all execute.
+fn of_either_barrier(preemptions: usize, check: fn()) {
+    for relies in [false, true] {
+        model(preemptions, move || {
+            os::RELIED_ON.set(relies);
+            check();
+            os::RELIED_ON.set(false);
+        });
+    }
+}
+
 #[test]
 fn a_bell_rung_after_a_change_is_heard() {
-    model(3, || {
+    of_either_barrier(3, || {
         let memory = Arc::new(Memory::heap(64));
         let sleeper = {
             let memory = Arc::clone(&memory);
@@ -129,6 +141,7 @@ fn a_bell_rung_after_a_change_is_heard() {
         };
         memory.word(8).store(1, Ordering::Release);
         Bell(memory.half(0)).ring_after_store(|| Wake::All);
+        os::be_interrupted(true);
         sleeper.join().unwrap();
     });
 }
@@ -136,30 +149,53 @@ fn a_bell_rung_after_a_change_is_heard() {
 /// Two exchange messages and each sleeps between: the second sleep relies on the barrier of those who ring.
 #[test]
 fn one_who_sleeps_again_and_again_is_woken() {
-    model(3, || {
+    of_either_barrier(3, || {
         let memory = Arc::new(Memory::heap(64));
         let sleeper = {
             let memory = Arc::clone(&memory);
-            thread::spawn(move || {
-                let bell = Bell(memory.half(0));
-                for round in 1..=2 {
-                    while memory.word(8).load(Ordering::Acquire) < round {
-                        let ticket = bell.prepare_again();
-                        if memory.word(8).load(Ordering::Acquire) < round {
-                            bell.sleep(ticket, std::time::Duration::MAX);
-                        }
-                    }
-                }
-            })
+            thread::spawn(move || (1..=2).for_each(|round| sleep_until(&memory, round)))
         };
         for round in 1..=2 {
             memory.word(8).store(round, Ordering::Release);
             if !Bell(memory.half(0)).ring_for_frequent() {
                 Bell(memory.half(0)).calm();
             }
+            os::be_interrupted(round == 2);
         }
         sleeper.join().unwrap();
     });
+}
+
+/// After a time in which nobody slept: one of them relies on the barrier that the other asks for.
+#[test]
+fn two_who_sleep_again_are_woken() {
+    of_either_barrier(2, || {
+        let memory = Arc::new(Memory::heap(64));
+        let bell = Bell(memory.half(0));
+        let relies = os::RELIED_ON.replace(false);
+        bell.prepare_again();
+        bell.ring_for_frequent();
+        bell.calm();
+        os::RELIED_ON.set(relies);
+        let sleepers = [(); 2].map(|()| {
+            let memory = Arc::clone(&memory);
+            thread::spawn(move || sleep_until(&memory, 1))
+        });
+        memory.word(8).store(1, Ordering::Release);
+        bell.ring_for_frequent();
+        os::be_interrupted(true);
+        sleepers.map(|sleeper| sleeper.join().unwrap());
+    });
+}
+
+fn sleep_until(memory: &Memory, round: u64) {
+    let bell = Bell(memory.half(0));
+    while memory.word(8).load(Ordering::Acquire) < round {
+        let ticket = bell.prepare_again();
+        if memory.word(8).load(Ordering::Acquire) < round {
+            bell.sleep(ticket, std::time::Duration::MAX);
+        }
+    }
 }
 
 /// Two cells of two words each, both words always equal.

@@ -10,6 +10,8 @@ pub(crate) use real::{
 
 #[cfg(coseg_crowd)]
 pub(crate) use modelled::no_sleep_lasts;
+#[cfg(all(coseg_model, test))]
+pub(crate) use modelled::{RELIED_ON, be_interrupted};
 #[cfg(coseg_model)]
 pub(crate) use modelled::{
     accept_barriers, barrier_before_look, barrier_before_sleep, barrier_if, needs_barrier, wait, wake,
@@ -146,6 +148,7 @@ mod real {
 /// as a deadlock.
 #[cfg(coseg_model)]
 mod modelled {
+    use std::cell::Cell;
     use std::collections::VecDeque;
     use std::time::Duration;
 
@@ -154,6 +157,20 @@ mod modelled {
     use crate::sync::checker::lazy_static;
     use crate::sync::checker::sync::{Condvar, Mutex};
     use crate::sync::{AtomicU32, Ordering, fence};
+
+    thread_local! {
+        /// Whether those who look execute no barrier, and rely on that of those who sleep.
+        pub(crate) static RELIED_ON: Cell<bool> = const { Cell::new(false) };
+    }
+
+    /// A barrier that all threads are to execute, of which one looks: at some place of its own, before the barrier ends.
+    #[derive(Default)]
+    struct Barriers {
+        wanted: u32,
+        executed: u32,
+        /// Who looks does nothing more.
+        is_over: bool,
+    }
 
     #[derive(Default)]
     struct Sleepers {
@@ -164,6 +181,8 @@ mod modelled {
     }
 
     lazy_static! {
+        static ref BARRIERS: Mutex<Barriers> = Mutex::new(Barriers::default());
+        static ref EXECUTED: Condvar = Condvar::new();
         static ref SLEEPERS: Mutex<Sleepers> = Mutex::new(Sleepers::default());
         static ref WOKEN: Condvar = Condvar::new();
     }
@@ -217,19 +236,42 @@ mod modelled {
     pub(crate) fn accept_barriers() {}
 
     pub(crate) fn barrier_before_look() {
-        fence(Ordering::SeqCst);
+        barrier_if(needs_barrier());
     }
 
     pub(crate) fn needs_barrier() -> bool {
-        true
+        !RELIED_ON.get()
     }
 
-    pub(crate) fn barrier_if(_: bool) {
-        fence(Ordering::SeqCst);
+    pub(crate) fn barrier_if(needed: bool) {
+        if needed {
+            fence(Ordering::SeqCst);
+        } else {
+            be_interrupted(false);
+        }
+    }
+
+    /// A place at which the one who looks executes the barriers of those who sleep; the last, if it is over.
+    pub(crate) fn be_interrupted(is_over: bool) {
+        let mut barriers = BARRIERS.lock().unwrap();
+        barriers.is_over |= is_over;
+        if barriers.executed != barriers.wanted || is_over {
+            fence(Ordering::SeqCst);
+            barriers.executed = barriers.wanted;
+            EXECUTED.notify_all();
+        }
     }
 
     pub(crate) fn barrier_before_sleep() -> bool {
         fence(Ordering::SeqCst);
+        if RELIED_ON.get() {
+            let mut barriers = BARRIERS.lock().unwrap();
+            barriers.wanted += 1;
+            let wanted = barriers.wanted;
+            while barriers.executed < wanted && !barriers.is_over {
+                barriers = EXECUTED.wait(barriers).unwrap();
+            }
+        }
         true
     }
 }

@@ -576,4 +576,20 @@ pub(super) const MUTANTS: &[Mutant] = &[
         target: "hostile",
         test: "maps::a_chain_without_an_end_is_gone_along_once",
     },
+    Mutant {
+        name: "who sleeps again asks for no barrier of those who ring",
+        file: "crates/coseg/src/bell.rs",
+        find: "        if !os::barrier_before_sleep() {",
+        replace: "        if false {",
+        target: "--model",
+        test: "models::one_who_sleeps_again_and_again_is_woken",
+    },
+    Mutant {
+        name: "a barrier that is over is taken for known",
+        file: "crates/coseg/src/bell.rs",
+        find: "counted(seen) & !(FENCED | KNOWN)",
+        replace: "counted(seen) & !FENCED",
+        target: "--model",
+        test: "models::two_who_sleep_again_are_woken",
+    },
 ];
