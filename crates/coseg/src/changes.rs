@@ -131,8 +131,12 @@ impl Changes {
     /// The count of the newest change, if there was one since the last look; makes the descriptor unreadable.
     ///
     /// # Errors
-    /// [`ErrorKind::Removed`]: the region was removed, and there will be no more.
+    /// [`ErrorKind::Removed`]: the region was removed, and there will be no more. [`ErrorKind::Forked`]: it is the parent's.
     pub fn take(&mut self) -> Result<Option<u64>> {
+        if !self.shared.source.base.is_current(self.me) {
+            let fact = "the process was forked, and these are its parent's changes: ask for its own";
+            return Err(Error::new("watch", self.shared.source.object.clone(), ErrorKind::Forked, fact));
+        }
         let mut count = [0; 8];
         match self.ready.read(&mut count) {
             Ok(_) => {}

@@ -5,7 +5,7 @@
 //! | 0 | 4 | owner, 0 for nobody |
 //! | 4 | 4 | bell of those who wait |
 //! | 8 | 4 | whose turn is next, 0 for whoever comes first |
-//! | 12 | 4 | since when it is known to be free in somebody's turn: microseconds, the lowest bit set; or 0 |
+//! | 12 | 4 | since when it is known to be free in somebody's turn: microseconds since 1970, the lowest bit set; or 0 |
 //! | 16 | 8 | how many times it was taken; written by the owner |
 //!
 //! Free, it is taken by one compare-and-exchange and given back by one store. The owner's word is not what
@@ -35,7 +35,9 @@ const SPIN_ROUNDS: u32 = if cfg!(coseg_model) { 0 } else { 24 };
 const FIRST_SPIN_LOG2: u32 = 5;
 /// The longest pause between two looks, as a power of two.
 const LONGEST_SPIN_LOG2: u32 = 6;
-/// How long others may overtake a waiter, and a turn may keep a free lock from them.
+/// A turn keeps a free lock from others for so many times as long: whoever has it was woken, and may yet wait for a processor.
+const ABSENCE: u64 = 5;
+/// How long others may overtake a waiter.
 #[cfg(not(coseg_model))]
 const PATIENCE_NS: u64 = 2_000_000;
 // The same in a model, where hardly any time passes: not at all, unless it says otherwise.
@@ -176,19 +178,15 @@ impl<'a> LockWords<'a> {
         is_over
     }
 
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "differences of wrapped microseconds are exact for an hour"
-    )]
+    #[expect(clippy::cast_possible_truncation, reason = "differences of wrapped microseconds are exact")]
     fn is_free_for_long(&self) -> bool {
-        let now = (os::monotonic_ns() / 1000) as u32 | 1;
-        match self.free_since.load(Ordering::Relaxed) {
-            0 => {
-                self.free_since.store(now, Ordering::Relaxed);
-                false
-            }
-            since => u64::from(now.wrapping_sub(since)) * 1000 >= patience_ns(),
+        // Before the clock is asked: another's time is then no later, unless the clock was set.
+        let since = self.free_since.load(Ordering::Acquire);
+        let now = (os::unix_ns() / 1000) as u32 | 1;
+        if since == 0 {
+            self.free_since.store(now, Ordering::Release);
         }
+        since != 0 && u64::from(now.wrapping_sub(since)) * 1000 >= patience_ns().saturating_mul(ABSENCE)
     }
 
     #[inline]

@@ -107,6 +107,7 @@ fn a_child_of_fork_drops_its_parents_changes_and_disturbs_nobody() {
         if child == 0 {
             let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
                 desk.value.set(2).unwrap();
+                assert_eq!(*changes.take().unwrap_err().kind(), coseg::ErrorKind::Forked);
                 drop(changes);
             }));
             // SAFETY: ends the child at once.

@@ -287,11 +287,12 @@ impl Lane {
     ) -> Result<R, Refusal> {
         let told = self.told;
         let Err(lost) = self.check_peers() else { return Err(self.refuse(Refusal::Empty)) };
-        let last = look(self)?;
-        if last.is_some() {
+        self.look_at_once();
+        let last = look(self);
+        if !matches!(last, Ok(None)) {
             self.told = told;
         }
-        last.ok_or(lost)
+        last?.ok_or(lost)
     }
 
     /// Whether something that the dead left is to be looked for.
@@ -410,7 +411,8 @@ impl Lane {
             return Ok(None);
         }
         let Some(peer) = self.lost_peer() else { return Ok(None) };
-        // It may have done something before it died.
+        // It may have done something before it died, and told nobody.
+        self.look_at_once();
         match attempt(self)? {
             None => Err(self.disconnected(peer)),
             last => Ok(last),

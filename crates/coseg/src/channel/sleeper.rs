@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::sync::mpsc;
 
 use super::lane::Lane;
@@ -22,7 +22,7 @@ pub(super) struct Sleeper {
     asks: mpsc::Sender<Ticket>,
     /// It was asked and has not answered yet.
     is_asleep: bool,
-    ready: OwnedFd,
+    ready: File,
     polled: Option<Polled>,
 }
 
@@ -31,8 +31,8 @@ impl Sleeper {
         let failed = |error: std::io::Error| {
             Error::new("wait at", lane.spot.object(), ErrorKind::NoResources, error.to_string())
         };
-        let ready = os::event_descriptor().map_err(failed)?;
-        let mut answer = File::from(ready.as_fd().try_clone_to_owned().map_err(failed)?);
+        let ready = File::from(os::event_descriptor().map_err(failed)?);
+        let mut answer = ready.try_clone().map_err(failed)?;
         let (asks, asked) = mpsc::channel();
         let (spot, bell_at) = (lane.spot.clone(), lane.own_bell_at());
         let thread = std::thread::Builder::new().name("coseg channel".to_owned());
@@ -57,10 +57,10 @@ impl Sleeper {
             self.is_asleep = true;
         }
         let ready = Polled::wait(&mut self.polled, self.ready.as_fd()).await;
-        let copy = ready.and_then(|()| self.ready.try_clone()).map_err(|error| failed(error.to_string()))?;
+        ready.map_err(|error| failed(error.to_string()))?;
         let mut count = [0; 8];
         // It was made ready by the thread alone; a second look finds nothing.
-        let _ = File::from(copy).read(&mut count);
+        let _ = (&self.ready).read(&mut count);
         self.is_asleep = false;
         Ok(())
     }

@@ -18,9 +18,9 @@ use crate::{Shared, os};
 /// that name it before and after, its link, a word of bits, and the moves.
 pub(crate) const ROOM: usize = 6;
 
-/// Entries that no word names, as a peer has left them, are passed over up to so many: each may have taken a walk along as
+/// Entries that are not found, as a peer has left them, are passed over up to so many: each may have taken a walk along as
 /// long a chain as there are entries.
-const ASTRAY_MAX: usize = 16;
+const ASTRAY_MAX: usize = 8;
 
 /// Changes of a map beside those that its region's transaction has made already. Only for who holds the region's lock.
 #[derive(Debug)]
@@ -399,7 +399,7 @@ impl<'e> Edit<'e> {
             let until = self.until(entry);
             if until == GONE || until > now_ns {
                 first = first.min(if until == GONE { NEVER } else { until });
-            } else if let Some(place) = self.place_of(entry)? {
+            } else if let Ok(Some(place)) = self.place_of(entry) {
                 self.remove_at(place, entry);
                 sweep.store(entry as u64, Ordering::Relaxed);
                 return Ok(Some(entry));

@@ -66,21 +66,23 @@ impl Geometry {
     }
 }
 
-/// How long writers may overtake who reads one entry of all.
+/// How long writers may overtake who reads all entries, once they have done so at one.
 const OVERTAKEN_MAX: Duration = Duration::from_secs(1);
 
 impl<K: Shared, V: Shared, const N: usize> Map<K, V, N> {
     /// All keys and their values, in no order; each pair a copy made when the iterator comes to it. A key that is there
-    /// all the time is among them once; one that is removed and put again meanwhile may be twice or not. Left out is one
-    /// that somebody writes all the time for a second without giving the region's lock back, as only damage does.
+    /// all the time is among them once; one that is removed and put again meanwhile may be twice or not. Left out are those
+    /// that somebody writes all the time without giving the region's lock back, as only damage does, after a second in all.
     pub fn iter(&self) -> impl Iterator<Item = (K, V)> + '_ {
         let base: &Base = self.base();
+        let mut deadline = None;
         self.geometry.used(&base.memory).filter_map(move |entry| {
             let whole = Whole { value_at: self.geometry.value_at, of: PhantomData };
             let item = self.geometry.item(entry);
-            let found = item
-                .try_read(&base.memory, &whole)
-                .or_else(|| item.read_until(base, &whole, Deadline::after(Some(OVERTAKEN_MAX))));
+            let found = item.try_read(&base.memory, &whole).or_else(|| {
+                let deadline = deadline.get_or_insert_with(|| Deadline::after(Some(OVERTAKEN_MAX)));
+                item.read_until(base, &whole, *deadline)
+            });
             let ((until, key, value), _) = found?;
             lives(until).then_some((key, value))
         })

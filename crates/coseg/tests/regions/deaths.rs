@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use coseg::{Acquired, Error, Settled};
+use coseg::{Acquired, Error, Inspection, Settled};
 
 use crate::house::{Actor, START, on_each};
 
@@ -115,7 +115,17 @@ fn the_turn_of_the_dead_and_of_the_stopped_keeps_a_free_lock_from_nobody() {
         for is_killed in [true, false] {
             let held = office.door.lock().unwrap();
             let mut next = world.actor("holds the door");
-            std::thread::sleep(Duration::from_millis(100));
+            let waits = || {
+                Inspection::of(office.segment())
+                    .unwrap()
+                    .locks()
+                    .iter()
+                    .any(|lock| !lock.waiter_slots.is_empty())
+            };
+            while !waits() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            std::thread::sleep(Duration::from_millis(50));
             if is_killed {
                 next.kill()
             } else {
