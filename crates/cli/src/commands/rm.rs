@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use clap::Args;
+use coseg::Inspection;
 use coseg_sysv::{Listed, ShmId, Stat};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -24,7 +25,8 @@ Examples:
   coseg rm --unattached --mine --dry-run    what would go
   coseg rm --unattached --mine --yes        and go it does
   coseg rm --force 0x4242                   although somebody is attached
-A removed segment's key is free at once; its memory when the last process detaches. There is no way \
+A removed segment's key is free at once; its memory when the last process detaches. Who waits in a \
+region is told that it was removed. There is no way \
 to remove everything: name segments, or say which by filters.";
 
 /// Remove segments
@@ -181,7 +183,7 @@ pub(crate) fn remove(listed: &Listed, view: &View, how: How) -> Outcome {
         if how.dry_run {
             return Ok((false, now == 0));
         }
-        view.segment(before).remove().map_err(named(before))?;
+        Inspection::remove(&view.segment(before)).map_err(named(before))?;
         Ok((true, !exists(before.id, view)))
     };
     match done() {

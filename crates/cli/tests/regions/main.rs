@@ -10,6 +10,7 @@ mod maps;
 mod office;
 mod opened;
 mod pipes;
+mod removal;
 mod values;
 mod watch;
 

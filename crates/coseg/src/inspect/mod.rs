@@ -86,6 +86,23 @@ impl Inspection {
         Ok(inspection)
     }
 
+    /// Removes a segment, whatever is in it; of a region, whoever waits for something is told, as by
+    /// [`Region::remove`](crate::Region::remove).
+    ///
+    /// # Errors
+    /// Those of [`Segment::remove`]. Without the right to write to a region it is removed, and nobody told.
+    pub fn remove(segment: &Segment) -> Result<(), coseg_sysv::Error> {
+        // Attaching what nobody has attached tells nobody, and its end may be the segment's, removed or not.
+        let is_attached = segment.stat().is_ok_and(|stat| stat.attachment_count > 0);
+        let memory = is_attached.then(|| segment.attach().ok()).flatten();
+        let region = memory.and_then(|memory| Inspection::attached(segment, Memory::attached(memory)).ok());
+        segment.remove()?;
+        if let Some(region) = region {
+            region.base.close();
+        }
+        Ok(())
+    }
+
     fn attached(segment: &Segment, memory: Memory) -> Result<Inspection> {
         let object = object_of(segment);
         let fail = |kind, fact: String| Err(Error::new("look into", object.clone(), kind, fact));

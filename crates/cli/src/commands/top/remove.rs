@@ -1,5 +1,6 @@
 //! Removing a segment, if it is still what was agreed to.
 
+use coseg::Inspection;
 use coseg_sysv::Stat;
 
 use crate::commands::rm;
@@ -20,7 +21,7 @@ pub(super) fn remove(agreed: &Stat, view: &View, bytes: bool) -> Result<String> 
         };
         return Err(Failure::nothing(format!("remove {}: {fact}: nothing was removed", title(agreed))));
     }
-    view.segment(&now).remove().map_err(named(&now))?;
+    Inspection::remove(&view.segment(&now)).map_err(named(&now))?;
     let what = format!("{}, {}", title(&now), size::show(now.size_bytes as u64, bytes));
     Ok(rm::done("removed", &what, !rm::exists(now.id, view)))
 }
