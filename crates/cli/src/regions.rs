@@ -55,31 +55,26 @@ impl From<Refused> for Failure {
     }
 }
 
-/// Looks into a segment's region, attached for reading for as long as the result lives.
+/// Looks into a segment's region, attached for reading for as long as the result lives. Of what turns out to be none, it
+/// says once that it was attached: the times of a program's segment tell others how long nobody has used it.
 pub(crate) fn look(view: &View, stat: &Stat) -> Result<Inspection, Refused> {
+    static SAID: Once = Once::new();
     refuse_destruction(view, stat)?;
     let segment = segment_of(view, stat);
-    let look = if opened::get().is_some() { Inspection::of_lone_copy } else { Inspection::of };
-    look(&segment).map_err(Refused::Error)
-}
-
-/// The same for one that the user has not named: says once that it attached some.
-fn look_and_say(view: &View, stat: &Stat) -> Result<Inspection, Refused> {
-    static SAID: Once = Once::new();
-    let found = look(view, stat);
-    let was_attached = match &found {
-        Ok(_) => true,
-        Err(Refused::Error(error)) => *error.kind() != ErrorKind::Segment,
-        Err(Refused::WouldDestroy(..)) => false,
-    };
-    if was_attached && stat.attachment_count == 0 && opened::get().is_none() {
+    if opened::get().is_some() {
+        return Inspection::of_lone_copy(&segment).map_err(Refused::Error);
+    }
+    let found = Inspection::of(&segment);
+    let is_none = found.as_ref().is_err_and(|error| *error.kind() == ErrorKind::NotARegion);
+    if is_none && stat.attachment_count == 0 {
         SAID.call_once(|| {
             output::note(
-                "what nobody has attached was, read-only, to look into it: its times and last process have changed",
+                "attached segments that nobody has read-only for a moment, to see whether they are regions; their \
+                 times of attaching and detaching and their last pids change",
             );
         });
     }
-    found
+    found.map_err(Refused::Error)
 }
 
 /// Joins a segment's region, to change it.
@@ -141,7 +136,7 @@ pub(crate) fn mark(view: &View, stat: &Stat, may_attach: bool) -> Mark {
         Peek::Unknown if !may_attach => return Mark::Unreadable(NOT_LOOKED_AT),
         Peek::Unknown => {}
     }
-    match look_and_say(view, stat) {
+    match look(view, stat) {
         Ok(inspection) => {
             let (name, of) = (inspection.name().to_owned(), inspection.schema().name.clone());
             Mark::Region(Label { name, of })
@@ -201,15 +196,15 @@ pub(crate) fn short_title(stat: &Stat, region: &Inspection) -> String {
     }
 }
 
-/// Every region that can be looked into, and why others cannot.
+/// Every region that can be looked into, and why others cannot; those that are removed are nobody's but their attachers'.
 pub(crate) fn all(view: &View) -> (Opened, Vec<Failure>) {
     let (mut regions, mut refused) = (Vec::new(), Vec::new());
-    for listed in view.listed.iter().filter(|listed| listed.stat.size_bytes >= Label::BYTES_MIN) {
+    for listed in view.listed.iter().filter(|listed| !listed.stat.removed) {
         let stat = listed.stat;
-        if peek(view, &stat) == Peek::Plain {
+        if stat.size_bytes < Label::BYTES_MIN || peek(view, &stat) == Peek::Plain {
             continue;
         }
-        match look_and_say(view, &stat) {
+        match look(view, &stat) {
             Ok(inspection) => regions.push((stat, inspection)),
             Err(Refused::Error(error)) if *error.kind() == ErrorKind::NotARegion => {}
             Err(other) => refused.push(other.into()),
@@ -249,7 +244,8 @@ pub(crate) fn part_of_kind<'a>(
     let fail = |fact: String| Failure::nothing(format!("find a {kind} of {}: {fact}", title(stat)));
     let names = || all.iter().map(|part| printable(&part.name)).collect::<Vec<_>>().join(", ");
     match (all.as_slice(), name) {
-        ([], _) => Err(fail("this region has none".to_owned()).hint("coseg show, which tells its parts")),
+        ([], _) => Err(fail("this region has none".to_owned())
+            .hint(format!("coseg show id:{}, which tells its parts", stat.id))),
         (all, Some(name)) => all
             .iter()
             .find(|part| part.name == name)

@@ -197,7 +197,7 @@ fn listings_mark_regions_and_disturb_nothing() {
         assert!(listing.out.contains("Office (market)"), "{listing:?}");
         // The kernel's is hidden in this thread's IPC namespace: only an attachment shows it.
         assert_eq!(
-            listing.err.contains("was, read-only, to look into it"),
+            listing.err.contains("to see whether they are regions"),
             world.backend == "kernel",
             "{listing:?}"
         );
