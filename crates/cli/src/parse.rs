@@ -3,10 +3,10 @@
 
 use std::fmt;
 
-use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use base64::{DecodeError, Engine};
 use coseg::Value;
-use coseg::schema::Type;
+use coseg::schema::{Scalar, Type};
 use serde::de::{DeserializeOwned, Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
@@ -28,11 +28,27 @@ pub(crate) fn document<D: DeserializeOwned>(text: &[u8]) -> Result<D, String> {
 /// A value of this type, from an argument: JSON, or a number, text or truth value without quotes.
 pub(crate) fn argument(of: &Type, text: &str) -> Result<Value, String> {
     match of {
+        // As a number, it is refused in the same words as a field that does not fit.
+        Type::Scalar(scalar)
+            if is_whole(*scalar)
+                && let Some(number) = whole(text) =>
+        {
+            Ok(number)
+        }
         Type::Scalar(_) | Type::Text { .. } => {
             Ok(Value::Text(serde_json::from_str(text).unwrap_or_else(|_| text.to_owned())))
         }
         _ => json(of, text.as_bytes()),
     }
+}
+
+fn is_whole(scalar: Scalar) -> bool {
+    !matches!(scalar, Scalar::Bool | Scalar::F32 | Scalar::F64)
+}
+
+fn whole(text: &str) -> Option<Value> {
+    let unsigned = text.parse().ok().map(Value::Unsigned);
+    unsigned.or_else(|| text.parse().ok().map(Value::Signed))
 }
 
 /// What JSON says, before it is known of which type that is to be.
@@ -45,7 +61,10 @@ impl Json {
             (Type::Bytes { .. }, Value::Text(text)) => Ok(Value::Bytes(text.into_bytes())),
             (Type::Bytes { .. }, Value::Struct(fields)) => match fields.as_slice() {
                 [(name, Value::Text(text))] if name == "base64" => {
-                    STANDARD.decode(text).map(Value::Bytes).map_err(|error| format!("no base64: {error}"))
+                    let no_base64 = |error: DecodeError| {
+                        format!("no base64: {}", error.to_string().trim_end_matches('.'))
+                    };
+                    STANDARD.decode(text).map(Value::Bytes).map_err(no_base64)
                 }
                 _ => Err(NO_BYTES.to_owned()),
             },
@@ -119,8 +138,6 @@ impl<'de> Visitor<'de> for Reader {
 
 #[cfg(test)]
 mod tests {
-    use coseg::schema::Scalar;
-
     use super::*;
     use crate::value::Json as Written;
 
@@ -145,7 +162,8 @@ mod tests {
         for text in ["{}", "1", "{\"base64\":\"/wA=\",\"a\":1}", "{\"base64\":1}", "[]"] {
             assert_eq!(json(&BYTES, text.as_bytes()), Err(NO_BYTES.to_owned()), "{text}");
         }
-        assert!(json(&BYTES, b"{\"base64\":\"*\"}").unwrap_err().starts_with("no base64: "));
+        let error = json(&BYTES, b"{\"base64\":\"*\"}").unwrap_err();
+        assert!(error.starts_with("no base64: ") && !error.ends_with('.'), "{error}");
     }
 
     #[test]
@@ -170,11 +188,11 @@ mod tests {
             (&text, "17", "17"),
             (&text, "\"a", "\"a"),
             (&text, "\"\\\"\"", "\""),
-            (&U64, "17", "17"),
             (&U64, "\"340282366920938463463374607431768211455\"", "340282366920938463463374607431768211455"),
         ] {
             assert_eq!(argument(of, argument_text), Ok(Value::Text(own.into())), "{argument_text}");
         }
+        assert_eq!(argument(&U64, "17"), Ok(Value::Unsigned(17)));
         let pair = Type::Array { element: Box::new(U64), count: 2 };
         assert_eq!(argument(&pair, "[1, 2]"), Ok(Value::Array(vec![Value::Unsigned(1), Value::Unsigned(2)])));
         assert!(argument(&pair, "1 2").is_err());

@@ -161,7 +161,7 @@ fn get_prints_values_as_json() {
         assert!(outcome.err.contains("find quotes[\"none\"] of key 0x00000007"), "{outcome:?}");
         for (line, fact) in [
             ("positions x", "key x: encode u64: `x` is no u64"),
-            ("positions -1", "`-1` is no u64"),
+            ("positions -1", "-1 is no u64, which goes from 0"),
             ("quotes far-too-long", "there is room for 8"),
             ("pairs 1", "a number where [u8; 2] belongs"),
         ] {
@@ -199,7 +199,7 @@ fn put_sets_what_the_types_allow() {
             ("positions 17 {", "value: no JSON"),
             ("positions -17 {\"amount\":1,\"price\":2}", "key: encode u64"),
             ("pairs [3] 5", "it has 1 elements"),
-            ("pairs [3,4] 256", "`256` is no u8"),
+            ("pairs [3,4] 256", "256 is no u8, which goes from 0 to 255"),
             ("pairs [3,4] null", "`null` is no u8"),
         ] {
             let outcome = world.run(&format!("map put name:book {line}"));
