@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
+use jiff::{Span, SpanRelativeTo, Timestamp};
 
 /// `2026-11-21 07:33:10`, or with a `T` between where columns must stay single words; `-` for never.
 pub(crate) fn stamp(seconds: i64, separator: char) -> String {
@@ -72,12 +72,16 @@ pub(crate) fn parse_interval(text: &str, least: Duration) -> Result<Duration, St
     }
 }
 
-/// `5s`, `500ms`, `1m 30s`; a number alone is seconds.
+/// `5s`, `500ms`, `1m 30s`, `2d`; a number alone is seconds.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("`{text}` is no time: write 5s, 500ms or 1m");
+    let wrong = || format!("`{text}` is no time: write 5s, 500ms, 1m or 2d");
     let duration = match text.parse::<f64>() {
         Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|_| wrong())?,
-        Err(_) => text.parse::<SignedDuration>().map_err(|_| wrong())?.try_into().map_err(|_| wrong())?,
+        Err(_) => {
+            let span = text.parse::<Span>().map_err(|_| wrong())?;
+            let days_are_equal = SpanRelativeTo::days_are_24_hours();
+            span.to_duration(days_are_equal).map_err(|_| wrong())?.try_into().map_err(|_| wrong())?
+        }
     };
     Ok(duration)
 }
@@ -115,12 +119,18 @@ mod tests {
 
     #[test]
     fn durations_as_people_write_them() {
-        for (text, ms) in
-            [("5s", 5_000), ("500ms", 500), ("2", 2_000), ("0.5", 500), ("1m 30s", 90_000), ("0s", 0)]
-        {
+        for (text, ms) in [
+            ("5s", 5_000),
+            ("500ms", 500),
+            ("2", 2_000),
+            ("0.5", 500),
+            ("1m 30s", 90_000),
+            ("2d 1h", 176_400_000),
+            ("0s", 0),
+        ] {
             assert_eq!(parse_duration(text), Ok(Duration::from_millis(ms)), "{text}");
         }
-        for text in ["", "-1", "-5s", "x", "5 parsecs", "NaN", "inf"] {
+        for text in ["", "-1", "-5s", "x", "5 parsecs", "1 month", "NaN", "inf"] {
             assert!(parse_duration(text).unwrap_err().contains("500ms"), "{text}");
         }
     }

@@ -306,7 +306,7 @@ fn a_line_that_is_no_entry_holds_up_no_other() {
         assert_eq!(full.code, 1);
         let fact = "line 2: put into `quotes` of region 0x00000007";
         assert!(full.err.contains(fact) && full.err.contains("all 5 entries are in use"), "{full:?}");
-        assert!(full.err.contains("1 entry was put before. Try: coseg map rm --expired"), "{full:?}");
+        assert!(full.err.contains("1 entry was put before. Try: coseg map rm id:"), "{full:?}");
         assert_eq!(
             (book.quotes.get(&"c".into()).unwrap(), book.quotes.get(&"d".into()).unwrap()),
             (Some(7.0), Some(2.0))
@@ -330,6 +330,8 @@ fn keys_are_removed_by_name_or_once_expired() {
         assert_eq!(outcome.code, 1);
         assert_eq!(outcome.out, would.replace("would remove", "removed"));
         assert!(outcome.err.contains("find positions[4] of key 0x00000007"), "{outcome:?}");
+        let hint = format!("Try: coseg map ls id:{} positions, which", book.segment().id());
+        assert!(outcome.err.contains(&hint), "{outcome:?}");
         assert_eq!(book.positions.len(), 1);
         assert_eq!(world.run("map rm name:book positions 1000 x").code, 2);
         assert_eq!(book.positions.len(), 1, "none is removed if one is no key");
@@ -346,6 +348,10 @@ fn keys_are_removed_by_name_or_once_expired() {
         assert_eq!(world.ok("map rm name:book quotes --expired"), "removed 2 expired entries of quotes\n");
         assert_eq!(world.json("map rm name:book quotes --expired")["expired_count"], 0);
         assert_eq!(book.quotes.len(), 2);
+        for (time, fact) in [("0s", "gone at once: coseg map rm"), ("1e12", "100 years are the longest")] {
+            let refused = world.run(&format!("map put name:book quotes c 1 --for {time}"));
+            assert!(refused.code == 2 && refused.err.contains(fact), "{refused:?}");
+        }
         for line in ["quotes", "quotes a --expired"] {
             assert_eq!(world.run(&format!("map rm name:book {line}")).code, 2, "{line}");
         }

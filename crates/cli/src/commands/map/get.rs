@@ -54,7 +54,7 @@ pub(crate) fn run(args: &Get, global: &Global) -> Result<ExitCode> {
     let stat = args.selector.one(&view)?.stat;
     let region = regions::look(&view, &stat)?;
     let map = chosen(&region, &stat, &args.map)?;
-    let keys = keys(&map, &args.keys)?;
+    let keys = keys(&map, &stat, &args.keys)?;
     let mut found = Vec::new();
     let mut code = ExitCode::SUCCESS;
     for key in &keys {

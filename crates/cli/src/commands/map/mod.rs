@@ -79,16 +79,16 @@ fn place(map: &UntypedMap, key: &Value) -> String {
 }
 
 /// A key or value that is an argument.
-fn argument(what: &str, of: &Type, text: &str) -> Result<Value> {
+fn argument(what: &str, stat: &Stat, of: &Type, text: &str) -> Result<Value> {
     let value = parse::argument(of, text).and_then(|value| checked(of, value));
     value.map_err(|fact| {
         Failure::error(format!("{what}: {}", printable(&fact)))
-            .hint("coseg map ls, which shows the types of keys and values")
+            .hint(format!("coseg map ls id:{}, which shows the types of keys and values", stat.id))
     })
 }
 
-fn keys(map: &UntypedMap, texts: &[String]) -> Result<Vec<Value>> {
-    texts.iter().map(|text| argument(&format!("key {text}"), map.key_type(), text)).collect()
+fn keys(map: &UntypedMap, stat: &Stat, texts: &[String]) -> Result<Vec<Value>> {
+    texts.iter().map(|text| argument(&format!("key {text}"), stat, map.key_type(), text)).collect()
 }
 
 /// A value as the region will have it, or why it cannot: `5` where a number with a fraction belongs is 5.0.
@@ -99,7 +99,7 @@ fn checked(of: &Type, value: Value) -> Result<Value, String> {
 
 fn absent(map: &UntypedMap, stat: &Stat, key: &Value) -> Failure {
     Failure::nothing(format!("find {} of {}: there is no such key", place(map, key), title(stat)))
-        .hint("coseg map ls with its name, which lists its keys")
+        .hint(format!("coseg map ls id:{} {}, which lists its keys", stat.id, printable(&map.schema().name)))
 }
 
 /// An entry as `ls` prints it, and `put` reads it.

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use coseg::{UntypedEntry, UntypedMap, Value};
+use coseg::{ErrorKind, UntypedEntry, UntypedMap, Value};
 use coseg_sysv::Stat;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -58,7 +58,7 @@ pub(crate) struct Put {
     #[arg(allow_negative_numbers = true)]
     value: Option<String>,
     /// For so long only: 5s, 500ms, 1m; of lines, those without a time of their own
-    #[arg(long = "for", value_name = "TIME", value_parser = time::parse_duration)]
+    #[arg(long = "for", value_name = "TIME", value_parser = parse_stay)]
     stay: Option<Duration>,
     /// Only if the key has no value
     #[arg(long, conflicts_with = "expected")]
@@ -69,6 +69,19 @@ pub(crate) struct Put {
     /// How long to wait for the lock: 5s, 500ms, 1m
     #[arg(long, default_value = "5s", value_name = "TIME", value_parser = time::parse_duration)]
     timeout: Duration,
+}
+
+/// How long an entry is to stay: not for nothing, nor beyond what a clock of 64 bits in nanoseconds can tell.
+fn parse_stay(text: &str) -> Result<Duration, String> {
+    const YEARS_MAX: u64 = 100;
+    const MOST: Duration = Duration::from_secs(YEARS_MAX * 365 * 86_400);
+    match time::parse_duration(text)? {
+        Duration::ZERO => Err("it would be gone at once: coseg map rm removes a key".to_owned()),
+        stay if stay > MOST => {
+            Err(format!("{YEARS_MAX} years are the longest; without --for it stays for ever"))
+        }
+        stay => Ok(stay),
+    }
 }
 
 /// A line of standard input, as `ls --json` writes it.
@@ -104,15 +117,15 @@ pub(crate) fn run(args: &Put, global: &Global) -> Result<ExitCode> {
     let region = regions::join(&view, &stat)?;
     let map = chosen(&region, &stat, &args.map)?;
     let condition = match &args.expected {
-        Some(text) => Condition::Some(argument("--if", map.value_type(), text)?),
+        Some(text) => Condition::Some(argument("--if", &stat, map.value_type(), text)?),
         None if args.new => Condition::None,
         None => Condition::Any,
     };
     let target = Target { map: &map, stat: &stat, condition, timeout: args.timeout };
     let done = match (&args.key, &args.value) {
         (Some(key), Some(value)) => {
-            let key = argument("key", map.key_type(), key)?;
-            let value = argument("value", map.value_type(), value)?;
+            let key = argument("key", &stat, map.key_type(), key)?;
+            let value = argument("value", &stat, map.value_type(), value)?;
             target.put(key, value, args.stay).and_then(|done| {
                 tell(&view, &target, &done?, global.json)?;
                 Ok(ExitCode::SUCCESS)
@@ -210,11 +223,22 @@ impl Target<'_> {
                 *entry = Some(UntypedEntry { value: value.clone(), expires_in: stay.or(time) });
             }
             (holds, before.map(|entry| entry.value))
-        })?;
+        });
+        let before = before.map_err(|error| self.not_put(error))?;
         Ok(match before {
             (true, before) => Ok(Change { key, before, after: Some(value) }),
             (false, before) => Err(self.refusal(&key, before)),
         })
+    }
+
+    fn not_put(&self, error: coseg::Error) -> Failure {
+        let is_full = *error.kind() == ErrorKind::Full;
+        let failure = Failure::from(error);
+        if !is_full {
+            return failure;
+        }
+        let command = format!("coseg map rm id:{} {}", self.stat.id, printable(&self.map.schema().name));
+        failure.hint(format!("{command} --expired, or {command} with keys that nobody needs"))
     }
 
     fn refusal(&self, key: &Value, found: Option<Value>) -> Failure {

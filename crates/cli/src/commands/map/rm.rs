@@ -95,7 +95,7 @@ fn remove_keys(args: &Rm, view: &View, stat: &Stat, map: &UntypedMap, json: bool
     let mut changes = Vec::new();
     let mut code = ExitCode::SUCCESS;
     let mut failed = None;
-    for key in keys(map, &args.keys)? {
+    for key in keys(map, stat, &args.keys)? {
         match remove(args, map, &key) {
             Ok(Some(before)) => {
                 if !json {
