@@ -121,7 +121,7 @@ pub(crate) enum Command {
     Run(commands::run::Run),
     Demo(commands::demo::Demo),
     Completions(commands::completions::Completions),
-    Man(commands::man::Man),
+    Man(commands::man::ManArgs),
     Schema(commands::schema::SchemaArgs),
 }
 
