@@ -136,18 +136,13 @@ impl From<coseg::Error> for Failure {
         }
         let (code, hint) = match error.kind() {
             ErrorKind::TimedOut => (TIMED_OUT, Some("coseg locks, which shows who holds it")),
-            ErrorKind::BadPath => (NOTHING, Some("coseg show, which shows its parts and fields")),
-            ErrorKind::Full => {
-                (NOTHING, Some("coseg map rm --expired, or coseg map rm with keys that nobody needs"))
-            }
-            ErrorKind::InUse => (
-                NOTHING,
-                Some("coseg channel stat, which shows who; to look, coseg channel tail --keep takes no end"),
+            ErrorKind::BadPath => (NOTHING, Some("coseg show SEGMENT, which shows its parts and fields")),
+            ErrorKind::Full | ErrorKind::InUse => (NOTHING, None),
+            ErrorKind::Damaged => (
+                ERROR,
+                Some("coseg read SEGMENT, to save its bytes; then coseg rm SEGMENT, and its program anew"),
             ),
-            ErrorKind::Damaged => {
-                (ERROR, Some("coseg read, to save its bytes; then coseg rm, and its program anew"))
-            }
-            ErrorKind::NoSlot => (ERROR, Some("coseg show, which lists the participants")),
+            ErrorKind::NoSlot => (ERROR, Some("coseg show SEGMENT, which lists the participants")),
             ErrorKind::OtherPidNamespace => (ERROR, Some("the same command with nsenter --pid --target PID")),
             _ => (ERROR, None),
         };

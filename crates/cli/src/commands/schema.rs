@@ -54,7 +54,10 @@ fn lines<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
 
 /// By the words of the command.
 const DOCUMENTS: &[(&str, Make)] = &[
+    ("channel close", document::<channel::switch::Document<'_>>),
     ("channel ls", document::<channel::ls::Document<'_>>),
+    ("channel reopen", document::<channel::switch::Document<'_>>),
+    ("channel send", document::<channel::send::Summary<'_>>),
     ("channel stat", document::<channel::stat::Document<'_>>),
     ("create", document::<create::Document>),
     ("demo", document::<demo::Document>),

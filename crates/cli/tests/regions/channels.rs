@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use coseg::{Broadcast, Bytes, Channel, DropOldest, Key, OneToOne, Queue, Region, Shared, Stream, Text};
 use serde_json::json;
 
-use crate::common::{Outcome, Running, World, finish, worlds};
+use crate::common::{Outcome, Running, World, document, finish, worlds};
 use crate::office::backend;
 
 #[derive(Shared, Clone, Copy, Debug, PartialEq)]
@@ -126,6 +126,8 @@ fn bytes_come_as_text_or_as_what_they_are() {
         assert_eq!(receiver.try_iter().collect::<Vec<_>>(), expected);
         assert_eq!(world.feed("channel send name:desk notes --raw=all", b"a\nb\n").code, 0);
         assert_eq!(world.ok("channel tail name:desk notes -n 1 --raw"), "a\nb\n\n");
+        let unknown = with(&world, "channel send name:desk notes", &["{\"base64\":\"??\"}"]);
+        assert!(unknown.code == 2 && unknown.err.contains("offset 0; --raw sends"), "{unknown:?}");
         let bare = world.run("channel send name:desk notes milk");
         assert!(bare.code == 2 && bare.err.contains("--raw sends bytes as they are"), "{bare:?}");
         world.ok(&format!("channel send name:desk numbers {}", i128::MIN));
@@ -179,6 +181,11 @@ fn a_line_that_is_no_message_is_told_and_the_others_are_sent() {
         let outcome = with(&world, "channel send name:desk prices", &[lines[0], lines[1]]);
         assert!(outcome.code == 2 && outcome.err.contains("message 2: encode"), "{outcome:?}");
         assert!(outcome.err.contains("none was sent") && receiver.try_receive().is_err());
+        let tick = world.run("channel send name:desk ticks 300");
+        assert!(tick.err.contains("encode u8: 300 is no u8, which goes from 0 to 255"), "{tick:?}");
+        let sent = world.feed("channel send name:desk prices --json", lines[..2].join("\n").as_bytes());
+        let sent = document("channel send", &sent.out);
+        assert_eq!((&sent["sent_count"], &sent["refused_count"]), (&json!(1), &json!(1)));
     }
 }
 
@@ -198,6 +205,12 @@ fn a_queue_is_emptied_by_a_tail_and_not_by_a_look() {
         let mut other = desk.orders.receiver().unwrap();
         assert_eq!(other.try_receive().unwrap().number, 3);
         assert!(!other.is_redelivered());
+        (4..=5).for_each(|number| sender.send(&order(number)).unwrap());
+        drop(other.hold().unwrap());
+        drop(other);
+        let tail = world.run("channel tail name:desk orders -n 2");
+        assert_eq!(numbers(&tail.out), [4, 5]);
+        assert!(tail.err.contains("message 1 comes again") && !tail.err.contains("message 2"), "{tail:?}");
         assert_eq!(world.ok("channel tail name:desk orders --keep"), "");
         for price in 0..5 {
             desk.prices.sender().unwrap().send(&Price { name: "EURO".into(), buy: price }).unwrap();
@@ -255,10 +268,18 @@ fn time_outs_are_124_and_a_closed_channel_ends_all() {
             outcome.code == 1 && outcome.err.contains("it is closed; 0 messages were sent"),
             "{outcome:?}"
         );
+        let hint = format!("Try: coseg channel reopen id:{} orders\n", desk.segment().id());
+        assert!(outcome.err.ends_with(&hint), "{outcome:?}");
         assert_eq!(world.ok("channel tail name:desk orders").lines().count(), 1);
         world.ok("channel reopen name:desk orders");
         desk.orders.sender().unwrap().send(&order(1)).unwrap();
-        world.ok("channel close name:desk orders");
+        let would = world.ok("channel close name:desk orders --dry-run");
+        assert!(
+            would.starts_with("would close `orders` of key 0x00000007") && would.contains(": 1 ready"),
+            "{would}"
+        );
+        assert!(!desk.orders.is_closed());
+        assert_eq!(world.json("channel close name:desk orders")["before"]["ready_count"], 1);
         assert!(desk.orders.is_closed());
     }
 }
@@ -271,7 +292,8 @@ fn what_is_not_there_or_taken_is_said() {
         let taken = world.run("channel tail name:desk numbers");
         assert_eq!(taken.code, 1, "{taken:?}");
         assert!(taken.err.contains(&format!("pid {}", std::process::id())), "{taken:?}");
-        assert!(taken.err.contains("--keep"), "{taken:?}");
+        let hint = format!("coseg channel tail id:{} numbers --keep takes no end", desk.segment().id());
+        assert!(taken.err.contains(&hint), "{taken:?}");
         desk.numbers.sender().unwrap().send(&5).unwrap();
         assert_eq!(world.ok("channel tail name:desk numbers --keep"), "5\n");
         for (line, code, text) in [
@@ -382,6 +404,7 @@ fn every_part_of_it_explains_itself() {
     assert!(world.ok("channel tail --help").contains("each message is TAKEN"));
     let directory = tempfile::tempdir().unwrap();
     world.ok(&format!("man --dir {}", directory.path().display()));
-    assert!(directory.path().join("coseg-channel-tail.1").is_file());
+    let page = std::fs::read_to_string(directory.path().join("coseg-channel-tail.1")).unwrap();
+    assert!(page.is_ascii() && page.contains(".TH coseg-channel-tail 1  \"coseg "), "{page}");
     assert!(world.ok("completions bash").contains("--keep"));
 }

@@ -1,21 +1,21 @@
 //! `coseg channel`: the channels of regions, looked at, listened to and sent to from the shell.
 
 pub(super) mod ls;
-mod send;
+pub(super) mod send;
 pub(super) mod stat;
 pub(crate) mod state;
-mod switch;
+pub(super) mod switch;
 mod tail;
 
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use coseg::schema::{Part, PartKind};
-use coseg::{Inspection, Participant};
+use coseg::{ErrorKind, Inspection, Participant};
 use coseg_sysv::Stat;
 
 use crate::args::Global;
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::output::{self, printable};
 use crate::regions;
 
@@ -74,6 +74,24 @@ pub(crate) fn run(args: &Channel, global: &Global) -> Result<ExitCode> {
 /// The channel of this name; without one, the only channel there is.
 fn chosen<'a>(region: &'a Inspection, stat: &Stat, name: Option<&str>) -> Result<&'a Part> {
     regions::part_of_kind(region, stat, "channel", PartKind::is_channel, name)
+}
+
+/// A command about a channel, to be tried next.
+fn command(name: &str, stat: &Stat, part: &Part) -> String {
+    format!("coseg channel {name} id:{} {}", stat.id, printable(&part.name))
+}
+
+/// Of an end that was not to be had, with who has it.
+fn no_end(stat: &Stat, part: &Part) -> impl Fn(coseg::Error) -> Failure {
+    move |error| {
+        let is_taken = *error.kind() == ErrorKind::InUse;
+        let failure = Failure::from(error);
+        if !is_taken {
+            return failure;
+        }
+        let [shows, keeps] = ["stat", "tail"].map(|name| command(name, stat, part));
+        failure.hint(format!("{shows}, which shows who; to look, {keeps} --keep takes no end"))
+    }
 }
 
 /// Tells once of each peer that it died.

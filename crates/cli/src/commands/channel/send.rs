@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueEnum};
 use coseg::schema::{Part, Type};
 use coseg::{ErrorKind, Refusal, UntypedSender, Value};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::Obituaries;
 use crate::args::Global;
@@ -13,6 +15,7 @@ use crate::failure::{ERROR, Failure, INTERRUPTED, NOTHING, Result, TIMED_OUT};
 use crate::input::Input;
 use crate::output::{self, printable};
 use crate::parse;
+use crate::record::Origin;
 use crate::regions;
 use crate::selector::Selector;
 use crate::stop::Stop;
@@ -73,12 +76,26 @@ enum Raw {
     All,
 }
 
+#[derive(JsonSchema, Serialize)]
+pub(crate) struct Summary<'a> {
+    #[serde(flatten)]
+    origin: Origin,
+    id: i32,
+    channel: &'a str,
+    sent_count: u64,
+    /// Lines that were no messages.
+    refused_count: u64,
+    /// Whether it was closed at the end.
+    closed: bool,
+}
+
 pub(crate) fn run(args: &Send, global: &Global) -> Result<ExitCode> {
     let view = View::open(global)?;
     let stat = args.selector.one(&view)?.stat;
     let region = regions::join(&view, &stat)?;
     let part = super::chosen(&region, &stat, args.channel.as_deref())?;
     let object = format!("`{}` of {}", printable(&part.name), title(&stat));
+    let command = |name| super::command(name, &stat, part);
     let Part { of: Some(of), .. } = part else {
         return Err(Failure::nothing(format!("send to {object}: it has no messages")));
     };
@@ -103,17 +120,19 @@ pub(crate) fn run(args: &Send, global: &Global) -> Result<ExitCode> {
             let value = value.and_then(|value| coseg::encode(of, &value).map(|_| value).map_err(say));
             value.map_err(|fact| {
                 Failure::error(format!("message {}: {fact}; none was sent", index + 1))
-                    .hint("coseg channel stat, which shows what a message consists of")
+                    .hint(format!("{}, which shows what a message consists of", command("stat")))
             })
         })
         .collect::<Result<Vec<Value>>>()?;
     let stop = Stop::on_first_signal("channel send")?;
     let channel = region.channel(&part.name)?;
     let mut mail = Mail {
-        sender: channel.sender()?,
+        sender: channel.sender().map_err(super::no_end(&stat, part))?,
         stop: stop.clone(),
         timeout: args.timeout,
         object,
+        who_receives: format!("{}, which shows who receives", command("stat")),
+        reopen: command("reopen"),
         obituaries: Obituaries::default(),
         sent: 0,
     };
@@ -135,6 +154,11 @@ pub(crate) fn run(args: &Send, global: &Global) -> Result<ExitCode> {
     if args.close {
         channel.close()?;
     }
+    if global.json {
+        let (origin, id, channel) = (Origin::of(&view.facility), stat.id.raw(), &part.name);
+        let (sent_count, closed) = (mail.sent, args.close);
+        output::print_json(&Summary { origin, id, channel, sent_count, refused_count: refused, closed })?;
+    }
     if refused == 0 {
         return Ok(ExitCode::SUCCESS);
     }
@@ -147,7 +171,7 @@ fn read(of: &Type, text: &[u8], raw: bool) -> Result<Value, String> {
     match of {
         _ if raw => Ok(Value::Bytes(text.to_vec())),
         Type::Bytes { .. } => {
-            parse::json(of, text).map_err(|fact| format!("{fact}: --raw sends bytes as they are"))
+            parse::json(of, text).map_err(|fact| format!("{fact}; --raw sends bytes as they are"))
         }
         _ => parse::json(of, text),
     }
@@ -162,6 +186,9 @@ struct Mail {
     stop: Stop,
     timeout: Option<Duration>,
     object: String,
+    /// Commands to try when there is no room, and when it is closed.
+    who_receives: String,
+    reopen: String,
     obituaries: Obituaries,
     sent: u64,
 }
@@ -214,12 +241,11 @@ impl Mail {
                     self.obituaries.tell(&who, what_now);
                     continue;
                 }
-                Refusal::Closed => (NOTHING, "it is closed".to_owned(), "coseg channel reopen"),
+                Refusal::Closed => (NOTHING, "it is closed".to_owned(), &self.reopen),
                 _ if self.stop.is_set() => return Err(Failure::silent(INTERRUPTED)),
                 _ => {
                     let after = self.timeout.unwrap_or_default().as_millis();
-                    let hint = "coseg channel stat, which shows who receives";
-                    (TIMED_OUT, format!("after {after} ms: nobody made room"), hint)
+                    (TIMED_OUT, format!("after {after} ms: nobody made room"), &self.who_receives)
                 }
             };
             let before = output::count(self.sent, "message was", "messages were");

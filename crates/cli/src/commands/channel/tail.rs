@@ -38,6 +38,8 @@ This is a receiver like any other, and what that means depends on the kind:
                senders wait for the slowest receiver, they wait for this one too
 A message is received once its line is written: if nobody reads it any more, or this process is \
 killed, it goes to another receiver. Of a stream, it is received before, and lost then.
+That a message comes again, since who held it gave it back or died, is told on standard error, so \
+that lines stay messages: message 3 is the third line.
 
 --keep takes no end and receives nothing: it prints copies of the messages that are there, in their \
 order, and ends. Of a broadcast these are the last that were sent; what a receiver of a work queue \
@@ -98,11 +100,17 @@ pub(crate) fn run(args: &Tail, global: &Global) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let stop = Stop::on_first_signal("channel tail")?;
-    let receiver = region.channel(&part.name)?.receiver()?;
-    let mut listener = Listener { receiver, stop, timeout: args.timeout, object, missed: 0 };
-    for _ in 0..most {
+    let receiver = region.channel(&part.name)?.receiver().map_err(super::no_end(&stat, part))?;
+    let who_sends = format!("{}, which shows who sends", super::command("stat", &stat, part));
+    let mut listener = Listener { receiver, stop, timeout: args.timeout, object, who_sends, missed: 0 };
+    for number in 1..=most {
         let Some(message) = listener.next()? else { break };
         print(&message, args.raw)?;
+        if listener.receiver.is_redelivered() {
+            output::note(&format!(
+                "message {number} comes again: another receiver held it, who gave it back or died"
+            ));
+        }
         listener.receiver.done();
     }
     Ok(ExitCode::SUCCESS)
@@ -125,6 +133,8 @@ struct Listener {
     stop: Stop,
     timeout: Option<Duration>,
     object: String,
+    /// The command to try when nothing comes.
+    who_sends: String,
     /// Of a broadcast, how many lost messages were told of.
     missed: u64,
 }
@@ -160,9 +170,7 @@ impl Listener {
                     let after = self.timeout.unwrap_or_default();
                     let text =
                         format!("receive from {}: after {} ms: no message", self.object, after.as_millis());
-                    return Err(
-                        Failure::new(TIMED_OUT, text).hint("coseg channel stat, which shows who sends")
-                    );
+                    return Err(Failure::new(TIMED_OUT, text).hint(&self.who_sends));
                 }
             }
         }
