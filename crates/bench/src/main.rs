@@ -52,6 +52,10 @@ fn program() -> Outcome {
     let mut parser = lexopt::Parser::from_env();
     while let Some(arg) = parser.next()? {
         match arg {
+            lexopt::Arg::Short('h') | lexopt::Arg::Long("help") => {
+                writeln!(std::io::stdout(), "{USAGE}")?;
+                return Ok(());
+            }
             lexopt::Arg::Long("json") => json = true,
             lexopt::Arg::Long("quick") => plan = Plan::QUICK,
             lexopt::Arg::Long("cpu") => cpus = Some(parser.value()?.string()?),

@@ -65,6 +65,12 @@ fn each_operation_takes_instructions() {
 }
 
 #[test]
+fn the_usage_is_told_to_who_asks() {
+    let output = Command::new(env!("CARGO_BIN_EXE_coseg-bench")).arg("--help").output().unwrap();
+    assert!(output.status.success() && output.stdout.starts_with(b"usage: coseg-bench segments"));
+}
+
+#[test]
 fn a_row_that_is_not_there_is_told() {
     let mut bench = Command::new(env!("CARGO_BIN_EXE_coseg-bench"));
     let output = bench.args(["map", "--quick", "--row", "put, by nobody"]).output().unwrap();
