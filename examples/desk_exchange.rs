@@ -37,7 +37,7 @@ usage: desk-exchange [--backend kernel|user] [--key KEY] COMMAND
   trade [--name NAME]   orders from standard input: buy EURO 10, sell POUND 2
   watch                 each price, when an order was carried out
   show                  board and ledger
-  close                 close the office; desks finish what was sent
+  close                 close the office; desks finish what was sent, and without one it is said how much is lost
   storm [--traders 6] [--desks 2] [--kill-every 50ms] [--seconds 10]
                         trade, kill traders and desks at random, and prove that no order was lost or done twice";
 
@@ -73,6 +73,7 @@ fn program(args: &Args) -> Outcome {
             office.closing.notify()?;
             office.orders.close()?;
             office.quotes.close()?;
+            tell_lost(&office)?;
             office.remove()?;
         }
         ["storm"] => {
@@ -109,12 +110,30 @@ fn say(served: &Served) -> Outcome {
     Ok(())
 }
 
+/// Says how many orders are lost with a closed office that has no desk.
+fn tell_lost(office: &Region<Floor>) -> Outcome {
+    if floor::has_desk(office) {
+        return Ok(());
+    }
+    let lost_count = office.orders.receiver()?.try_iter().count();
+    if lost_count > 0 {
+        eprintln!("close: no desk is there: orders lost, which were sent and not carried out: {lost_count}");
+    }
+    Ok(())
+}
+
 /// Serves one customer, whose orders come from standard input.
 fn serve(office: &Region<Floor>, name: Option<&str>) -> Outcome {
     let own_name = format!("pid {}", std::process::id());
     let row = welcome(office, name.unwrap_or(&own_name))?;
     let mut requests = office.orders.sender()?;
+    let mut was_told = false;
     let skipped = orders::serve(|order| {
+        let has_desk = floor::has_desk(office);
+        if !has_desk && !was_told {
+            eprintln!("trade: no desk is there: waiting until somebody starts `desk-exchange desk`");
+        }
+        was_told = !has_desk;
         let before = row.read();
         let done = floor::request(office, &mut requests, &row, order, before.order_count + 1)?;
         let Some(after) = done else { return Err("trade: the office has closed".into()) };

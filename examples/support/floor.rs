@@ -151,6 +151,11 @@ pub fn open(backend: &Arc<dyn Backend>, key: Key, name: &str) -> Outcome<Region<
     Ok(office.map_err(Advised::of("`desk-exchange init` opens an office"))?)
 }
 
+/// Whether somebody is there to carry out orders.
+pub fn has_desk(office: &Region<Floor>) -> bool {
+    office.orders.receivers().iter().any(|desk| desk.alive != Some(false))
+}
+
 /// Receives the next request, if there is one, and does what it says: both, or neither.
 ///
 /// # Errors

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use crate::process::Process;
 use crate::world::{Language::Rust, World};
 
-on_both_backends!("desk-exchange": desks_carry_out_what_is_sent orders_wait_for_a_desk several_desks_share_the_orders
+on_both_backends!("desk-exchange": desks_carry_out_what_is_sent orders_wait_for_a_desk
+    what_no_desk_carries_out_is_said_to_be_lost several_desks_share_the_orders
     whoever_watches_hears_each_price absence_is_1 a_storm_loses_nothing_and_does_nothing_twice
     a_killed_storm_leaves_nothing);
 
@@ -37,14 +38,26 @@ fn desks_carry_out_what_is_sent(world: &World) {
 fn orders_wait_for_a_desk(world: &World) {
     world.run(Rust, &["init"]).ok();
     let mut trading = world.run_with_input(Rust, &["trade"], "buy EURO 1\nbuy EURO 2\n");
-    std::thread::sleep(Duration::from_millis(100));
+    trading.complains("trade: no desk is there: waiting");
     let killed = desk(world);
     assert_eq!(trading.line(), "buy EURO 1: 0");
     drop(killed);
     let desk = desk(world);
-    assert!(trading.ok().starts_with("buy EURO 2: 0\n"));
+    let traded = trading.finish();
+    assert!(String::from_utf8_lossy(&traded.stdout).starts_with("buy EURO 2: 0\n"), "{traded:?}");
     world.run(Rust, &["close"]).ok();
     desk.ok();
+}
+
+fn what_no_desk_carries_out_is_said_to_be_lost(world: &World) {
+    world.run(Rust, &["init"]).ok();
+    let trading = world.run_with_input(Rust, &["trade"], "buy EURO 1\n");
+    trading.complains("no desk is there");
+    std::thread::sleep(Duration::from_millis(200));
+    let closed = world.run(Rust, &["close"]).finish();
+    let told = String::from_utf8_lossy(&closed.stderr);
+    assert!(closed.status.success() && told.ends_with("not carried out: 1\n"), "{told}");
+    assert!(trading.fails(2).ends_with("the office has closed\n"));
 }
 
 fn several_desks_share_the_orders(world: &World) {

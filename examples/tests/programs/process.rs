@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,8 @@ const DEADLINE: Duration = Duration::from_secs(60);
 pub(crate) struct Process {
     child: Child,
     stdout: Option<BufReader<ChildStdout>>,
-    stderr: Option<JoinHandle<String>>,
+    complaints: Arc<Mutex<String>>,
+    stderr: Option<JoinHandle<()>>,
     name: String,
 }
 
@@ -28,14 +30,14 @@ impl Process {
         let input = input.to_owned();
         // A program that reads no input has closed the pipe, which is its right.
         std::thread::spawn(move || stdin.write_all(input.as_bytes()));
-        let mut stderr = child.stderr.take().unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let complaints = Arc::<Mutex<String>>::default();
+        let heard = Arc::clone(&complaints);
         let stderr = std::thread::spawn(move || {
-            let mut text = String::new();
-            stderr.read_to_string(&mut text).unwrap();
-            text
+            stderr.lines().for_each(|line| *heard.lock().unwrap() += &format!("{}\n", line.unwrap()));
         });
         let stdout = child.stdout.take().map(BufReader::new);
-        Process { child, stdout, stderr: Some(stderr), name }
+        Process { child, stdout, complaints, stderr: Some(stderr), name }
     }
 
     /// The next line of its output.
@@ -43,6 +45,15 @@ impl Process {
         let mut line = String::new();
         self.stdout.as_mut().unwrap().read_line(&mut line).unwrap();
         line.trim_end().to_owned()
+    }
+
+    /// Waits until it complains of this.
+    pub(crate) fn complains(&self, of: &str) {
+        let started = Instant::now();
+        while !self.complaints.lock().unwrap().contains(of) {
+            assert!(started.elapsed() < DEADLINE, "{} does not complain of {of}", self.name);
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Its end and the rest of its output. It is killed at the deadline.
@@ -64,7 +75,8 @@ impl Process {
             std::thread::sleep(Duration::from_millis(1));
         };
         let stdout = reader.join().unwrap();
-        let stderr = self.stderr.take().unwrap().join().unwrap().into_bytes();
+        self.stderr.take().unwrap().join().unwrap();
+        let stderr = std::mem::take(&mut *self.complaints.lock().unwrap()).into_bytes();
         Output { status, stdout, stderr }
     }
 
