@@ -36,7 +36,7 @@ pub trait Whole: Kind {}
 pub enum OneToOne<const N: usize> {}
 
 /// One sender and one receiver of large byte messages, which cross in chunks of 32 KiB; `N` is
-/// how many chunks there are. A message may be larger than all of them: sending it then waits for the receiver.
+/// how many chunks there are, and what the channel takes of the region. A message may be larger than all of them: sending it then waits for the receiver.
 ///
 /// # Crash
 /// Of a message that its sender had begun and its receiver not got whole, nothing is received.
@@ -57,7 +57,8 @@ pub enum Stream<const N: usize> {}
 pub enum Queue<const N: usize> {}
 
 /// Many senders, many receivers; each receiver gets every message sent since it came. `P` says what becomes of a
-/// receiver who falls behind by `N` messages.
+/// receiver who falls behind by `N` messages. One who was overtaken goes on with the newest, `N / 8` fewer than `N` (at
+/// least one): with that head start it is not overtaken again at once.
 ///
 /// # Crash
 /// A sender that is killed loses at most the message it had not sent. A receiver that is killed holds nobody up.
