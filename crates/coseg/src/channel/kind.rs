@@ -36,7 +36,8 @@ pub trait Whole: Kind {}
 pub enum OneToOne<const N: usize> {}
 
 /// One sender and one receiver of large byte messages, which cross in chunks of 32 KiB; `N` is
-/// how many chunks there are, and what the channel takes of the region. A message may be larger than all of them: sending it then waits for the receiver.
+/// how many chunks there are, and what the channel takes of the region. A message may be larger than all of them: sending
+/// it then waits for the receiver.
 ///
 /// # Crash
 /// Of a message that its sender had begun and its receiver not got whole, nothing is received.
