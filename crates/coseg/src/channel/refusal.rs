@@ -56,7 +56,7 @@ impl fmt::Display for Refusal {
             Refusal::Full => f.write_str("it is full: try again, or wait"),
             Refusal::Empty => f.write_str("it is empty: try again, or wait"),
             Refusal::TimedOut(after) => {
-                write!(f, "after {after:?}: the other side neither sent nor received")
+                write!(f, "after {} ms: the other side neither sent nor received", after.as_millis())
             }
             Refusal::Closed => f.write_str("it was closed"),
             Refusal::Disconnected(who) => write!(f, "{who} died, and there is no other at that end"),
