@@ -159,7 +159,7 @@ impl<'a> LockWords<'a> {
         taken
     }
 
-    /// Takes the lock if it is free, and it is nobody else's turn who comes.
+    /// The same, but that the turn of one who is dead, or does not come, ends here.
     pub(crate) fn try_take_turn(&self, me: Owner, company: &impl Company) -> bool {
         self.try_take(me) || self.owner() == Owner::NOBODY && self.lapse_turn(company) && self.try_take(me)
     }

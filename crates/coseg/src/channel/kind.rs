@@ -46,10 +46,11 @@ pub enum Stream<const N: usize> {}
 
 /// Many senders, many receivers; each message goes to one receiver at a time.
 ///
-/// A receiver behind several messages who finds no further one pauses and looks again, also at the end of a batch, and so does
-/// a sender who finds no further room: for 100 to 300 ns where they were two, and for 3 to 8 µs at most, behind 48 or more. Who loses a place to others at the same moment lets them go on for a while, at first for
-/// 2 to 5 µs and in one look for 25 to 70 µs at most, unless it is in a transaction: messages that one process sends or
-/// receives in a row stay in its cache.
+/// A receiver behind several messages who finds no further one pauses and looks again, also at the end of a batch, and
+/// so does a sender who finds no further room: for 100 to 300 ns where they were two, and for 3 to 8 µs at most, behind
+/// 48 or more. Who loses a place to others at the same moment lets them go on for a while, at first for 2 to 5 µs and in
+/// one look for 25 to 70 µs at most, unless it is in a transaction: messages that one process sends or receives in a row
+/// stay in its cache.
 ///
 /// # Crash
 /// A sender that is killed loses at most the message it had not sent. A message whose receiver dies holding it goes to
